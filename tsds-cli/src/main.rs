@@ -1,0 +1,3 @@
+//! The `tsds` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! tsds-cold-parquet

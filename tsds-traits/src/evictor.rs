@@ -1,0 +1,54 @@
+//! [`Evictor`]: decides which segments leave a tier.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{SegmentId, SegmentMeta};
+
+/// Chooses what leaves a tier that is over its high mark. Somebody else acts.
+///
+/// # Contract
+///
+/// - `plan` is pure: the same view gives the same plan. It does no I/O and reads no clock; `now` comes in.
+/// - At or below the high mark the plan is empty.
+/// - Above it the plan brings the tier down to the low mark or below, as far as unpinned segments allow, and not further
+///   than it must: without the last segment of the plan the tier would be above the low mark.
+/// - A plan names only segments of the view, none of them pinned, each at most once.
+pub trait Evictor: Debug + Send + Sync + 'static {
+    /// The plugin id under which the evictor is registered, such as `tsds.evict.lru`.
+    fn name(&self) -> &'static str;
+
+    /// The segments to move on, most dispensable first.
+    fn plan(&self, view: &TierView<'_>) -> Vec<SegmentId>;
+}
+
+/// A tier at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct TierView<'a> {
+    /// The plugin id of the tier.
+    pub tier: &'a str,
+    /// What it holds.
+    pub segments: &'a [SegmentView],
+    /// Bytes held.
+    pub bytes: u64,
+    /// Eviction starts above this.
+    pub high_mark: u64,
+    /// Eviction stops at or below this.
+    pub low_mark: u64,
+    /// The monotonic time of the view.
+    pub now: Duration,
+}
+
+/// One segment in a tier.
+#[derive(Clone, Debug)]
+pub struct SegmentView {
+    /// The metadata.
+    pub meta: Arc<SegmentMeta>,
+    /// What it takes of the tier's budget.
+    pub bytes: u64,
+    /// When a query last read it, on the clock of [`TierView::now`]; when it was stored if none did.
+    pub last_used: Duration,
+    /// Whether it must stay.
+    pub pinned: bool,
+}

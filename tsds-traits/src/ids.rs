@@ -1,0 +1,196 @@
+//! The numbers that name things: tables, columns, segments, chunks, sequences.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// A table's catalog number, never reused.
+    TableId(u32)
+}
+id! {
+    /// A column's catalog number: unique in its table, never reused, the same in every schema version.
+    ColumnId(u32)
+}
+id! {
+    /// The number of one version of a table's schema, from 1 upwards.
+    SchemaVersion(u32)
+}
+id! {
+    /// The engine-wide number of a durable write, from 1 upwards, never used twice. 0 means "before any write".
+    Sequence(u64)
+}
+id! {
+    /// What shares one data key. 0 is the domain of everything that is not encrypted by domain.
+    KeyDomain(u64)
+}
+
+impl Sequence {
+    /// Before any write.
+    pub const ZERO: Self = Self(0);
+
+    /// The sequence after this one; saturates, which no real database reaches.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// The random 128-bit number that a database gets when it is created. Checksums are seeded with it, so that bytes of
+/// another database never parse.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DatabaseId(pub [u8; 16]);
+
+impl fmt::Display for DatabaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for DatabaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Names one physical write of a segment: `id` is never reused, and every rewrite of the same rows (another home,
+/// another key) gets the next `generation`, so that no name ever stands for two different byte sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SegmentId {
+    /// The segment's number, never reused.
+    pub id: u64,
+    /// Counts the physical writes of this segment, from 0.
+    pub generation: u32,
+}
+
+impl SegmentId {
+    /// The first physical write of segment `id`.
+    pub fn new(id: u64) -> Self {
+        Self { id, generation: 0 }
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:08x}", self.id, self.generation)
+    }
+}
+
+impl std::str::FromStr for SegmentId {
+    type Err = crate::Error;
+
+    /// Reads what [`fmt::Display`] writes: 16 and 8 lower-case hexadecimal digits around a hyphen.
+    fn from_str(text: &str) -> crate::Result<Self> {
+        let lower_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let parse = || {
+            let (id, generation) = text.split_once('-')?;
+            if id.len() != 16 || generation.len() != 8 || !lower_hex(id) || !lower_hex(generation) {
+                return None;
+            }
+            Some(Self {
+                id: u64::from_str_radix(id, 16).ok()?,
+                generation: u32::from_str_radix(generation, 16).ok()?,
+            })
+        };
+        parse().ok_or_else(|| crate::Error::invalid_input("not a segment id").with("text", text))
+    }
+}
+
+/// The sequences `(after, upto]`. A segment owns every row of its table, chunk and key domain in its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SequenceInterval {
+    /// The last sequence before the interval.
+    pub after: Sequence,
+    /// The last sequence of the interval.
+    pub upto: Sequence,
+}
+
+impl SequenceInterval {
+    /// `(after, upto]`.
+    pub fn new(after: Sequence, upto: Sequence) -> Self {
+        Self { after, upto }
+    }
+
+    /// Whether the interval holds no sequence.
+    pub fn is_empty(&self) -> bool {
+        self.upto <= self.after
+    }
+
+    /// Whether `sequence` lies in the interval.
+    pub fn contains(&self, sequence: Sequence) -> bool {
+        self.after < sequence && sequence <= self.upto
+    }
+}
+
+impl fmt::Display for SequenceInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {}]", self.after, self.upto)
+    }
+}
+
+/// The time range `[start, end)` of a chunk, in whole seconds since 1970-01-01T00:00:00 UTC.
+///
+/// Seconds and not the time column's unit, so that the bounds of the chunk that holds the last instant of a
+/// nanosecond column are still representable, and so that one chunk is the same in every unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChunkRange {
+    /// First second of the chunk.
+    pub start: i64,
+    /// First second after the chunk.
+    pub end: i64,
+}
+
+impl ChunkRange {
+    /// Whether the instant `second` (floored to whole seconds) lies in the chunk.
+    pub fn contains_second(&self, second: i64) -> bool {
+        self.start <= second && second < self.end
+    }
+}
+
+impl fmt::Display for ChunkRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}s, {}s)", self.start, self.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_id_reads_back_from_its_text() {
+        let id = SegmentId { id: 0x1f, generation: 3 };
+        assert_eq!(id.to_string(), "000000000000001f-00000003");
+        assert_eq!(id.to_string().parse::<SegmentId>().unwrap(), id);
+        for bad in ["", "1f-3", "000000000000001F-00000003", "+00000000000001f-00000003"] {
+            assert!(bad.parse::<SegmentId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_open_below_and_closed_above() {
+        let interval = SequenceInterval::new(Sequence(3), Sequence(5));
+        assert!(
+            !interval.contains(Sequence(3))
+                && interval.contains(Sequence(4))
+                && interval.contains(Sequence(5))
+        );
+        assert!(SequenceInterval::new(Sequence(5), Sequence(5)).is_empty());
+    }
+}
