@@ -28,6 +28,7 @@ mod keys;
 mod predicate;
 mod registry;
 mod schema;
+mod schema_record;
 mod segment;
 mod sum_state;
 mod tier;
@@ -53,6 +54,7 @@ pub use registry::{
     TierFactory, WalFactory,
 };
 pub use schema::{Column, TableSchema, is_stored_type, units_per_second};
+pub use schema_record::{ColumnRecord, SchemaRecord, parse_type, type_name};
 pub use segment::{
     ColumnStats, EncodedBlock, EncodedColumn, SegmentFiles, SegmentHandle, SegmentMeta, SegmentSource,
 };

@@ -1,0 +1,211 @@
+//! The frozen form of a schema: `docs/formats/schema-record.md`. What catalogs and segment files store.
+
+use arrow_schema::{DataType, TimeUnit};
+use serde::{Deserialize, Serialize};
+
+use crate::{Column, ColumnId, Error, Result, SchemaVersion, TableId, TableSchema};
+
+/// A [`TableSchema`] as it is stored: types by name, everything else as is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchemaRecord {
+    /// The table.
+    pub table: TableId,
+    /// The version.
+    pub version: SchemaVersion,
+    /// The columns in batch order.
+    pub columns: Vec<ColumnRecord>,
+    /// The time column.
+    pub time: ColumnId,
+    /// The series columns in sorting order.
+    pub series: Vec<ColumnId>,
+}
+
+/// A [`Column`] as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnRecord {
+    /// The column.
+    pub id: ColumnId,
+    /// The user's name.
+    pub name: String,
+    /// [`type_name`] of the type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Whether nulls are allowed.
+    pub nullable: bool,
+}
+
+impl From<&TableSchema> for SchemaRecord {
+    fn from(schema: &TableSchema) -> Self {
+        let column = |column: &Column| ColumnRecord {
+            id: column.id,
+            name: column.name.clone(),
+            data_type: type_name(&column.data_type),
+            nullable: column.nullable,
+        };
+        Self {
+            table: schema.table(),
+            version: schema.version(),
+            columns: schema.columns().iter().map(column).collect(),
+            time: schema.time_column().id,
+            series: schema.series_indices().iter().map(|index| schema.columns()[*index].id).collect(),
+        }
+    }
+}
+
+impl TryFrom<&SchemaRecord> for TableSchema {
+    type Error = Error;
+
+    /// Checks a stored schema as [`TableSchema::new`] does.
+    fn try_from(record: &SchemaRecord) -> Result<Self> {
+        let column = |column: &ColumnRecord| {
+            Ok(Column {
+                id: column.id,
+                name: column.name.clone(),
+                data_type: parse_type(&column.data_type)
+                    .map_err(|error| error.with("column", &column.name))?,
+                nullable: column.nullable,
+            })
+        };
+        let columns = record.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
+        TableSchema::new(record.table, record.version, columns, record.time, &record.series)
+    }
+}
+
+/// The stable name of a stored type: `int32`, `float64`, `bool`, `utf8`, `dictionary(int32,utf8)`, `timestamp(us)`,
+/// `timestamp(ns,Europe/Berlin)`. Types that are not stored get Arrow's name.
+pub fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "bool".into(),
+        DataType::Int8 => "int8".into(),
+        DataType::Int16 => "int16".into(),
+        DataType::Int32 => "int32".into(),
+        DataType::Int64 => "int64".into(),
+        DataType::UInt8 => "uint8".into(),
+        DataType::UInt16 => "uint16".into(),
+        DataType::UInt32 => "uint32".into(),
+        DataType::UInt64 => "uint64".into(),
+        DataType::Float32 => "float32".into(),
+        DataType::Float64 => "float64".into(),
+        DataType::Utf8 => "utf8".into(),
+        DataType::Timestamp(unit, None) => format!("timestamp({})", unit_name(*unit)),
+        DataType::Timestamp(unit, Some(zone)) => format!("timestamp({},{zone})", unit_name(*unit)),
+        DataType::Dictionary(keys, values) => {
+            format!("dictionary({},{})", type_name(keys), type_name(values))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn unit_name(unit: TimeUnit) -> &'static str {
+    match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    }
+}
+
+/// Reads what [`type_name`] writes of stored types.
+///
+/// # Errors
+///
+/// `Unsupported` for anything else.
+pub fn parse_type(name: &str) -> Result<DataType> {
+    let unknown = || Error::unsupported("unknown column type").with("type", name);
+    Ok(match name {
+        "bool" => DataType::Boolean,
+        "int8" => DataType::Int8,
+        "int16" => DataType::Int16,
+        "int32" => DataType::Int32,
+        "int64" => DataType::Int64,
+        "uint8" => DataType::UInt8,
+        "uint16" => DataType::UInt16,
+        "uint32" => DataType::UInt32,
+        "uint64" => DataType::UInt64,
+        "float32" => DataType::Float32,
+        "float64" => DataType::Float64,
+        "utf8" => DataType::Utf8,
+        "dictionary(int32,utf8)" => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+        other => {
+            let inner = other
+                .strip_prefix("timestamp(")
+                .and_then(|rest| rest.strip_suffix(')'))
+                .ok_or_else(unknown)?;
+            let (unit, zone) = match inner.split_once(',') {
+                Some((unit, zone)) if !zone.is_empty() => (unit, Some(zone.into())),
+                Some(_) => return Err(unknown()),
+                None => (inner, None),
+            };
+            let unit = match unit {
+                "s" => TimeUnit::Second,
+                "ms" => TimeUnit::Millisecond,
+                "us" => TimeUnit::Microsecond,
+                "ns" => TimeUnit::Nanosecond,
+                _ => return Err(unknown()),
+            };
+            DataType::Timestamp(unit, zone)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stored_type_reads_back_from_its_name() {
+        let mut types = vec![
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int16,
+            DataType::Int32,
+            DataType::Int64,
+            DataType::UInt8,
+            DataType::UInt16,
+            DataType::UInt32,
+            DataType::UInt64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Utf8,
+            DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+        ];
+        for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
+            for zone in [None, Some("UTC".into()), Some("+02:00".into()), Some("Europe/Berlin".into())] {
+                types.push(DataType::Timestamp(unit, zone));
+            }
+        }
+        for data_type in types {
+            assert!(crate::is_stored_type(&data_type), "{data_type}");
+            assert_eq!(parse_type(&type_name(&data_type)).unwrap(), data_type);
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused_by_name() {
+        for name in ["", "decimal", "timestamp(", "timestamp(h)", "timestamp(ns,)", "dictionary(int8,utf8)"] {
+            assert!(parse_type(name).unwrap_err().to_string().contains("type="), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_stored_form_is_frozen() {
+        let time = Column {
+            id: ColumnId(1),
+            name: "time".into(),
+            data_type: DataType::Timestamp(TimeUnit::Microsecond, None),
+            nullable: false,
+        };
+        let host = Column { id: ColumnId(2), name: "host".into(), data_type: DataType::Utf8, nullable: true };
+        let schema =
+            TableSchema::new(TableId(7), SchemaVersion(1), vec![time, host], ColumnId(1), &[ColumnId(2)])
+                .unwrap();
+        let record = SchemaRecord::from(&schema);
+        assert_eq!(
+            serde_json::to_string(&record).unwrap(),
+            r#"{"table":7,"version":1,"columns":[{"id":1,"name":"time","type":"timestamp(us)","nullable":false},{"id":2,"name":"host","type":"utf8","nullable":true}],"time":1,"series":[2]}"#
+        );
+        assert_eq!(TableSchema::try_from(&record).unwrap(), schema);
+    }
+}
