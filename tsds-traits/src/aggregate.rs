@@ -14,7 +14,7 @@
 //! | `bucket` | the time column's type | with a bucket |
 //! | then for aggregate `<i>`: | | |
 //! | `agg.<i>.count` | `UInt64`, not null | count, sum, avg |
-//! | `agg.<i>.sum.flags`, `.mantissa`, `.exponent`, `.wide` | `UInt8`, `FixedSizeBinary(16)`, `Int16`, `Binary` | sum, avg: see [`crate::SumState`] |
+//! | `agg.<i>.sum.flags`, `.low`, `.high`, `.exponent`, `.wide` | `UInt8`, `UInt64`, `Int64`, `Int16`, `Binary` | sum, avg: see [`crate::SumState`]; `high · 2^64 + low` is the mantissa |
 //! | `agg.<i>.value` | the column's type, null if there was no value | min, max, first, last |
 //! | `agg.<i>.time`, `agg.<i>.series.<j>`, `agg.<i>.sequence`, `agg.<i>.row` | the time column's type, the series columns' types, `UInt64`, `UInt64`; null if there was no value | first, last |
 //!
@@ -32,6 +32,7 @@ use crate::{ColumnId, Error, Result, TableSchema, ValueClass};
 ///
 /// Every function but `Count` without a column skips nulls, and gives null where nothing is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Function {
     /// The number of rows, or of non-null values of a column. `UInt64`, never null.
     Count,
@@ -59,23 +60,26 @@ pub struct Aggregate {
     pub column: Option<ColumnId>,
 }
 
-/// The width of a time bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BucketWidth {
-    /// That many units of the time column; positive.
-    Units(i64),
-    /// That many calendar months in UTC; positive. The origin is month 0, which must begin a month.
-    Months(u32),
-}
-
 /// Time buckets `[origin + k·width, origin + (k+1)·width)` for every integer `k`, floored, right on both sides of 1970.
 /// A bucket is named by its start; the bucket that begins before the time type's range is named by the type's minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TimeBucket {
-    /// The width.
-    pub width: BucketWidth,
-    /// A start of a bucket, in units of the time column since 1970.
-    pub origin: i64,
+#[non_exhaustive]
+pub enum TimeBucket {
+    /// Buckets of a fixed length.
+    Units {
+        /// The width in units of the time column; positive.
+        width: i64,
+        /// The start of a bucket in units of the time column since 1970, within `0..width`. Beware: `time - origin` can
+        /// leave `i64`.
+        origin: i64,
+    },
+    /// Buckets of calendar months in UTC.
+    Months {
+        /// The width in months; positive, at most 12,000.
+        width: u32,
+        /// The month in which a bucket starts, counted from January 1970, within `0..width`.
+        origin: u32,
+    },
 }
 
 /// What is grouped and computed.
@@ -105,12 +109,15 @@ impl AggregatePlan {
                 );
             }
         }
-        let positive = self.bucket.is_none_or(|bucket| match bucket.width {
-            BucketWidth::Units(units) => units > 0,
-            BucketWidth::Months(months) => months > 0,
+        let possible = self.bucket.is_none_or(|bucket| match bucket {
+            TimeBucket::Units { width, origin } => (0..width).contains(&origin),
+            TimeBucket::Months { width, origin } => width <= 12_000 && origin < width,
         });
-        if !positive {
-            return Err(Error::invalid_input("bucket width must be positive"));
+        if !possible {
+            return Err(Error::invalid_input(
+                "bucket width must be positive and its origin within the width",
+            )
+            .with("bucket", format!("{:?}", self.bucket)));
         }
         self.aggregates.iter().try_for_each(|aggregate| aggregate.validate(schema))
     }
@@ -141,7 +148,8 @@ impl AggregatePlan {
                 Function::Sum | Function::Avg => {
                     push("count", DataType::UInt64, false);
                     push("sum.flags", DataType::UInt8, false);
-                    push("sum.mantissa", DataType::FixedSizeBinary(16), false);
+                    push("sum.low", DataType::UInt64, false);
+                    push("sum.high", DataType::Int64, false);
                     push("sum.exponent", DataType::Int16, false);
                     push("sum.wide", DataType::Binary, true);
                 }

@@ -17,7 +17,7 @@ use crate::{KeySet, Result};
 /// # Contract
 ///
 /// - `id`, `version` and `capabilities` never change during the life of the value. A change of the encoded bytes is a new
-///   version; a codec decodes the versions that it says it decodes, for ever.
+///   version; a codec decodes every version from 1 to its own, for ever.
 /// - `decode(encode(array))` equals the array: type, length, validity and the bits of every valid value, NaN payloads and
 ///   signs of zero too. What stands under a null may differ.
 /// - `encode` appends at most `max_encoded_len` bytes to `out` and leaves what was there. The bytes depend on the logical
@@ -69,7 +69,7 @@ pub trait Codec: Debug + Send + Sync + 'static {
     ) -> Result<ArrayRef>;
 
     /// The rows whose value is not null and whose key is in `keys`, without decoding where that is possible. Only asked
-    /// where the capabilities claim it.
+    /// where the capabilities claim it, and never on `Binary`.
     ///
     /// # Errors
     ///
@@ -158,7 +158,8 @@ pub struct TypeSet {
 }
 
 impl TypeSet {
-    /// Everything that a block can hold.
+    /// Everything that a block can hold at this version of the crate. A codec names its types one by one, so that a type
+    /// that comes later is not claimed unseen; this is for those who take any array apart by its buffers.
     pub const ALL: Self =
         Self { integers: true, timestamps: true, floats: true, booleans: true, bytes: true };
     /// Nothing.

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{AuditSink, Codec, DatabaseId, KeyProvider, Result, SegmentFiles, World};
+use crate::{Codec, DatabaseId, Result, SegmentFiles, World};
 
 /// Components that the engine hands to a plugin's factory.
 #[derive(Clone, Debug)]
@@ -20,24 +20,12 @@ pub struct BuildContext {
     pub codecs: Arc<dyn CodecLookup>,
     /// Finds the segment files of this database, where there are any.
     pub segment_files: Option<Arc<dyn SegmentFiles>>,
-    /// Hands out master keys, where encryption is on.
-    pub keys: Option<Arc<dyn KeyProvider>>,
-    /// Takes note of what is done with keys.
-    pub audit: Arc<dyn AuditSink>,
 }
 
 impl BuildContext {
-    /// A context without segment files, keys and audit log.
+    /// A context without segment files.
     pub fn new(world: World, database: DatabaseId, directory: PathBuf, codecs: Arc<dyn CodecLookup>) -> Self {
-        Self {
-            world,
-            database,
-            directory,
-            codecs,
-            segment_files: None,
-            keys: None,
-            audit: Arc::new(crate::NoAudit),
-        }
+        Self { world, database, directory, codecs, segment_files: None }
     }
 
     /// Gives access to segment files.

@@ -12,15 +12,22 @@ use crate::{SegmentId, SegmentMeta};
 ///
 /// - `plan` is pure: the same view gives the same plan. It does no I/O and reads no clock; `now` comes in.
 /// - At or below the high mark the plan is empty.
-/// - Above it the plan brings the tier down to the low mark or below, as far as unpinned segments allow, and not further
-///   than it must: without the last segment of the plan the tier would be above the low mark.
+/// - Above it the plan brings the tier down to the low mark or below, as far as unpinned segments allow.
 /// - A plan names only segments of the view, none of them pinned, each at most once.
 pub trait Evictor: Debug + Send + Sync + 'static {
     /// The plugin id under which the evictor is registered, such as `tsds.evict.lru`.
     fn name(&self) -> &'static str;
 
-    /// The segments to move on, most dispensable first.
-    fn plan(&self, view: &TierView<'_>) -> Vec<SegmentId>;
+    /// What to do, most urgent first.
+    fn plan(&self, view: &TierView<'_>) -> Vec<Action>;
+}
+
+/// One step of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Action {
+    /// Moves a segment on to the next tier.
+    Evict(SegmentId),
 }
 
 /// A tier at one moment.
@@ -38,6 +45,8 @@ pub struct TierView<'a> {
     pub low_mark: u64,
     /// The monotonic time of the view.
     pub now: Duration,
+    /// The wall clock of the view, in seconds since 1970: what the chunks of segments are compared with.
+    pub wall_seconds: i64,
 }
 
 /// One segment in a tier.

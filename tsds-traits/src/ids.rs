@@ -36,7 +36,9 @@ id! {
     Sequence(u64)
 }
 id! {
-    /// What shares one data key. 0 is the domain of everything that is not encrypted by domain.
+    /// What shares one data key. 0 is the domain of everything that is not encrypted by domain. The domain of a row is a
+    /// function of its series, and changes at the border of a seal only: rows of one series in one interval are in one
+    /// segment, or ties between them could not be broken.
     KeyDomain(u64)
 }
 

@@ -69,7 +69,7 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` if somebody holds it, in this process or another.
+    /// `WouldBlock` if somebody holds it, in this process or another: the caller says whose lock it is.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>>;
 
     /// How many bytes can still be written under `path`, where known.
@@ -223,7 +223,8 @@ pub trait Random: Debug + Send + Sync + 'static {
 
 /// Runs tasks. Nothing else in TSDS spawns threads or tasks.
 pub trait Executor: Debug + Send + Sync + 'static {
-    /// Starts a task. It ends by itself: there is no handle to cancel it.
+    /// Starts a task. It ends by itself: there is no handle to cancel it. The real executor polls tasks inside tokio with I/O
+    /// and time; streams that are returned to a caller may be polled anywhere, so network I/O belongs in a task.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
     /// Runs a job that blocks or computes for long, on a bounded pool. Jobs run even if nobody waits for them.
@@ -288,7 +289,8 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As for I/O; the old file, if any, then still stands.
+    /// As for I/O; the old file, if any, then still stands. `NotDurable` if the last step failed: then the new file stands,
+    /// but a crash may bring the old one back. One caller at a time for one path.
     pub fn replace_file(&self, path: &Path, contents: &[u8]) -> Result<()> {
         let missing = || Error::invalid_input("path has no parent directory").with("path", path.display());
         let directory = path.parent().ok_or_else(missing)?;
@@ -300,7 +302,10 @@ impl World {
         file.write_all_at(contents, 0)?;
         file.sync_all()?;
         self.vfs.rename(&temporary, path)?;
-        self.vfs.sync_dir(directory)?;
-        Ok(())
+        self.vfs.sync_dir(directory).map_err(|error| {
+            Error::new(ErrorKind::NotDurable, "file was replaced, but a crash may bring the old one back")
+                .with("path", path.display())
+                .with_source(error)
+        })
     }
 }

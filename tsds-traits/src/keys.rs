@@ -51,7 +51,8 @@ pub struct MasterKey {
 ///
 /// # Contract
 ///
-/// - `current` gives the key of the highest version; the same until `rotate`.
+/// - `current` gives the key of the highest version, with equal metadata until keys are rotated, here or elsewhere. Versions
+///   never go down. A provider that must remember something keeps it in the directory of its build context.
 /// - `unwrap` of metadata that the provider ever handed out gives the same key, for as long as the key exists.
 /// - `rotate` makes a new key with the next version, durable before it is returned, and leaves the old ones to `unwrap`.
 /// - Metadata that the provider never handed out, or of a key that is gone, gives `KeyUnavailable`.

@@ -35,12 +35,12 @@ mod tier;
 mod value;
 mod wal;
 
-pub use aggregate::{Aggregate, AggregatePlan, BucketWidth, Function, TimeBucket};
+pub use aggregate::{Aggregate, AggregatePlan, Function, TimeBucket};
 pub use codec::{Codec, CodecCapabilities, EncodeHints, TypeSet};
 pub use context::{BuildContext, CodecLookup};
 pub use durability::Durability;
 pub use error::{Error, ErrorKind, Result, Retry};
-pub use evictor::{Evictor, SegmentView, TierView};
+pub use evictor::{Action, Evictor, SegmentView, TierView};
 pub use ids::{
     ChunkRange, ColumnId, DatabaseId, KeyDomain, SchemaVersion, SegmentId, Sequence, SequenceInterval,
     TableId,
@@ -56,11 +56,13 @@ pub use registry::{
 pub use schema::{Column, TableSchema, is_stored_type, units_per_second};
 pub use schema_record::{ColumnRecord, SchemaRecord, parse_type, type_name};
 pub use segment::{
-    ColumnStats, EncodedBlock, EncodedColumn, SegmentFiles, SegmentHandle, SegmentMeta, SegmentSource,
+    BlockLayout, ColumnStats, EncodedBlock, EncodedColumn, SegmentFiles, SegmentHandle, SegmentMeta,
+    SegmentSource,
 };
 pub use sum_state::SumState;
 pub use tier::{
-    AggregateRequest, Put, ScanRequest, SegmentBatch, SortKey, Stored, Tier, TierCapabilities, TierUsage,
+    AggregateRequest, Put, ScanRequest, SegmentBatch, SortKey, Stored, StoredSegment, Tier, TierCapabilities,
+    TierUsage,
 };
 pub use value::{Value, ValueClass, key_of_f32, key_of_f64, key_of_i64};
 pub use wal::{RecordKind, WalOpen, WalRecord, WalSink, WalUsage};

@@ -27,6 +27,7 @@ pub enum Comparison {
 /// are IEEE's: `-0.0 = 0.0`, and a NaN on either side makes every comparison false but [`Comparison::NotEqual`], which is
 /// true. Text compares bytewise. A null in the column makes a comparison, [`Predicate::In`] and [`Predicate::IsNan`] null.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Predicate {
     /// The same for every row: `Some(true)`, `Some(false)` or null.
     Constant(Option<bool>),
@@ -39,8 +40,8 @@ pub enum Predicate {
         /// The literal, of the column's class.
         value: Value,
     },
-    /// `column IN (values…)`: true where one value is equal; else null if the list had a null or the column is null; else
-    /// false. An empty list is false, on nulls too.
+    /// `column IN (values…)`: true where one value is [`Comparison::Equal`]; else null if the list had a null or the column is
+    /// null; else false. A list without values and without null is false, on nulls too.
     In {
         /// The column.
         column: ColumnId,
@@ -51,7 +52,7 @@ pub enum Predicate {
     },
     /// Whether the column is null. Never null itself.
     IsNull(ColumnId),
-    /// Whether a float column is NaN. False on columns that are no floats.
+    /// Whether a value is NaN: null on null, else false on columns that are no floats.
     IsNan(ColumnId),
     /// True if all are, false if one is, else null. Empty: true.
     And(Vec<Predicate>),
@@ -90,8 +91,8 @@ impl Predicate {
 /// A set of order-preserving keys ([`Value::order_key`]) as ascending, disjoint, non-adjacent inclusive ranges.
 ///
 /// Every comparison, IN list and NaN test on a column folds into one such set on the host, so that a codec or a device
-/// kernel compares unsigned integers and nothing else. Columns of up to 32 bits use 32-bit keys in the low half, sign and
-/// float rule applied at the column's own width for `f32` and at 64 bits for every integer.
+/// kernel compares unsigned integers and nothing else. Integers and timestamps of every width are widened to 64 bits first;
+/// booleans are 0 and 1; `f32` alone has a 32-bit key, in the low half.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct KeySet {
     ranges: Vec<RangeInclusive<u64>>,

@@ -28,6 +28,7 @@ use crate::{
 ///     id: "acme.evict.random",
 ///     crate_version: env!("CARGO_PKG_VERSION"),
 ///     format_version: 1,
+///     reads_from: 1,
 ///     factory: Factory::Evictor(make),
 ///     probe: || Presence::Present(String::new()),
 /// };
@@ -42,8 +43,10 @@ pub struct Plugin {
     pub id: &'static str,
     /// The version of the crate, for people.
     pub crate_version: &'static str,
-    /// The version of what it writes to disk. The catalog refuses to reopen with another.
+    /// The version of what it writes to disk.
     pub format_version: u16,
+    /// The oldest version of what it reads. The catalog refuses to open what was written by an older or newer one.
+    pub reads_from: u16,
     /// Builds it.
     pub factory: Factory,
     /// Says whether it can run here, without side effects and without panicking.
@@ -208,7 +211,10 @@ impl Registry {
     pub async fn tier(&self, id: &str, settings: Json, context: BuildContext) -> Result<Arc<dyn Tier>> {
         let plugin = *self.get(id)?;
         match plugin.factory {
-            Factory::Tier(build) => build(settings, context).await.map_err(|e| e.in_plugin(plugin.id)),
+            Factory::Tier(build) => {
+                let tier = build(settings, context).await.map_err(|e| e.in_plugin(plugin.id))?;
+                if tier.name() == plugin.id { Ok(tier) } else { Err(misnamed(&plugin, tier.name())) }
+            }
             _ => Err(Self::wrong_role(&plugin, "tier")),
         }
     }
@@ -270,11 +276,14 @@ impl Registry {
     /// What a factory says.
     pub fn codecs(&self) -> Result<CodecSet> {
         let mut set = CodecSet::default();
-        for plugin in self.plugins.values() {
+        for plugin in self.plugins.values().copied() {
             if let Factory::Codec(build) = plugin.factory {
                 let codec =
                     build(&Json::Object(serde_json::Map::new())).map_err(|e| e.in_plugin(plugin.id))?;
-                set.codecs.insert(plugin.id, codec);
+                if codec.id() != plugin.id {
+                    return Err(misnamed(&plugin, codec.id()));
+                }
+                set = set.with(codec)?;
             }
         }
         Ok(set)
@@ -287,6 +296,13 @@ impl fmt::Debug for Registry {
     }
 }
 
+/// A plugin whose value calls itself otherwise than it is registered would write what nobody finds again.
+fn misnamed(plugin: &Plugin, name: &str) -> Error {
+    Error::internal("plugin calls itself otherwise than it is registered")
+        .with("id", plugin.id)
+        .with("name", name)
+}
+
 /// Built codecs, by id.
 #[derive(Clone, Debug, Default)]
 pub struct CodecSet {
@@ -294,11 +310,17 @@ pub struct CodecSet {
 }
 
 impl CodecSet {
-    /// Adds a codec under its own id; replaces one of the same id.
-    #[must_use]
-    pub fn with(mut self, codec: Arc<dyn Codec>) -> Self {
+    /// Adds a codec under its own id.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if there is one with this id.
+    pub fn with(mut self, codec: Arc<dyn Codec>) -> Result<Self> {
+        if self.codecs.contains_key(codec.id()) {
+            return Err(Error::new(ErrorKind::Conflict, "codec id is taken already").with("id", codec.id()));
+        }
         self.codecs.insert(codec.id(), codec);
-        self
+        Ok(self)
     }
 }
 
@@ -326,6 +348,7 @@ mod tests {
             id,
             crate_version: "1.2.3",
             format_version: 1,
+            reads_from: 1,
             factory: Factory::Evictor(no_evictor),
             probe: || Presence::Absent("test".into()),
         }

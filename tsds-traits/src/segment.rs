@@ -1,6 +1,7 @@
 //! Segments as tiers see them: metadata, statistics, and where their rows come from.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -40,7 +41,7 @@ pub struct SegmentMeta {
     pub series: u64,
     /// The size of the rows as plain Arrow data: what they need in memory.
     pub plain_bytes: u64,
-    /// Statistics of every column of the schema version, in schema order.
+    /// Statistics of columns of the schema version, in schema order. Of a column that is missing nothing is known.
     pub columns: Vec<ColumnStats>,
 }
 
@@ -54,9 +55,10 @@ pub struct ColumnStats {
     pub null_count: u64,
     /// Whether a float value is NaN.
     pub has_nan: bool,
-    /// A lower bound of the values that are neither null nor NaN; `None` if there are none.
+    /// A lower bound, in the order of [`Value`], of the values that are neither null nor NaN. `None`: no bound is known, or
+    /// there is no such value; only `null_count` can prove that there are none.
     pub min: Option<Value>,
-    /// An upper bound of the values that are neither null nor NaN; `None` if there are none.
+    /// An upper bound, likewise.
     pub max: Option<Value>,
     /// Whether `min` and `max` occur, rather than only bound what occurs. Long text is cut.
     pub exact: bool,
@@ -102,14 +104,15 @@ pub struct SegmentHandle {
     pub record: Bytes,
 }
 
-/// One block: a run of rows of one column, encoded by one codec.
+/// What is known of one block without reading it.
 #[derive(Clone, Debug)]
-pub struct EncodedBlock {
+pub struct BlockLayout {
     /// The codec's id.
     pub codec: Arc<str>,
     /// The codec's format version.
     pub version: u16,
-    /// The type that the codec decodes to: the column's own, or `UInt32` for codes of the column's dictionary.
+    /// The type that the codec decodes to: the column's own, `Binary` for plain text and for dictionaries, `UInt32` for codes
+    /// of the column's dictionary.
     pub data_type: DataType,
     /// The number of the block's first row in the segment.
     pub first_row: u64,
@@ -119,16 +122,23 @@ pub struct EncodedBlock {
     pub run_starts: Arc<[u32]>,
     /// Statistics of the decoded values of the column.
     pub stats: ColumnStats,
+}
+
+/// One block: a run of rows of one column, encoded by one codec.
+#[derive(Clone, Debug)]
+pub struct EncodedBlock {
+    /// What the block is.
+    pub layout: BlockLayout,
     /// The encoded bytes, verified against their checksum.
     pub bytes: Buffer,
 }
 
-/// All of one column of a segment, encoded.
+/// A column of a segment, or part of its rows, encoded.
 #[derive(Clone, Debug)]
 pub struct EncodedColumn {
     /// The sorted distinct values, where blocks hold codes: type `Binary`, one row per value, ascending bytewise.
     pub dictionary: Option<EncodedBlock>,
-    /// The blocks in row order, without gaps. Every column of a segment is cut at the same rows.
+    /// The blocks in row order, without gaps. Every column of a segment is cut into blocks at the same rows.
     pub blocks: Vec<EncodedBlock>,
 }
 
@@ -144,12 +154,20 @@ pub trait SegmentSource: Debug + Send + Sync + 'static {
     /// All rows in storage order, every column in schema order. May be called several times; each stream is complete.
     fn batches(&self) -> BoxStream<'static, Result<RecordBatch>>;
 
-    /// A column as encoded blocks, where a segment file stands behind the source, else `None`.
+    /// How a column is cut into blocks, where a segment file stands behind the source, else `None`. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a column that the schema version lacks.
+    fn layout(&self, column: ColumnId) -> Result<Option<Vec<BlockLayout>>>;
+
+    /// The dictionary of a column and those of its blocks that hold rows of `rows`, where a segment file stands behind the
+    /// source, else `None`. The whole column is `0..meta.rows`.
     ///
     /// # Errors
     ///
     /// `InvalidInput` for a column that the schema version lacks; `Corrupt` where a checksum fails.
-    async fn blocks(&self, column: ColumnId) -> Result<Option<EncodedColumn>>;
+    async fn blocks(&self, column: ColumnId, rows: Range<u64>) -> Result<Option<EncodedColumn>>;
 }
 
 /// Finds the segment files behind segments, for a tier that also serves what it does not hold itself.

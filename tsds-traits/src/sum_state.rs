@@ -28,6 +28,10 @@ impl SumState {
     pub const POSITIVE_INFINITY: u8 = 2;
     /// The sum is negative infinity.
     pub const NEGATIVE_INFINITY: u8 = 4;
+    /// The exponent of the smallest bit of a double.
+    pub const MIN_EXPONENT: i16 = -1074;
+    /// No sum of fewer than 2^64 numbers of 64 bits reaches 2 to this power.
+    pub const MAX_BITS: i32 = 1088;
     /// The longest valid `wide`: 2^64 doubles of the largest magnitude over the smallest bit need 2,164 bits and a sign.
     pub const MAX_WIDE_BYTES: usize = 272;
 
@@ -46,17 +50,14 @@ impl SumState {
     ///
     /// # Errors
     ///
-    /// `Internal` if the canonical exponent leaves `i16`, which no sum of 64-bit numbers reaches.
+    /// `Internal` if the sum is finer or larger than any sum of 64-bit numbers.
     pub fn finite(mantissa: i128, exponent: i32) -> Result<Self> {
         if mantissa == 0 {
             return Ok(Self::default());
         }
         let shift = mantissa.trailing_zeros();
-        Ok(Self {
-            mantissa: mantissa >> shift,
-            exponent: exponent_of(exponent, shift as usize)?,
-            ..Self::default()
-        })
+        let exponent = exponent_of(exponent, shift as usize)?;
+        Self { mantissa: mantissa >> shift, exponent, ..Self::default() }.in_range()
     }
 
     /// The canonical state of a two's complement, little-endian `mantissa` of any length times `2^exponent`.
@@ -74,7 +75,7 @@ impl SumState {
             return Self::finite(sign_extend(&shifted), exponent.saturating_add(shift as i32));
         }
         let exponent = exponent_of(exponent, shift)?;
-        Ok(Self { flags: 0, mantissa: 0, exponent, wide: Some(shifted) })
+        Self { flags: 0, mantissa: 0, exponent, wide: Some(shifted) }.in_range()
     }
 
     /// The mantissa as two's complement, little-endian bytes, whichever field holds it.
@@ -85,7 +86,24 @@ impl SumState {
         }
     }
 
-    /// Checks that a state from outside is canonical.
+    /// Whether the lowest and highest bit are where sums of 64-bit numbers can have them.
+    fn has_possible_size(&self) -> bool {
+        let bits = match &self.wide {
+            Some(wide) => i32::try_from(wide.len()).unwrap_or(i32::MAX / 8) * 8 - leading_sign_bits(wide),
+            None if self.mantissa == 0 => return true,
+            None => 128 - self.mantissa.unsigned_abs().leading_zeros() as i32,
+        };
+        self.exponent >= Self::MIN_EXPONENT && i32::from(self.exponent) + bits <= Self::MAX_BITS
+    }
+
+    fn in_range(self) -> Result<Self> {
+        if self.has_possible_size() {
+            return Ok(self);
+        }
+        Err(Error::internal("exact sum is out of range").with("exponent", self.exponent))
+    }
+
+    /// Checks that a state from outside is canonical and possible.
     ///
     /// # Errors
     ///
@@ -105,7 +123,11 @@ impl SumState {
             }
             _ => false,
         };
-        if canonical { Ok(()) } else { Err(Error::corrupt("sum state is not canonical")) }
+        if canonical && self.has_possible_size() {
+            Ok(())
+        } else {
+            Err(Error::corrupt("sum state is not canonical"))
+        }
     }
 }
 
@@ -115,6 +137,12 @@ fn exponent_of(exponent: i32, shift: usize) -> Result<i16> {
         .and_then(|shift| exponent.checked_add(shift))
         .and_then(|exponent| i16::try_from(exponent).ok())
         .ok_or_else(|| Error::internal("exponent of an exact sum is out of range").with("exponent", exponent))
+}
+
+/// How many of the top bits are equal to the sign: at least 1.
+fn leading_sign_bits(bytes: &[u8]) -> i32 {
+    let top = bytes.last().copied().unwrap_or_default();
+    (if top >> 7 == 1 { top.leading_ones() } else { top.leading_zeros() }) as i32
 }
 
 /// Shifts a two's complement, little-endian number right by less than a byte.
@@ -195,6 +223,8 @@ mod tests {
             SumState { flags: 3, ..SumState::default() },
             SumState { wide: Some(vec![1]), ..SumState::default() },
             SumState { wide: Some(vec![2; 20]), ..SumState::default() },
+            SumState { mantissa: 1, exponent: 30_000, ..SumState::default() },
+            SumState { mantissa: 1, exponent: -1075, ..SumState::default() },
         ];
         assert!(bad.iter().all(|state| state.validate().is_err()));
     }

@@ -19,15 +19,23 @@ use crate::{
 ///
 /// - `name` and `capabilities` never change during the life of the value.
 /// - `put` is atomic and idempotent by id: after an error or a dropped call the segment is absent or complete; putting a
-///   complete segment again succeeds and changes nothing. It never keeps part of the rows.
+///   complete segment again, also after reopening, changes nothing and returns an equal [`Stored`]. Concurrent puts of one
+///   id act as one.
 /// - `put` on a tier of durability `Power` returns only when the segment and its name survive a power cut.
-/// - A tier that cannot take a segment declines it with a reason and is unchanged. Declining is no error.
+/// - A tier that can never take a segment (its type or size) declines it with a reason and is unchanged; that is no error.
+///   No room at present is the error `NoSpace`. A tier never evicts by itself.
 /// - `remove` of an absent id succeeds. A segment that an open stream reads stays readable by that stream, or the stream
 ///   fails; it never yields wrong or missing rows.
 /// - `list` shows exactly the completed puts that were not removed, in ascending order. After reopening, a tier of
-///   durability `Power` lists what it listed before, a volatile one nothing.
+///   durability `Power` lists what it listed before, a volatile one nothing, and a `Process` one either.
 /// - `scan` and `aggregate` do no I/O before the first poll. They see each segment of the request whole or not at all: a
-///   segment that is absent gives `NotFound`.
+///   segment that is absent gives `NotFound`, which names it and ends the stream; rows that came before stand. A tier below
+///   durability `Power` decides that at the first poll, and keeps what is present until the stream ends. A segment is absent
+///   if it was not put and there is no segment file for it that the tier serves.
+/// - A predicate, function or type that the tier does not know gives `Unsupported` as the first and only item, whatever the
+///   capabilities claim: they grow.
+/// - After `DeviceLost` every call but `list` (empty), `name`, `capabilities`, `usage` and `close` gives `DeviceLost`: the
+///   engine builds the tier anew.
 /// - Dropping a stream stops its work; a later request is unaffected.
 /// - A tier answers only for what its capabilities claim; a request beyond them gives `Unsupported`, without side effects.
 /// - `close` is idempotent; afterwards every call but `close`, `name`, `capabilities` and `usage` gives `Closed`.
@@ -53,19 +61,19 @@ pub trait Tier: Debug + Send + Sync + 'static {
     /// Folds the rows of many segments into state batches of [`AggregatePlan::state_schema`].
     fn aggregate(self: Arc<Self>, request: AggregateRequest) -> BoxStream<'static, Result<RecordBatch>>;
 
-    /// Removes segments.
+    /// Removes segments; `record` is [`Stored::record`], or what [`Tier::list`] gave.
     ///
     /// # Errors
     ///
     /// As for I/O; some of the segments may then be gone. Calling again is safe.
-    async fn remove(&self, segments: &[SegmentHandle]) -> Result<()>;
+    async fn remove(&self, segments: &[StoredSegment]) -> Result<()>;
 
     /// The completed puts, ascending. Used to find what nobody refers to any more, never for correctness.
     ///
     /// # Errors
     ///
     /// As for I/O.
-    async fn list(&self) -> Result<Vec<SegmentId>>;
+    async fn list(&self) -> Result<Vec<StoredSegment>>;
 
     /// What the tier holds and may hold.
     fn usage(&self) -> TierUsage;
@@ -94,6 +102,15 @@ pub struct Stored {
     pub bytes: u64,
     /// The tier's own notes, such as checksums of the file that it wrote. The engine keeps them in the catalog and gives
     /// them back in [`SegmentHandle::record`] with every request. At most 1 MiB.
+    pub record: Bytes,
+}
+
+/// A segment that a tier holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSegment {
+    /// The segment.
+    pub id: SegmentId,
+    /// What the tier needs to find it. From [`Tier::list`] this may be less than [`Stored::record`]: a location is enough.
     pub record: Bytes,
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Equality and order are total and by bits: floats follow IEEE `totalOrder`, text and bytes compare bytewise.
 /// Predicates do *not* use this order for floats; see [`crate::Predicate`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Value {
     /// `false < true`.
     Bool(bool),

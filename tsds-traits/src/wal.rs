@@ -16,14 +16,17 @@ use crate::{DatabaseId, Durability, Result, SchemaVersion, Sequence, TableId};
 ///   [`WalOpen::next`]); anything else is refused with `Internal` and nothing is appended.
 /// - `append` returns without waiting for the disk. A record is whole or absent after a crash. A record that is refused
 ///   leaves the log as it was and may be appended again.
+/// - A sink splits what its medium cannot take in one piece.
 /// - `sync(up_to)` returns once every record up to `up_to` is durable, and shares one physical sync among all who wait. It
-///   returns at least `up_to`. Dropping the call changes nothing.
+///   returns at least `up_to`. Dropping the call changes nothing. `up_to` beyond the last appended record is `InvalidInput`.
 /// - `durable` never goes back, and never exceeds what a crash would leave. A sink of durability below `Power` still
 ///   advances it, as its capabilities say what that means.
 /// - After a failed sync the sink is poisoned: those who waited get `NotDurable`, every later `append` and `sync` gets
 ///   `Closed`, and `durable` stays. A failed sync is never repeated: the page cache lies afterwards.
-/// - A full disk gives `NoSpace` from `append` or `sync` without poisoning, and nothing that was refused is visible later.
-///   The sink goes on by itself when there is space.
+/// - A full disk gives `NoSpace` without poisoning, and the sink goes on by itself when there is space. `NoSpace` from
+///   `append` refuses that record, which may be appended again. `NoSpace` from `sync` withdraws every record above
+///   `durable()`: they are never replayed, their sequences are never used again, and the next append carries the sequence
+///   after the last one that was *appended*. Waiters at or below `durable()` succeed.
 /// - `replay(after)` yields the records that were there when the sink was opened, in order, from the one after `after`.
 ///   Records that were appended since are not among them.
 /// - `release(up_to)` lets the sink forget records up to `up_to`; it forgets none above, ever.
@@ -93,12 +96,13 @@ pub struct WalRecord {
     pub payload: Vec<Bytes>,
 }
 
-/// What the payload of a record is.
+/// What the payload of a record is: a stable number, so that a sink can store kinds that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RecordKind {
+pub struct RecordKind(pub u16);
+
+impl RecordKind {
     /// Rows of a table.
-    Rows,
+    pub const ROWS: Self = Self(1);
 }
 
 /// What a sink holds.
