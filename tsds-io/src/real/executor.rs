@@ -1,0 +1,144 @@
+//! Tasks and blocking jobs on a Tokio runtime.
+#![allow(clippy::disallowed_methods, reason = "implements what the rest of TSDS must use instead")]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use tokio::runtime::Handle;
+use tsds_traits::Executor;
+
+type Job = Box<dyn FnOnce() + Send + 'static>;
+
+/// Jobs wait for disks as much as they compute: with one per core, one slow sync would hold up all others.
+const JOBS_PER_CORE: usize = 4;
+const LEAST_JOBS: usize = 16;
+
+/// Runs tasks on a Tokio runtime, and at most a few blocking jobs per core at the same time on its blocking threads; the
+/// others wait in the order in which they came.
+///
+/// A panic in a task or job ends that one alone. When the runtime shuts down, what has not run is dropped.
+#[derive(Clone, Debug)]
+pub struct TokioExecutor {
+    handle: Handle,
+    pool: Arc<Pool>,
+    parallelism: usize,
+}
+
+impl TokioExecutor {
+    /// An executor on a runtime that somebody else owns.
+    pub fn new(handle: Handle) -> Self {
+        let parallelism = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        Self::with_job_limit(handle, (parallelism * JOBS_PER_CORE).max(LEAST_JOBS))
+    }
+
+    /// As [`new`](Self::new), with at most `limit` blocking jobs at the same time, at least 1.
+    pub fn with_job_limit(handle: Handle, limit: usize) -> Self {
+        let parallelism = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let pool = Pool { limit: limit.max(1), queue: Mutex::default() };
+        Self { handle, pool: Arc::new(pool), parallelism }
+    }
+}
+
+impl TokioExecutor {
+    /// Drops the jobs that have not begun, and all that come later.
+    pub(super) fn close(&self) {
+        let mut queue = self.pool.queue();
+        queue.closed = true;
+        let jobs = std::mem::take(&mut queue.jobs);
+        drop(queue);
+        drop(jobs);
+    }
+}
+
+impl Executor for TokioExecutor {
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.handle.spawn(task);
+    }
+
+    fn spawn_blocking(&self, job: Job) {
+        let mut queue = self.pool.queue();
+        if queue.closed {
+            drop(queue);
+            drop(job);
+            return;
+        }
+        queue.jobs.push_back(job);
+        if queue.workers == self.pool.limit {
+            return;
+        }
+        queue.workers += 1;
+        drop(queue);
+        let worker = Worker { pool: Arc::clone(&self.pool), counted: true };
+        self.handle.spawn_blocking(move || worker.run());
+    }
+
+    fn parallelism(&self) -> usize {
+        self.parallelism
+    }
+}
+
+struct Pool {
+    limit: usize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    workers: usize,
+    closed: bool,
+}
+
+impl Pool {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// One blocking thread at work.
+struct Worker {
+    pool: Arc<Pool>,
+    /// Whether the pool counts on it to run the jobs that wait.
+    counted: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Some(job) = self.next() {
+            // A job that panics has told its waiter, if any, by dropping what that one waits for.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        }
+    }
+
+    /// The next job; or, in the same breath as finding none, the pool stops counting on this worker.
+    fn next(&mut self) -> Option<Job> {
+        let mut queue = self.pool.queue();
+        let job = queue.jobs.pop_front();
+        if job.is_none() {
+            queue.workers -= 1;
+            self.counted = false;
+        }
+        job
+    }
+}
+
+impl Drop for Worker {
+    /// Comes while still counted on only when the runtime shuts down before it has started: then whoever waits for a job
+    /// must hear that none will run.
+    fn drop(&mut self) {
+        if self.counted {
+            let mut queue = self.pool.queue();
+            queue.workers -= 1;
+            let jobs = std::mem::take(&mut queue.jobs);
+            drop(queue);
+            drop(jobs);
+        }
+    }
+}
