@@ -1,0 +1,14 @@
+//! Arrow columns by physical class: one view over the many Arrow types that TSDS stores.
+
+mod batch;
+mod cast;
+mod changes;
+mod interner;
+mod view;
+
+pub(crate) use batch::Columns;
+pub(crate) use cast::record_batch;
+pub use cast::{conform, conform_batch};
+pub(crate) use changes::{changes, views};
+pub(crate) use interner::{Interner, fixed_hasher};
+pub(crate) use view::{Codes, Column, Native, Text, Values, with_values};

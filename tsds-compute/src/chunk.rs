@@ -1,0 +1,176 @@
+//! Chunks: slices of a table's time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use arrow_array::{Array, RecordBatch, UInt32Array};
+use arrow_schema::TimeUnit;
+use arrow_select::take::take_record_batch;
+use tsds_traits::{ChunkRange, Error, Result};
+
+use crate::array::{Column, Values};
+use crate::calendar::{SECONDS_PER_DAY, first_day_of_month, month_of_day};
+pub use crate::calendar::{second_of, valid_times};
+
+/// How a table's time is cut into chunks, in UTC.
+///
+/// Lengths in seconds are counted from 1970-01-01T00:00:00; months from January 1970; years from year 0, so that chunks
+/// of ten years are decades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChunkInterval {
+    /// That many seconds; at least 60.
+    Seconds(i64),
+    /// That many calendar months; positive.
+    Months(u32),
+    /// That many calendar years; positive.
+    Years(u32),
+}
+
+/// The longest interval: longer ones would put all of time into one chunk.
+const MAX_YEARS: u32 = 1_000;
+
+impl ChunkInterval {
+    /// Checks the length.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for less than 60 seconds or more than 1,000 years.
+    pub fn validate(self) -> Result<()> {
+        let possible = match self {
+            Self::Seconds(seconds) => (60..=i64::from(MAX_YEARS) * 366 * SECONDS_PER_DAY).contains(&seconds),
+            Self::Months(months) => (1..=MAX_YEARS * 12).contains(&months),
+            Self::Years(years) => (1..=MAX_YEARS).contains(&years),
+        };
+        if possible {
+            return Ok(());
+        }
+        Err(Error::invalid_input("chunk interval must be from one minute to 1000 years")
+            .with("interval", format_args!("{self:?}")))
+    }
+
+    /// The chunk that holds the instant `second`, in seconds since 1970. Bounds saturate at the ends of `i64`, far beyond
+    /// year 9999.
+    pub fn range_of(self, second: i64) -> ChunkRange {
+        match self {
+            Self::Seconds(length) => {
+                let length = length.max(1);
+                let start = second.saturating_sub(second.rem_euclid(length));
+                ChunkRange { start, end: start.saturating_add(length) }
+            }
+            Self::Months(months) => calendar_range(second, i64::from(months.max(1)), 0),
+            Self::Years(years) => calendar_range(second, i64::from(years.max(1)) * 12, -1970 * 12),
+        }
+    }
+}
+
+/// The chunk of `months` months, counted from month `origin`, around a second.
+fn calendar_range(second: i64, months: i64, origin: i64) -> ChunkRange {
+    // Beyond these years nothing is stored; the bound keeps the arithmetic of the calendar within `i64`.
+    let day = second.div_euclid(SECONDS_PER_DAY).clamp(-1_000_000_000, 1_000_000_000);
+    let month = month_of_day(day);
+    let first = month - (month - origin).rem_euclid(months);
+    let start = first_day_of_month(first) * SECONDS_PER_DAY;
+    ChunkRange { start, end: first_day_of_month(first + months) * SECONDS_PER_DAY }
+}
+
+impl fmt::Display for ChunkInterval {
+    /// The shortest text that [`FromStr`] reads back: `90s`, `15m`, `1h`, `7d`, `1mo`, `1y`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Seconds(seconds) => {
+                let (unit, name) =
+                    SECOND_UNITS.into_iter().find(|(unit, _)| seconds % unit == 0).unwrap_or((1, "s"));
+                write!(f, "{}{name}", seconds / unit)
+            }
+            Self::Months(months) => write!(f, "{months}mo"),
+            Self::Years(years) => write!(f, "{years}y"),
+        }
+    }
+}
+
+const SECOND_UNITS: [(i64, &str); 4] = [(SECONDS_PER_DAY, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+
+impl FromStr for ChunkInterval {
+    type Err = Error;
+
+    /// Reads a whole number and a unit: `s`, `m` (minutes), `h`, `d`, `w`, `mo`, `y`.
+    fn from_str(text: &str) -> Result<Self> {
+        let malformed = || {
+            Error::invalid_input(
+                "chunk interval must be a number and one of s, m, h, d, w, mo, y, such as 1d",
+            )
+            .with("interval", text)
+        };
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at_checked(digits).ok_or_else(malformed)?;
+        let count: u32 = number.parse().map_err(|_| malformed())?;
+        let seconds = |unit: i64| i64::from(count).checked_mul(unit).map(Self::Seconds).ok_or_else(malformed);
+        let interval = match unit {
+            "s" => seconds(1)?,
+            "m" => seconds(60)?,
+            "h" => seconds(3_600)?,
+            "d" => seconds(SECONDS_PER_DAY)?,
+            "w" => seconds(7 * SECONDS_PER_DAY)?,
+            "mo" => Self::Months(count),
+            "y" => Self::Years(count),
+            _ => return Err(malformed()),
+        };
+        interval.validate()?;
+        Ok(interval)
+    }
+}
+
+/// Cuts a batch into the rows of each chunk, ascending by chunk; the rows of one chunk keep their order. `time` is the
+/// position of the time column.
+///
+/// A batch that lies in one chunk is returned as it is, without a copy.
+///
+/// # Errors
+///
+/// `InvalidInput` if the time column is missing, is no timestamp or has nulls.
+pub fn partition(
+    batch: &RecordBatch,
+    time: usize,
+    unit: TimeUnit,
+    interval: ChunkInterval,
+) -> Result<Vec<(ChunkRange, RecordBatch)>> {
+    let no_time = || Error::invalid_input("batch needs a time column without nulls").with("position", time);
+    let array = batch.columns().get(time).ok_or_else(no_time)?;
+    let Values::I64(times) = Column::new(array)?.values else { return Err(no_time()) };
+    if array.null_count() > 0 {
+        return Err(no_time());
+    }
+    let mut chunks: Vec<(ChunkRange, Vec<u32>)> = Vec::new();
+    let mut current = None;
+    for (row, time) in times.iter().enumerate() {
+        let second = second_of(*time, unit);
+        let index = match current {
+            Some(index) if in_chunk(&chunks, index, second) => index,
+            _ => chunk_index(&mut chunks, interval.range_of(second)),
+        };
+        current = Some(index);
+        if let Some((_, rows)) = chunks.get_mut(index) {
+            rows.push(row as u32);
+        }
+    }
+    if let [(chunk, _)] = chunks.as_slice() {
+        return Ok(vec![(*chunk, batch.clone())]);
+    }
+    chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
+    let take = |(chunk, rows): (ChunkRange, Vec<u32>)| {
+        Ok((chunk, take_record_batch(batch, &UInt32Array::from(rows))?))
+    };
+    chunks.into_iter().map(take).collect()
+}
+
+fn in_chunk(chunks: &[(ChunkRange, Vec<u32>)], index: usize, second: i64) -> bool {
+    chunks.get(index).is_some_and(|(chunk, _)| chunk.contains_second(second))
+}
+
+/// The position of a chunk, added at the end if it is new. Few chunks are open at once: newest first is near.
+fn chunk_index(chunks: &mut Vec<(ChunkRange, Vec<u32>)>, chunk: ChunkRange) -> usize {
+    chunks.iter().rposition(|(own, _)| *own == chunk).unwrap_or_else(|| {
+        chunks.push((chunk, Vec::new()));
+        chunks.len() - 1
+    })
+}

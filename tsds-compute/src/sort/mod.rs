@@ -1,0 +1,10 @@
+//! Sorting: rows of a batch, segments, and orders across batches.
+
+mod indices;
+mod order;
+mod segment;
+mod series;
+
+pub use indices::sort_indices;
+pub use order::{KeyedBatch, RowOrder};
+pub use segment::{SortedRows, sort_for_segment};

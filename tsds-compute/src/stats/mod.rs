@@ -1,0 +1,8 @@
+//! Statistics of columns and metadata of segments.
+
+mod columns;
+mod segment;
+mod text_bound;
+
+pub use columns::{MAX_TEXT_BOUND, StatsBuilder, column_stats, merge_stats};
+pub use segment::{SegmentDescriber, describe_segment, plain_bytes};
