@@ -1,0 +1,164 @@
+//! The note in a file's footer: whose rows the file holds, so that a catalog can be rebuilt from files alone.
+//!
+//! It is JSON in the last key-value pair of the Parquet footer. Parquet readers find it as metadata; [`find`] finds it
+//! in the raw end of a file, without giving bytes that nobody vouches for to a Parquet decoder.
+
+use parquet::file::metadata::KeyValue;
+use serde::{Deserialize, Serialize};
+use tsds_traits::{DatabaseId, Error, Result, SchemaRecord, SegmentId, SegmentMeta, TableSchema};
+
+use crate::settings::ParquetSettings;
+
+/// The key of [`FileNote`], the last in the file.
+const NOTE_KEY: &str = "tsds.segment";
+/// The key of the [`SchemaRecord`].
+const SCHEMA_KEY: &str = "tsds.schema";
+/// The key of the [`SegmentMeta`].
+const META_KEY: &str = "tsds.meta";
+/// The format of notes and files.
+pub(crate) const FORMAT_VERSION: u16 = 1;
+/// How much of the end of a file holds the note of any file with at most a thousand columns.
+pub(crate) const TAIL_BYTES: usize = 16 * 1024;
+
+/// What a file says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileNote {
+    pub(crate) format: u16,
+    pub(crate) database: String,
+    pub(crate) segment: SegmentId,
+    pub(crate) rows: u64,
+    /// How the file was written: the same rows and settings give the same bytes.
+    pub(crate) compression: String,
+    pub(crate) row_group_rows: usize,
+}
+
+impl FileNote {
+    fn new(meta: &SegmentMeta, database: DatabaseId, settings: &ParquetSettings) -> Self {
+        Self {
+            format: FORMAT_VERSION,
+            database: database.to_string(),
+            segment: meta.id,
+            rows: meta.rows,
+            compression: settings.compression.clone(),
+            row_group_rows: settings.row_group_rows,
+        }
+    }
+
+    /// The settings with which the file was written, for writing it once more; `None` if no file is written like that.
+    pub(crate) fn settings(&self, current: &ParquetSettings) -> Option<ParquetSettings> {
+        let settings = ParquetSettings {
+            compression: self.compression.clone(),
+            row_group_rows: self.row_group_rows,
+            ..current.clone()
+        };
+        (self.format == FORMAT_VERSION && settings.validate().is_ok()).then_some(settings)
+    }
+}
+
+/// The key-value pairs of a file, in the order in which they are written.
+pub(crate) fn key_values(
+    meta: &SegmentMeta,
+    schema: &TableSchema,
+    database: DatabaseId,
+    settings: &ParquetSettings,
+) -> Result<Vec<KeyValue>> {
+    let failed = |error: serde_json::Error| {
+        Error::internal("metadata of a segment cannot be written as json").with("cause", error)
+    };
+    let schema = serde_json::to_string(&SchemaRecord::from(schema)).map_err(failed)?;
+    let note = serde_json::to_string(&FileNote::new(meta, database, settings)).map_err(failed)?;
+    let meta = serde_json::to_string(meta).map_err(failed)?;
+    let pairs = [(SCHEMA_KEY, schema), (META_KEY, meta), (NOTE_KEY, note)];
+    Ok(pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).into())
+}
+
+/// The note in the last bytes of a file, if there is one. The bytes need not be trustworthy, and neither is the note:
+/// whoever acts on it verifies what it claims.
+pub(crate) fn find(tail: &[u8]) -> Option<FileNote> {
+    let key = NOTE_KEY.as_bytes();
+    let at = tail.windows(key.len()).rposition(|window| window == key)?;
+    // Thrift's compact protocol: the value is the next field of the same struct (delta 1) and binary (type 8).
+    const VALUE_FIELD: u8 = 0x18;
+    let (header, rest) = tail.get(at + key.len()..)?.split_first()?;
+    if *header != VALUE_FIELD {
+        return None;
+    }
+    let (len, rest) = varint(rest)?;
+    serde_json::from_slice(rest.get(..len)?).ok()
+}
+
+/// A length of at most 28 bits in groups of seven, lowest first.
+fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().take(4).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(index + 1..)?));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn note() -> FileNote {
+        FileNote {
+            format: FORMAT_VERSION,
+            database: DatabaseId([7; 16]).to_string(),
+            segment: SegmentId { id: 9, generation: 1 },
+            rows: 5,
+            compression: "zstd".into(),
+            row_group_rows: 4_096,
+        }
+    }
+
+    #[test]
+    fn settings_that_nobody_writes_with_are_not_followed() {
+        let current = ParquetSettings::default();
+        let settings = note().settings(&current).unwrap();
+        assert_eq!(settings, ParquetSettings { row_group_rows: 4_096, ..current.clone() });
+        assert_eq!(FileNote { row_group_rows: 0, ..note() }.settings(&current), None);
+        assert_eq!(FileNote { format: 2, ..note() }.settings(&current), None);
+    }
+
+    fn tail_with(value: &[u8]) -> Vec<u8> {
+        let mut tail = b"other bytes".to_vec();
+        tail.extend_from_slice(NOTE_KEY.as_bytes());
+        tail.push(0x18);
+        let mut len = value.len();
+        while len >= 0x80 {
+            tail.push((len & 0x7f) as u8 | 0x80);
+            len >>= 7;
+        }
+        tail.push(len as u8);
+        tail.extend_from_slice(value);
+        tail.extend_from_slice(b"created by somebody");
+        tail
+    }
+
+    #[test]
+    fn a_note_is_found_in_the_bytes_around_it() {
+        let json = serde_json::to_vec(&note()).unwrap();
+        assert!(json.len() > 0x80, "the length takes two bytes");
+        assert_eq!(find(&tail_with(&json)), Some(note()));
+    }
+
+    #[test]
+    fn a_cut_note_is_none() {
+        let tail = tail_with(&serde_json::to_vec(&note()).unwrap());
+        let end = tail.len() - b"created by somebody".len();
+        assert!((0..end).all(|len| find(&tail[..len]).is_none()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_after_the_key_are_harmless(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut tail = NOTE_KEY.as_bytes().to_vec();
+            tail.extend_from_slice(&bytes);
+            let _ = find(&tail);
+        }
+    }
+}

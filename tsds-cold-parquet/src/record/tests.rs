@@ -1,0 +1,117 @@
+use super::*;
+use proptest::prelude::*;
+
+fn stats(column: u32, min: Option<Value>, max: Option<Value>) -> ColumnStats {
+    ColumnStats { column: ColumnId(column), null_count: 1, has_nan: min.is_none(), min, max, exact: true }
+}
+
+fn sample() -> FileRecord {
+    FileRecord {
+        path: Path::from("7/year=2013/month=03/day=01/000000000000001f-00000003.parquet"),
+        checksums: FileChecksums {
+            size: RANGE_BYTES + 1,
+            sha256: std::array::from_fn(|i| i as u8),
+            ranges: vec![0x0102_0304, 0xfefd_fcfb],
+        },
+        footer_len: 300,
+        row_groups: vec![RowGroup {
+            rows: 1_000,
+            columns: vec![
+                stats(1, Some(Value::Int(-5)), Some(Value::Int(i64::MAX))),
+                stats(2, Some(Value::Text("a".into())), Some(Value::Text("é".into()))),
+                stats(3, Some(Value::F64(-0.0)), Some(Value::F64(f64::INFINITY))),
+                stats(4, Some(Value::F32(1.5)), Some(Value::F32(2.5))),
+                stats(5, Some(Value::UInt(0)), Some(Value::UInt(u64::MAX))),
+                stats(6, Some(Value::Bool(false)), Some(Value::Bool(true))),
+                stats(9, None, None),
+            ],
+        }],
+    }
+}
+
+/// Version 1 as it was frozen: if this fails, the format changed and needs a new version.
+const GOLDEN: &str = include_str!("golden_v1.hex");
+
+fn hex(bytes: &[u8]) -> String {
+    let lines =
+        bytes.chunks(32).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
+
+#[test]
+fn version_1_is_written_as_it_was_frozen() {
+    assert_eq!(hex(&sample().encode().unwrap()), GOLDEN.trim_end());
+}
+
+#[test]
+fn version_1_reads_back_as_it_was_frozen() {
+    assert_eq!(FileRecord::decode(&unhex(GOLDEN)).unwrap(), sample());
+}
+
+#[test]
+fn every_flipped_bit_is_corrupt() {
+    let bytes = sample().encode().unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let error = FileRecord::decode(&damaged).unwrap_err();
+        assert_eq!(error.kind(), tsds_traits::ErrorKind::Corrupt);
+    }
+}
+
+#[test]
+fn every_cut_record_is_corrupt() {
+    let bytes = sample().encode().unwrap();
+    for len in 0..bytes.len() {
+        assert!(FileRecord::decode(&bytes[..len]).is_err(), "{len}");
+    }
+}
+
+#[test]
+fn statistics_are_left_out_before_a_record_is_too_long() {
+    let mut record = sample();
+    let group = record.row_groups[0].clone();
+    record.row_groups = vec![group; 8_000];
+    let read = FileRecord::decode(&record.encode().unwrap()).unwrap();
+    assert_eq!((read.rows(), read.row_groups.len()), (8_000_000, 8_000));
+    assert!(read.row_groups.iter().all(|group| group.columns.is_empty()));
+}
+
+#[test]
+fn a_file_too_large_for_any_record_has_none() {
+    let mut record = sample();
+    record.checksums.ranges = vec![0; MAX_RECORD_BYTES / 4];
+    record.checksums.size = record.checksums.ranges.len() as u64 * RANGE_BYTES;
+    assert_eq!(record.encode(), None);
+}
+
+/// With a right checksum, so that the fields themselves are put to the test.
+fn sealed(mut body: Vec<u8>) -> Vec<u8> {
+    let crc = crc32c(&body);
+    body.extend_from_slice(&crc.to_le_bytes());
+    body
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(FileRecord::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn forged_fields_never_panic(at in 0usize..260, forged in any::<[u8; 4]>()) {
+        let bytes = sample().encode().unwrap();
+        let mut body = bytes[..bytes.len() - 4].to_vec();
+        let at = at.min(body.len() - 4);
+        body[at..at + 4].copy_from_slice(&forged);
+        if let Ok(read) = FileRecord::decode(&sealed(body.clone())) {
+            prop_assert_eq!(read.encode().map(|bytes| bytes.len()), Some(body.len() + 4));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What can be set: the serde structure of the tier's settings.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use tsds_traits::{Error, ErrorKind, Result};
+
+/// Settings of the cold tier. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ParquetSettings {
+    /// How pages are compressed: `zstd` (level 1), `zstd(1)` to `zstd(22)`, or `none`.
+    pub compression: String,
+    /// Rows per row group, from 1,024 to 16,777,216. Memory for writing and reading grows with it; so does what a reader
+    /// skips at once.
+    pub row_group_rows: usize,
+    /// How many files one scan or aggregate reads at the same time, from 1 to 1,024.
+    pub max_concurrent_files: usize,
+    /// Directories as `year=2013/month=03/day=01/`, which readers elsewhere turn into columns; else `y2013/m03/d01/`.
+    pub hive: bool,
+    /// Accepted for compatibility. Files are always staged: safety does not depend on a setting.
+    pub staging_enabled: bool,
+    /// After how many seconds what a dead process left under `_staging/` is removed at opening.
+    pub staging_grace_seconds: u64,
+}
+
+impl Default for ParquetSettings {
+    fn default() -> Self {
+        Self {
+            compression: "zstd".into(),
+            row_group_rows: 262_144,
+            max_concurrent_files: 4,
+            hive: true,
+            staging_enabled: true,
+            staging_grace_seconds: 3_600,
+        }
+    }
+}
+
+/// How pages are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PageCompression {
+    None,
+    Zstd(i32),
+}
+
+const ROW_GROUP_ROWS: std::ops::RangeInclusive<usize> = 1_024..=16_777_216;
+const CONCURRENT_FILES: std::ops::RangeInclusive<usize> = 1..=1_024;
+
+impl ParquetSettings {
+    /// Reads settings from JSON. `null` is the default.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` for unknown keys, wrong types and values out of range.
+    pub fn from_json(json: Json) -> Result<Self> {
+        let settings = if json.is_null() {
+            Self::default()
+        } else {
+            serde_json::from_value(json).map_err(|error| {
+                Error::new(ErrorKind::ConfigInvalid, "settings of the cold tier are not valid")
+                    .with("cause", &error)
+            })?
+        };
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid`, naming the key, the value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        self.page_compression()?;
+        let refuse = |key: &'static str, value: usize, allowed: &std::ops::RangeInclusive<usize>| {
+            Err(Error::new(ErrorKind::ConfigInvalid, "setting of the cold tier is out of range")
+                .with(key, value)
+                .with("allowed", format!("{}..={}", allowed.start(), allowed.end())))
+        };
+        if !ROW_GROUP_ROWS.contains(&self.row_group_rows) {
+            return refuse("row_group_rows", self.row_group_rows, &ROW_GROUP_ROWS);
+        }
+        if !CONCURRENT_FILES.contains(&self.max_concurrent_files) {
+            return refuse("max_concurrent_files", self.max_concurrent_files, &CONCURRENT_FILES);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn page_compression(&self) -> Result<PageCompression> {
+        let refuse =
+            |why: &str| Err(Error::new(ErrorKind::ConfigInvalid, why).with("compression", &self.compression));
+        let level = |text: &str| text.strip_prefix("zstd(")?.strip_suffix(')')?.parse::<i32>().ok();
+        match self.compression.as_str() {
+            "none" | "uncompressed" => Ok(PageCompression::None),
+            "zstd" => Ok(PageCompression::Zstd(1)),
+            "snappy" | "lz4" | "lz4_raw" | "gzip" | "brotli" => {
+                refuse("this build does not write the compression; use zstd or none")
+            }
+            other => match level(other) {
+                Some(level) if (1..=22).contains(&level) => Ok(PageCompression::Zstd(level)),
+                Some(_) => refuse("zstd levels go from 1 to 22"),
+                None => refuse("compression is unknown; use zstd, zstd(1) to zstd(22), or none"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_are_valid_and_fill_in_what_is_left_out() {
+        let settings = ParquetSettings::from_json(json!({"compression": "none"})).unwrap();
+        assert_eq!(settings, ParquetSettings { compression: "none".into(), ..ParquetSettings::default() });
+        assert_eq!(ParquetSettings::from_json(Json::Null).unwrap(), ParquetSettings::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = ParquetSettings::from_json(json!({"compresion": "none"})).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert!(error.to_string().contains("compresion"), "{error}");
+    }
+
+    #[test]
+    fn a_compression_that_is_not_built_in_is_refused_by_name() {
+        for (name, text) in [("snappy", "does not write"), ("zstd(0)", "levels"), ("zstd(", "unknown")] {
+            let error = ParquetSettings::from_json(json!({ "compression": name })).unwrap_err();
+            assert!(error.to_string().contains(text) && error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_refused() {
+        for key in ["row_group_rows", "max_concurrent_files"] {
+            let error = ParquetSettings::from_json(json!({ key: 0 })).unwrap_err();
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+}
