@@ -1,1 +1,10 @@
-//! tsds-hot
+//! The hot tier of TSDS: what makes rows durable before they are acknowledged, and what holds them until they are sealed.
+//!
+//! - [`ArrowWal`], the write-ahead log `tsds.wal.arrow`, a [`tsds_traits::WalSink`]; [`verify`] looks at one without
+//!   changing it.
+//! - [`encode_rows`] and [`decode_rows`]: rows as the payload of a record.
+mod payload;
+mod wal;
+
+pub use payload::{decode_rows, encode_rows};
+pub use wal::{ArrowWal, FileReport, VerifyReport, WalDamage, WalSettings, plugin, verify};

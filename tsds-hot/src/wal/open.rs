@@ -1,0 +1,177 @@
+//! Opening: judging what is there, and copying what an unclean stop left in doubt.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tsds_traits::{Error, Result, Sequence, WalOpen, World};
+
+use super::format::{FILE_RECOVERED, FileHeader};
+use super::read::{LogFile, Part, Survey, survey};
+use super::settings::WalSettings;
+use super::shared::Shared;
+use super::state::State;
+use super::write::{FilePool, GroupBuffer, LiveFile, PreparedFile, Target, Writer};
+
+/// Bytes of frames that a copy writes at once.
+const COPY_BYTES: usize = 1 << 20;
+
+/// Opens the log. Blocking. Returns its parts and the bytes of the torn tail.
+pub(crate) fn open_blocking(
+    settings: WalSettings,
+    world: World,
+    directory: PathBuf,
+    open: WalOpen,
+) -> Result<(Shared, u64)> {
+    world.vfs.create_dir_all(&directory)?;
+    let mut found = survey(&*world.vfs, &directory, &open)?;
+    if let Some(damage) = found.damage.take() {
+        return Err(damage.into_error());
+    }
+    if open.next <= found.last {
+        return Err(Error::corrupt("the write-ahead log holds sequences that the catalog has not given out")
+            .with("last_sequence", found.last)
+            .with("next_sequence", open.next));
+    }
+    if let Some((file, offset)) = &found.torn_at {
+        tracing::warn!(
+            %file,
+            offset,
+            bytes = found.torn_bytes,
+            last_sequence = %found.last,
+            "cut the torn tail of the write-ahead log"
+        );
+    }
+    let mut pool = FilePool::new(world.vfs.clone(), directory, settings.file_bytes, found.next_number);
+    // Files that hold nothing are the first choice for the copy: with a full disk there is no other.
+    for path in std::mem::take(&mut found.unneeded) {
+        pool.recycle(path);
+    }
+    copy_last_file(&world, &mut pool, &mut found, &open)?;
+    trim(&mut pool, &settings);
+    let torn_bytes = found.torn_bytes;
+    Ok((assemble(settings, world, pool, found, &open), torn_bytes))
+}
+
+/// Copies the records of the last file to a new one, unless a mark at its end says that it was left whole: what was
+/// written last may be in the page cache and not on the disk, and what was cut must not come back. Earlier files need no
+/// copy, since the next file was begun only after all of them was durable.
+///
+/// The copy has another name until it is whole and durable. Cut short at any point, the next open starts over from what
+/// was there before, or finds the copy and ignores what it replaces.
+fn copy_last_file(world: &World, pool: &mut FilePool, found: &mut Survey, open: &WalOpen) -> Result<()> {
+    let Some(old) = found.live.pop_if(|file| !file.closed) else { return Ok(()) };
+    let prepared = pool.take_unfinished()?;
+    let copied = Copy::new(world, &old, &prepared, open)?.run(&old, open.floor);
+    let (header, end) = match copied {
+        Ok(copied) => copied,
+        Err(error) => {
+            pool.recycle(prepared.path);
+            return Err(error.during("copy surviving records"));
+        }
+    };
+    let path = pool.publish(&prepared)?;
+    pool.recycle(old.path.clone());
+    found.live.push(LogFile {
+        header,
+        path,
+        len: end,
+        file: prepared.file,
+        last: old.last,
+        end,
+        closed: true,
+    });
+    Ok(())
+}
+
+struct Copy<'a> {
+    to: &'a PreparedFile,
+    header: FileHeader,
+    target: Target,
+    buffer: GroupBuffer,
+    position: u64,
+}
+
+impl<'a> Copy<'a> {
+    fn new(world: &World, old: &LogFile, to: &'a PreparedFile, open: &WalOpen) -> Result<Self> {
+        let mut salt = [0; 32];
+        world.random.fill(&mut salt)?;
+        let header = FileHeader {
+            database: open.database,
+            number: to.number,
+            first: Sequence::ZERO,
+            durable: old.last,
+            flags: FILE_RECOVERED,
+            salt,
+            ..old.header
+        };
+        let target = Target::new(open.database, to.number, old.header.predecessor_last);
+        Ok(Self { to, header, target, buffer: GroupBuffer::default(), position: 0 })
+    }
+
+    /// Returns the header and the end of the copy, which is durable but not yet under its name.
+    fn run(mut self, old: &LogFile, floor: Sequence) -> Result<(FileHeader, u64)> {
+        let mut records = old.records();
+        while let Some(record) =
+            records.next(Part::Above(floor))?.filter(|record| record.sequence <= old.last)
+        {
+            if self.header.first == Sequence::ZERO {
+                self.header.first = record.sequence;
+                self.buffer.header(&self.header);
+            }
+            self.buffer.record(self.target, &record);
+            if self.buffer.len() >= COPY_BYTES {
+                self.write()?;
+            }
+            if record.sequence == old.last {
+                self.write()?;
+                self.target.durable = old.last;
+                self.buffer.mark(self.target, true);
+                self.write()?;
+                self.to.file.sync_all()?;
+                return Ok((self.header, self.position));
+            }
+        }
+        Err(Error::corrupt("a write-ahead log file changed while it was read")
+            .with("file", old.path.display()))
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let bytes = self.buffer.finish(self.target);
+        let end = self.position + bytes.len() as u64;
+        if end > self.to.len {
+            self.to.file.allocate(end)?;
+        }
+        self.to.file.write_all_at(bytes, self.position)?;
+        self.position = end;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Removes files beyond those that are kept to be written again. Nothing depends on it.
+fn trim(pool: &mut FilePool, settings: &WalSettings) {
+    let surplus = pool.surplus(settings.recycled_files);
+    if let Err(error) = pool.remove(&surplus) {
+        tracing::debug!(%error, "cannot remove write-ahead log files that nothing needs");
+        surplus.into_iter().for_each(|path| pool.recycle(path));
+    }
+}
+
+fn assemble(settings: WalSettings, world: World, pool: FilePool, found: Survey, open: &WalOpen) -> Shared {
+    let tail = (found.live.last().map_or(0, |file| file.header.number), found.last);
+    let mut state = State::new(found.last, open.next, open.floor);
+    state.live = found.live.iter().map(live_file).collect();
+    state.recovered = found.live.into_iter().map(Arc::new).collect();
+    let pool = Arc::new(Mutex::new(pool));
+    let writer = Writer::new(open.database, world.random.clone(), pool.clone(), settings.file_bytes, tail);
+    Shared::new(world, settings, state, writer, pool)
+}
+
+fn live_file(file: &LogFile) -> LiveFile {
+    LiveFile {
+        number: file.header.number,
+        path: file.path.clone(),
+        last: file.last,
+        record_bytes: file.record_bytes(),
+    }
+}

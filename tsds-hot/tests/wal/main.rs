@@ -1,0 +1,5 @@
+//! The write-ahead log in a simulated world: what is durable, what survives, what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contract;
+mod support;
