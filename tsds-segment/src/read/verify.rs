@@ -1,0 +1,178 @@
+//! Reads a whole file back and checks everything that it says.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use tsds_compute::{column_stats, conform};
+use tsds_traits::{ColumnId, Error, Result, VfsFile};
+
+use super::open::{read_footer, short_is_corrupt};
+use super::{SegmentFile, open_file};
+use crate::format::{BlockEntry, WholeFile};
+use crate::order::TimeOrder;
+
+const CHUNK: usize = 1 << 20;
+
+/// What a verified file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The rows of the segment.
+    pub rows: u64,
+    /// The blocks of all columns, dictionaries included.
+    pub blocks: u64,
+    /// The length of the file.
+    pub bytes: u64,
+    /// The CRC32C of the whole file: that of [`crate::Written`].
+    pub crc32c: u32,
+}
+
+impl SegmentFile {
+    /// Reads the whole file from the disk and checks all of it: header, footer, checksums, that no byte lies outside the
+    /// format, that every block decodes to the rows, the nulls and the bounds that the index claims, and that times ascend
+    /// within each series. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`, naming what is wrong where; as for I/O.
+    pub fn verify(&self) -> Result<Verified> {
+        self.verify_blocks(None).map_err(|error| error.during("segment verify"))
+    }
+
+    /// As [`SegmentFile::verify`], and compares every value, to the bit, with the rows from which the file was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`SegmentFile::verify`]; `Corrupt` where a value differs.
+    pub fn verify_rows(&self, rows: &[RecordBatch]) -> Result<Verified> {
+        self.verify_blocks(Some(rows)).map_err(|error| error.during("segment verify"))
+    }
+
+    fn verify_blocks(&self, rows: Option<&[RecordBatch]>) -> Result<Verified> {
+        let in_file = |error: Error| error.with("file", self.inner.path.display());
+        // A file of its own, and from the disk: what the cache still has may never have been written.
+        let file = open_file(&*self.inner.world.vfs, &self.inner.path).map_err(in_file)?;
+        // Some file systems cannot: then the page cache answers, which is the next best.
+        let _ = file.drop_cache();
+        self.verify_footer(&*file).map_err(in_file)?;
+        let (bytes, crc32c) = self.verify_file(&*file).map_err(in_file)?;
+
+        let mut blocks = 0;
+        for (position, column) in self.schema().columns().iter().enumerate() {
+            let (_, index) = self.column(column.id)?;
+            blocks += index.entries().count() as u64;
+            let source = rows.map(|rows| rows.iter().map(|batch| batch.column(position).clone()).collect());
+            self.verify_column(&*file, column.id, position, source)?;
+        }
+        Ok(Verified { rows: self.meta().rows, blocks, bytes, crc32c })
+    }
+
+    fn verify_footer(&self, file: &dyn VfsFile) -> Result<()> {
+        let again = read_footer(file, Some(self.inner.footer.database))?;
+        if again.footer == self.inner.footer && again.file_len == self.inner.file_len {
+            return Ok(());
+        }
+        Err(Error::corrupt("segment file changed since it was opened").with("segment", self.meta().id))
+    }
+
+    /// Checks that everything outside the blocks is padding of zeros, and takes the checksum of the whole file.
+    fn verify_file(&self, file: &dyn VfsFile) -> Result<(u64, u32)> {
+        let opened = read_footer(file, Some(self.inner.footer.database))?;
+        let mut entries = opened.footer.columns.iter().flat_map(|column| column.entries()).peekable();
+        let mut covered = opened.header_len;
+        let mut whole = WholeFile::new();
+        let mut chunk = vec![0; CHUNK];
+        let mut offset = 0;
+        while offset < opened.file_len {
+            let len = (opened.file_len - offset).min(CHUNK as u64) as usize;
+            let chunk = chunk.get_mut(..len).unwrap_or_default();
+            file.read_exact_at(chunk, offset).map_err(|error| short_is_corrupt(error, offset))?;
+            whole.update(chunk);
+            let end = offset + len as u64;
+            // Padding lies between the end of a block and the next block, or the footer.
+            loop {
+                let next = entries.peek().map_or(opened.footer_offset, |entry| entry.offset);
+                let gap = covered.max(offset)..next.min(end);
+                if gap.start < gap.end {
+                    let bytes = chunk.get((gap.start - offset) as usize..(gap.end - offset) as usize);
+                    if bytes.is_none_or(|bytes| bytes.iter().any(|byte| *byte != 0)) {
+                        return Err(Error::corrupt("segment file has bytes between its blocks")
+                            .with("offset", gap.start));
+                    }
+                }
+                match entries.next_if(|entry: &&BlockEntry| entry.offset < end) {
+                    Some(entry) => covered = entry.end(),
+                    None => break,
+                }
+            }
+            offset = end;
+        }
+        Ok((opened.file_len, whole.finish()))
+    }
+
+    fn verify_column(
+        &self,
+        file: &dyn VfsFile,
+        column: ColumnId,
+        position: usize,
+        source: Option<Vec<ArrayRef>>,
+    ) -> Result<()> {
+        let damaged = |what: &'static str, block: usize| {
+            self.explain(Error::corrupt(what), column).with("block", block).with("segment", self.meta().id)
+        };
+        let data_type = self.schema().arrow().field(position).data_type();
+        let is_time = position == self.schema().time_index();
+        let mut order = TimeOrder::new(self.series_starts());
+        let mut source = source.map(Pieces::new);
+        let decoder = self.decoder(column)?;
+        for block in 0..self.block_count() {
+            let encoded = self.read_blocks_from(file, column, block..block + 1)?;
+            let array = decoder.decode_all(&encoded).map_err(|error| self.explain(error, column))?;
+            if column_stats(column, &array)? != *self.block_stats(column, block)? {
+                return Err(damaged("block holds other values than the index says", block));
+            }
+            if is_time && let Err(row) = order.check(&array)? {
+                return Err(
+                    damaged("rows are not sorted by time within their series", block).with("row", row)
+                );
+            }
+            if let Some(source) = &mut source {
+                let stored = conform(&array, data_type)?;
+                if !source.next_equal(&stored) {
+                    return Err(damaged("block decodes to other values than were written", block));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Arrays taken piece by piece, whatever their borders.
+struct Pieces {
+    arrays: std::collections::VecDeque<ArrayRef>,
+}
+
+impl Pieces {
+    fn new(arrays: Vec<ArrayRef>) -> Self {
+        Self { arrays: arrays.into() }
+    }
+
+    /// Whether the next rows equal `expected`: type, validity and the bits of valid values.
+    fn next_equal(&mut self, expected: &ArrayRef) -> bool {
+        let mut at = 0;
+        while at < expected.len() {
+            let Some(array) = self.arrays.pop_front() else { return false };
+            let len = array.len().min(expected.len() - at);
+            if array.slice(0, len) != expected.slice(at, len) {
+                return false;
+            }
+            if len < array.len() {
+                self.arrays.push_front(array.slice(len, array.len() - len));
+            }
+            at += len;
+        }
+        true
+    }
+}
+
+// Equality of arrays is by bits, which tests pin down: two NaNs of equal payload are equal, zeros of unequal sign are not.
+const _: fn(&Arc<dyn Array>, &Arc<dyn Array>) -> bool = |a, b| a == b;
