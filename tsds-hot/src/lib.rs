@@ -3,8 +3,16 @@
 //! - [`ArrowWal`], the write-ahead log `tsds.wal.arrow`, a [`tsds_traits::WalSink`]; [`verify`] looks at one without
 //!   changing it.
 //! - [`encode_rows`] and [`decode_rows`]: rows as the payload of a record.
+//! - [`Memtable`]: rows in order of arrival, readable while they come.
+//! - [`seal`]: the rows of a memtable as the rows of segments.
+
+mod dictionary;
+mod memtable;
 mod payload;
+mod seal;
 mod wal;
 
+pub use memtable::{Memtable, MemtableSnapshot};
 pub use payload::{decode_rows, encode_rows};
+pub use seal::{SealedRows, seal};
 pub use wal::{ArrowWal, FileReport, VerifyReport, WalDamage, WalSettings, plugin, verify};

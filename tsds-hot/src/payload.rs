@@ -5,22 +5,21 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::MetadataVersion;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
 use arrow_schema::{ArrowError, Schema};
-use arrow_select::dictionary::garbage_collect_any_dictionary;
 use bytes::{Bytes, BytesMut};
 use tsds_traits::{Error, Result, TableSchema, panic_text};
+
+use crate::dictionary::used_values;
 
 /// Messages and buffers begin at multiples of this in the payload.
 const ALIGNMENT: usize = 8;
 /// Slices shorter than this are put together.
 const SMALL: usize = 4 << 10;
-/// A dictionary with more values than this and than rows is rewritten with the used values only.
-const FEW_VALUES: usize = 64;
 
 /// The payload of `batch`, as slices that mostly share the batch's memory.
 ///
@@ -63,16 +62,6 @@ fn options() -> Result<IpcWriteOptions> {
 fn with_used_values(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch.columns().iter().map(used_values).collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
-}
-
-fn used_values(column: &ArrayRef) -> Result<ArrayRef> {
-    use arrow_array::cast::AsArray;
-    match column.as_any_dictionary_opt() {
-        Some(dictionary) if dictionary.values().len() > column.len().max(FEW_VALUES) => {
-            Ok(garbage_collect_any_dictionary(dictionary)?)
-        }
-        _ => Ok(column.clone()),
-    }
 }
 
 /// Takes the first message, the schema, off the front.
