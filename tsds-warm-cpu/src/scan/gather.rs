@@ -1,0 +1,80 @@
+//! Gathers the selected rows of a group.
+
+use std::collections::HashMap;
+
+use arrow_array::{ArrayRef, BooleanArray};
+use arrow_buffer::BooleanBuffer;
+use arrow_select::filter::{FilterBuilder, FilterPredicate};
+use tsds_traits::{ColumnId, Error, Result};
+
+use crate::filter::Selection;
+use crate::segment::{Part, join};
+
+/// Some rows of some columns.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupRows {
+    pub(crate) columns: Vec<ArrayRef>,
+    pub(crate) rows: usize,
+}
+
+/// The selected rows of `columns`, in that order. `parts` has at least the blocks with selected rows.
+///
+/// # Errors
+///
+/// `Corrupt`; what a codec says.
+pub(crate) fn gather(
+    columns: &[ColumnId],
+    selection: &Selection,
+    parts: &HashMap<ColumnId, Part>,
+    rows: usize,
+) -> Result<GroupRows> {
+    let picks = match selection {
+        Selection::Rows(bits) => {
+            let bits = BooleanArray::new(bits.clone(), None);
+            let builder = FilterBuilder::new(&bits);
+            // Finding the rows once pays where several columns need them.
+            Some(if columns.len() > 1 { builder.optimize().build() } else { builder.build() })
+        }
+        _ => None,
+    };
+    let gathered = columns.iter().map(|id| {
+        let part = parts
+            .get(id)
+            .ok_or_else(|| Error::internal("a column to be returned was not loaded").with("column", id))?;
+        gather_part(part, selection, picks.as_ref(), rows)
+    });
+    Ok(GroupRows { columns: gathered.collect::<Result<_>>()?, rows: selection.count(rows) })
+}
+
+fn gather_part(
+    part: &Part,
+    selection: &Selection,
+    picks: Option<&FilterPredicate>,
+    rows: usize,
+) -> Result<ArrayRef> {
+    match (selection, picks) {
+        (Selection::Rows(bits), Some(picks)) => match part.whole(rows) {
+            Some(array) => Ok(picks.filter(array)?),
+            None => gather_pieces(part, bits),
+        },
+        (Selection::Everything, _) => part.slice(&(0..rows)),
+        _ => part.slice(&(0..0)),
+    }
+}
+
+/// Decodes only pieces with a selected row.
+fn gather_pieces(part: &Part, bits: &BooleanBuffer) -> Result<ArrayRef> {
+    let mut gathered = Vec::new();
+    for piece in part.pieces() {
+        let own = bits.slice(piece.rows.start, piece.rows.len());
+        match own.count_set_bits() {
+            0 => {}
+            count if count == own.len() => gathered.push(part.decode(piece)?),
+            _ => {
+                let array = part.decode(piece)?;
+                gathered.push(arrow_select::filter::filter(&array, &BooleanArray::new(own, None))?);
+            }
+        }
+    }
+    join(gathered)
+}

@@ -1,0 +1,244 @@
+//! Reads one group: finds its matching rows and gathers them.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use tsds_compute::Verdict;
+use tsds_traits::{CodecLookup, ColumnId, Result, SortKey, World};
+
+use super::gather::{GroupRows, gather};
+use super::order;
+use crate::filter::{Filter, Selection, Survey, select, survey};
+use crate::segment::{Group, Part, Segment};
+use crate::stop::Stop;
+
+/// What is wanted of every group of a request.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) filter: Filter,
+    /// The columns to gather, each once.
+    pub(crate) columns: Vec<ColumnId>,
+    /// Only the first rows in this order are of interest.
+    pub(crate) top: Option<Top>,
+}
+
+/// The first rows in an order.
+#[derive(Debug)]
+pub(crate) struct Top {
+    pub(crate) order: Vec<SortKey>,
+    pub(crate) limit: u64,
+}
+
+/// Reads one group of a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupReader {
+    pub(crate) world: World,
+    pub(crate) codecs: Arc<dyn CodecLookup>,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) segment: Segment,
+    pub(crate) group: Group,
+}
+
+impl GroupReader {
+    /// Gathers the rows of the group that are wanted, at most `limit`, and gives them to `then`, on the blocking pool.
+    /// `None` if there are none.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; `Closed` if nobody waits any more; as for I/O.
+    pub(crate) async fn read<T: Send + 'static>(
+        self,
+        wanted: &Arc<Wanted>,
+        limit: Option<u64>,
+        then: impl FnOnce(GroupRows) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let rows = self.group.len();
+        let stats = |column| self.segment.group_stats(column, self.group.index);
+        if wanted.filter.verdict(&stats, rows as u64) == Verdict::None {
+            return Ok(None);
+        }
+        match &self.segment {
+            Segment::Memory(_) => self.read_memory(Arc::clone(wanted), limit, then).await,
+            Segment::File(_) => self.read_file(wanted, limit, then).await,
+        }
+    }
+
+    /// Everything is at hand: one job.
+    async fn read_memory<T: Send + 'static>(
+        self,
+        wanted: Arc<Wanted>,
+        limit: Option<u64>,
+        then: impl FnOnce(GroupRows) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let executor = Arc::clone(&self.world.executor);
+        let job = move || {
+            self.stop.check()?;
+            let Segment::Memory(segment) = &self.segment else { return Ok(None) };
+            let survey = survey(&wanted.filter, &self.segment, &self.group);
+            let needed = wanted.filter.columns().into_iter().chain(wanted.key_columns());
+            let needed = needed.chain(wanted.columns.iter().copied());
+            let mut parts = HashMap::new();
+            for column in needed {
+                parts.insert(column, segment.part(column, self.group.index)?);
+            }
+            let selection = self.select(&wanted, &survey, &parts, limit)?;
+            self.gather(&wanted, &selection, &parts)?.map(then).transpose()
+        };
+        (*executor).blocking(job).await
+    }
+
+    /// Columns that decide are read first, and of the others only blocks with matches.
+    async fn read_file<T: Send + 'static>(
+        self,
+        wanted: &Arc<Wanted>,
+        limit: Option<u64>,
+        then: impl FnOnce(GroupRows) -> Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let survey = survey(&wanted.filter, &self.segment, &self.group);
+        if survey.possible.is_empty() {
+            return Ok(None);
+        }
+        let mut parts = HashMap::new();
+        for (column, rows) in deciding(wanted, &survey) {
+            parts.insert(column, self.segment.load(column, &self.group, &rows).await?);
+        }
+        let (reader, request) = (self.clone(), Arc::clone(wanted));
+        let found = move || {
+            reader.stop.check()?;
+            let prepared = parts.into_iter().map(|(id, part)| Ok((id, part.prepared(&*reader.codecs)?)));
+            let parts: HashMap<_, _> = prepared.collect::<Result<_>>()?;
+            let selection = reader.select(&request, &survey, &parts, limit)?;
+            Ok((selection, parts))
+        };
+        let (selection, mut parts) = (*self.world.executor).blocking(found).await?;
+        let blocks = self.matching_blocks(&selection);
+        if blocks.is_empty() {
+            return Ok(None);
+        }
+        for column in &wanted.columns {
+            let missing = match parts.get(column) {
+                Some(part) => part.missing(&blocks),
+                None => blocks.clone(),
+            };
+            if missing.is_empty() {
+                continue;
+            }
+            let loaded = self.segment.load(*column, &self.group, &missing).await?;
+            let part = parts.get(column).map_or_else(|| loaded.clone(), |part| part.with(&loaded));
+            parts.insert(*column, part);
+        }
+        let (executor, request) = (Arc::clone(&self.world.executor), Arc::clone(wanted));
+        let job = move || {
+            self.stop.check()?;
+            self.gather(&request, &selection, &parts)?.map(then).transpose()
+        };
+        (*executor).blocking(job).await
+    }
+
+    fn select(
+        &self,
+        wanted: &Wanted,
+        survey: &Survey,
+        parts: &HashMap<ColumnId, Part>,
+        limit: Option<u64>,
+    ) -> Result<Selection> {
+        let rows = self.group.len();
+        let at_most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let selection = select(&wanted.filter, survey, rows, parts, &*self.codecs)?;
+        let selection = match &wanted.top {
+            Some(top) if selection.count(rows) > at_most(top.limit) => {
+                let keys = wanted.key_columns();
+                let keyed = gather(&keys, &selection, parts, rows)?;
+                order::first_rows(selection, rows, &keyed, &keys, &top.order, at_most(top.limit))?
+            }
+            _ => selection,
+        };
+        Ok(match limit {
+            Some(limit) => selection.first(at_most(limit), rows),
+            None => selection,
+        })
+    }
+
+    fn gather(
+        &self,
+        wanted: &Wanted,
+        selection: &Selection,
+        parts: &HashMap<ColumnId, Part>,
+    ) -> Result<Option<GroupRows>> {
+        if *selection == Selection::Nothing {
+            return Ok(None);
+        }
+        gather(&wanted.columns, selection, parts, self.group.len()).map(Some)
+    }
+
+    /// The blocks that hold a selected row, as ranges of rows relative to the group.
+    fn matching_blocks(&self, selection: &Selection) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        for block in self.group.blocks.clone() {
+            let rows = self.segment.cuts().block_in(&self.group, block);
+            let matches = match selection {
+                Selection::Nothing => false,
+                Selection::Everything => true,
+                Selection::Rows(bits) => bits.slice(rows.start, rows.len()).set_indices().next().is_some(),
+            };
+            match ranges.last_mut() {
+                _ if !matches => {}
+                Some(last) if last.end == rows.start => last.end = rows.end,
+                _ => ranges.push(rows),
+            }
+        }
+        ranges
+    }
+}
+
+impl Wanted {
+    /// The columns that say which rows are the first ones, each once.
+    fn key_columns(&self) -> Vec<ColumnId> {
+        let keys = self.top.iter().flat_map(|top| &top.order);
+        let mut columns: Vec<ColumnId> = keys.map(|key| key.column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+}
+
+/// The columns that decide which rows are wanted, and the rows for which each does.
+fn deciding(wanted: &Wanted, survey: &Survey) -> HashMap<ColumnId, Vec<Range<usize>>> {
+    let mut deciding: HashMap<ColumnId, Vec<Range<usize>>> = HashMap::new();
+    for (term, open) in wanted.filter.terms().iter().zip(&survey.open) {
+        for column in term.test.columns().iter().filter(|_| !open.is_empty()) {
+            let rows = deciding.entry(*column).or_default();
+            // Two conditions may need different blocks of one column.
+            *rows = union(rows, open);
+        }
+    }
+    for column in wanted.key_columns() {
+        deciding.insert(column, survey.possible.clone());
+    }
+    deciding
+}
+
+fn union(a: &[Range<usize>], b: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut all: Vec<Range<usize>> = a.iter().chain(b).cloned().collect();
+    all.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(all.len());
+    for range in all {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_overlap_or_touch_become_one() {
+        assert_eq!(union(&[0..10, 30..40], &[5..12, 12..20, 50..60]), [0..20, 30..40, 50..60]);
+        assert_eq!(union(&[], &[3..4]), [3..4]);
+    }
+}

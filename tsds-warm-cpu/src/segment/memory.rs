@@ -1,0 +1,124 @@
+//! A segment in memory.
+
+use std::sync::Arc;
+
+use tsds_traits::{ColumnId, ColumnStats, Error, Result, SegmentMeta, Value};
+
+use super::{Cuts, Part};
+use crate::shelf::Charge;
+
+/// A segment in memory.
+#[derive(Debug)]
+pub(crate) struct MemorySegment {
+    meta: Arc<SegmentMeta>,
+    cuts: Cuts,
+    columns: Vec<MemoryColumn>,
+    bytes: u64,
+    charge: Option<Charge>,
+}
+
+/// One column of it.
+#[derive(Debug)]
+pub(crate) struct MemoryColumn {
+    pub(crate) column: ColumnId,
+    /// One for each block.
+    pub(crate) block_stats: Box<[ColumnStats]>,
+    /// One for each group.
+    pub(crate) group_stats: Box<[ColumnStats]>,
+    /// One for each group.
+    pub(crate) parts: Box<[Part]>,
+    /// What values and dictionary take, without the statistics.
+    pub(crate) value_bytes: u64,
+}
+
+impl MemoryColumn {
+    /// What the column takes in memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        let stats = self.block_stats.iter().chain(&self.group_stats).map(stats_bytes).sum::<u64>();
+        self.value_bytes + stats + size_of_val(&*self.parts) as u64
+    }
+}
+
+fn stats_bytes(stats: &ColumnStats) -> u64 {
+    let text = |value: &Option<Value>| match value {
+        Some(Value::Text(text)) => text.capacity(),
+        _ => 0,
+    };
+    (size_of::<ColumnStats>() + text(&stats.min) + text(&stats.max)) as u64
+}
+
+impl MemorySegment {
+    pub(crate) fn new(meta: Arc<SegmentMeta>, cuts: Cuts, columns: Vec<MemoryColumn>) -> Self {
+        let bytes =
+            size_of::<Self>() as u64 + cuts.bytes() + columns.iter().map(MemoryColumn::bytes).sum::<u64>();
+        Self { meta, cuts, columns, bytes, charge: None }
+    }
+
+    /// Lets the segment's memory count against the limit as long as it lives.
+    pub(crate) fn hold(&mut self, charge: Charge) {
+        self.charge = Some(charge);
+    }
+
+    pub(crate) fn meta(&self) -> &Arc<SegmentMeta> {
+        &self.meta
+    }
+
+    pub(crate) fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
+    /// What the segment takes in memory, to the byte where buffers are concerned.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn block_stats(&self, column: ColumnId, block: usize) -> Option<&ColumnStats> {
+        self.column(column)?.block_stats.get(block)
+    }
+
+    pub(crate) fn group_stats(&self, column: ColumnId, group: usize) -> Option<&ColumnStats> {
+        self.column(column)?.group_stats.get(group)
+    }
+
+    /// A column of a group.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a column that the segment lacks.
+    pub(crate) fn part(&self, column: ColumnId, group: usize) -> Result<Part> {
+        let part = self.column(column).and_then(|column| column.parts.get(group)).cloned();
+        part.ok_or_else(|| {
+            Error::invalid_input("segment lacks a column that is asked for")
+                .with("segment", self.meta.id)
+                .with("column", column)
+        })
+    }
+
+    fn column(&self, id: ColumnId) -> Option<&MemoryColumn> {
+        self.columns.iter().find(|column| column.column == id)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use tsds_traits::{ChunkRange, KeyDomain, SchemaVersion, SegmentId, Sequence, SequenceInterval, TableId};
+
+    use super::*;
+
+    /// Metadata of a segment of so many narrow rows.
+    pub(crate) fn meta(rows: u64) -> SegmentMeta {
+        SegmentMeta {
+            id: SegmentId::new(1),
+            table: TableId(1),
+            schema_version: SchemaVersion(1),
+            chunk: ChunkRange { start: 0, end: 10 },
+            key_domain: KeyDomain(0),
+            interval: SequenceInterval::new(Sequence(0), Sequence(1)),
+            rows,
+            time_range: (0, 0),
+            series: 1,
+            plain_bytes: rows * 16,
+            columns: Vec::new(),
+        }
+    }
+}
