@@ -1,12 +1,14 @@
 //! Arrow columns by physical class: one view over the many Arrow types that TSDS stores.
 
 mod batch;
+mod build;
 mod cast;
 mod changes;
 mod interner;
 mod view;
 
 pub(crate) use batch::Columns;
+pub(crate) use build::{from_keys, from_texts, nulls_of};
 pub(crate) use cast::record_batch;
 pub use cast::{conform, conform_batch};
 pub(crate) use changes::{changes, views};

@@ -24,22 +24,33 @@ pub fn sort_indices(
     let rows = u32::try_from(columns.rows())
         .map_err(|_| Error::invalid_input("too many rows to sort at once").with("rows", columns.rows()))?;
     let limit = limit.unwrap_or(usize::MAX).min(rows as usize);
-    let keys = keys.iter().map(|key| Ranked::new(&columns, key)).collect::<Result<Vec<_>>>()?;
+    let keys = keys.iter().map(|key| Ranked::of_column(&columns, key)).collect::<Result<Vec<_>>>()?;
     let mut order: Vec<u32> = (0..rows).collect();
     sort(&mut order, &keys, limit);
     order.truncate(limit);
     Ok(UInt32Array::new(ScalarBuffer::from(order), None))
 }
 
+/// Sorts `rows`, which ascend by number, by `keys`, equal ones by number.
+pub(crate) fn sort_ranked(rows: &mut [u32], keys: &[Ranked]) {
+    let limit = rows.len();
+    sort(rows, keys, limit);
+}
+
 /// A column as unsigned integers that ascend in the wanted order.
-struct Ranked {
+pub(crate) struct Ranked {
     keys: Vec<u64>,
     nulls: Option<NullBuffer>,
     nulls_first: bool,
 }
 
 impl Ranked {
-    fn new(columns: &Columns<'_>, key: &SortKey) -> Result<Self> {
+    /// A column by its keys; those of nulls are not looked at.
+    pub(crate) fn new(keys: Vec<u64>, nulls: Option<NullBuffer>, nulls_first: bool) -> Self {
+        Self { keys, nulls, nulls_first }
+    }
+
+    fn of_column(columns: &Columns<'_>, key: &SortKey) -> Result<Self> {
         let column = Column::new(columns.array(key.column)?.as_ref())?;
         let flip = if key.descending { u64::MAX } else { 0 };
         let keys = with_values!(&column.values,

@@ -6,5 +6,6 @@ mod segment;
 mod series;
 
 pub use indices::sort_indices;
+pub(crate) use indices::{Ranked, sort_ranked};
 pub use order::{KeyedBatch, RowOrder};
 pub use segment::{SortedRows, sort_for_segment};

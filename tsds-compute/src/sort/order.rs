@@ -138,7 +138,7 @@ impl RowOrder {
         Ordering::Equal
     }
 
-    /// Compares two bounds as [`RowOrder::compare_bound`] does.
+    /// Compares two bounds; of two that agree as far as both go, the shorter one is first.
     pub fn compare_bounds(&self, a: &[Option<Value>], b: &[Option<Value>]) -> Ordering {
         for ((key, a), b) in self.keys.iter().zip(a).zip(b) {
             let ordering = match (a, b) {
@@ -157,7 +157,7 @@ impl RowOrder {
                 return ordering;
             }
         }
-        Ordering::Equal
+        a.len().cmp(&b.len())
     }
 }
 

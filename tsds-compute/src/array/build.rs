@@ -1,0 +1,82 @@
+//! Arrays of any stored type from keys and texts.
+
+use std::sync::Arc;
+
+use arrow_array::types::{
+    ArrowTimestampType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::{DataType, TimeUnit};
+use tsds_traits::{Error, Result};
+
+use super::cast::conform;
+use super::view::Native;
+
+/// The array of the values with these order-preserving keys.
+///
+/// # Errors
+///
+/// `Unsupported` for a type without keys.
+pub(crate) fn from_keys(data_type: &DataType, keys: &[u64], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+    fn primitive<T: ArrowPrimitiveType>(keys: &[u64], nulls: Option<NullBuffer>) -> PrimitiveArray<T>
+    where
+        T::Native: Native,
+    {
+        PrimitiveArray::new(keys.iter().map(|key| T::Native::of_key(*key)).collect(), nulls)
+    }
+    fn timestamp<T: ArrowTimestampType>(
+        keys: &[u64],
+        nulls: Option<NullBuffer>,
+        zone: &Option<Arc<str>>,
+    ) -> ArrayRef {
+        Arc::new(primitive::<T>(keys, nulls).with_timezone_opt(zone.clone()))
+    }
+    Ok(match data_type {
+        DataType::Boolean => {
+            Arc::new(BooleanArray::new(BooleanBuffer::from_iter(keys.iter().map(|key| *key != 0)), nulls))
+        }
+        DataType::Int8 => Arc::new(primitive::<Int8Type>(keys, nulls)),
+        DataType::Int16 => Arc::new(primitive::<Int16Type>(keys, nulls)),
+        DataType::Int32 => Arc::new(primitive::<Int32Type>(keys, nulls)),
+        DataType::Int64 => Arc::new(primitive::<Int64Type>(keys, nulls)),
+        DataType::UInt8 => Arc::new(primitive::<UInt8Type>(keys, nulls)),
+        DataType::UInt16 => Arc::new(primitive::<UInt16Type>(keys, nulls)),
+        DataType::UInt32 => Arc::new(primitive::<UInt32Type>(keys, nulls)),
+        DataType::UInt64 => Arc::new(primitive::<UInt64Type>(keys, nulls)),
+        DataType::Float32 => Arc::new(primitive::<Float32Type>(keys, nulls)),
+        DataType::Float64 => Arc::new(primitive::<Float64Type>(keys, nulls)),
+        DataType::Timestamp(TimeUnit::Second, zone) => timestamp::<TimestampSecondType>(keys, nulls, zone),
+        DataType::Timestamp(TimeUnit::Millisecond, zone) => {
+            timestamp::<TimestampMillisecondType>(keys, nulls, zone)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+            timestamp::<TimestampMicrosecondType>(keys, nulls, zone)
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
+            timestamp::<TimestampNanosecondType>(keys, nulls, zone)
+        }
+        other => return Err(Error::unsupported("column type is not supported").with("type", other)),
+    })
+}
+
+/// The array of these texts, plain or as a dictionary.
+///
+/// # Errors
+///
+/// `InvalidInput` for a type that is no text.
+pub(crate) fn from_texts<'a>(
+    data_type: &DataType,
+    texts: impl Iterator<Item = Option<&'a str>>,
+) -> Result<ArrayRef> {
+    let plain: ArrayRef = Arc::new(texts.collect::<StringArray>());
+    conform(&plain, data_type)
+}
+
+/// Which of some values are there; `None` if all are.
+pub(crate) fn nulls_of(valid: impl ExactSizeIterator<Item = bool>) -> Option<NullBuffer> {
+    let nulls = NullBuffer::from_iter(valid);
+    (nulls.null_count() > 0).then_some(nulls)
+}
