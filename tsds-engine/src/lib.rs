@@ -1,1 +1,33 @@
-//! tsds-engine
+//! The TSDS engine: durable ingest, three tiers, migration, queries.
+//!
+//! Rows arrive as Arrow batches, are durable in the write-ahead log before they are acknowledged, gather in memory (*hot*),
+//! are sealed into immutable segments that a device or memory holds (*warm*), and move on into Parquet files (*cold*).
+//! Queries see every acknowledged row exactly once, wherever it is. Start at [`Database`].
+#![deny(missing_docs)]
+
+mod builtin;
+mod catalog;
+pub mod config;
+mod core;
+mod database;
+mod guard;
+mod hot;
+mod ingest;
+mod mover;
+mod nolog;
+mod open;
+pub mod query;
+mod recovery;
+mod stats;
+mod table;
+mod verify;
+mod version;
+
+pub use builtin::builtin_registry;
+pub use database::{Database, DatabaseBuilder};
+pub use ingest::Receipt;
+pub use recovery::RecoveryReport;
+pub use stats::{ColumnInfo, LogStats, ResidentStats, Stats, TableStats, TierCounts, TierStats, TiersStats};
+pub use table::{Table, TableSpec};
+pub use tsds_traits as traits;
+pub use verify::{Damage, VerifyReport};

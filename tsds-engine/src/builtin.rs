@@ -1,0 +1,39 @@
+//! The plugins that ship with TSDS.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use tsds_traits::{CodecLookup, Registry, Result};
+
+/// A registry with every built-in plugin: codecs, log, evictor and tiers.
+///
+/// # Errors
+///
+/// None in practice: the built-ins have distinct ids.
+pub fn builtin_registry() -> Result<Registry> {
+    let mut registry = Registry::new();
+    for plugin in tsds_segment::plugins() {
+        registry.register(plugin)?;
+    }
+    for plugin in tsds_warm_cpu::plugins() {
+        registry.register(plugin)?;
+    }
+    registry.register(tsds_hot::plugin())?;
+    registry.register(tsds_cold_parquet::plugin())?;
+    Ok(registry)
+}
+
+/// Built codecs, with the one in which segment files are written.
+pub(crate) fn codecs(
+    registry: &Registry,
+    file_codec: &str,
+) -> Result<(Arc<dyn CodecLookup>, Arc<dyn tsds_traits::Codec>)> {
+    let codecs = registry.codecs()?;
+    let chosen = codecs.codec(file_codec).map_err(|error| error.with("key", "warm_tier.file_codec"))?;
+    Ok((Arc::new(codecs), chosen))
+}
+
+/// The settings of a plugin as JSON.
+pub(crate) fn plugin_settings(values: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
+    Json::Object(values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}

@@ -1,0 +1,302 @@
+//! The catalog: the durable record of tables, segments and their homes, in a redb database on our own file system.
+//!
+//! Everything that must change together changes in one [`Catalog::commit`]. The state in memory is derived from what was
+//! committed, never the other way round.
+
+mod records;
+mod storage;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use tsds_traits::{Error, ErrorKind, OpenMode, Result, SegmentId, Sequence, TableId, Vfs, panic_text};
+
+pub(crate) use records::{
+    DatabaseRecord, FORMAT_VERSION, Home, PluginRecord, RemovalRecord, SealRecord, SegmentRecord, TableRecord,
+};
+
+const DATABASE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("database");
+const TABLES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("tables");
+const SEALS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("seals");
+const SEGMENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("segments");
+const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
+const GARBAGE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("garbage");
+
+const DATABASE_KEY: &[u8] = b"database";
+const CACHE_BYTES: usize = 16 << 20;
+
+/// One change to the catalog; a commit applies a list of them or none.
+#[derive(Clone, Debug)]
+pub(crate) enum Edit {
+    SetDatabase(DatabaseRecord),
+    PutTable(TableRecord),
+    PutSeal(TableId, SealRecord),
+    PutSegment(SegmentRecord),
+    RemoveSegment(SegmentId),
+    /// A physical write is about to begin.
+    PutIntent(RemovalRecord),
+    RemoveIntent(SegmentId),
+    /// A copy is no longer needed.
+    PutGarbage(RemovalRecord),
+    RemoveGarbage(SegmentId),
+}
+
+/// All that the catalog holds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Contents {
+    /// `None` in a catalog that was just created.
+    pub database: Option<DatabaseRecord>,
+    pub tables: Vec<TableRecord>,
+    pub seals: Vec<(TableId, SealRecord)>,
+    pub segments: Vec<SegmentRecord>,
+    pub intents: Vec<RemovalRecord>,
+    pub garbage: Vec<RemovalRecord>,
+}
+
+/// The open catalog. Blocking throughout.
+pub(crate) struct Catalog {
+    vfs: Arc<dyn Vfs>,
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+enum State {
+    Open(redb::Database),
+    /// There was no space for a commit. redb takes no more work after a failed write, so it is opened again before the next.
+    Stalled,
+    Closed,
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Catalog {
+    /// Opens or creates the catalog at `path`, verifying every page.
+    ///
+    /// A new catalog is built under a temporary name and renamed, so that a crash during creation leaves no half of one.
+    pub(crate) fn open(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Self> {
+        let directory = path.parent().ok_or_else(|| Error::invalid_input("catalog path has no directory"))?;
+        let database = match open_existing(&**vfs, path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                create_empty(&**vfs, directory, path)?;
+                open_existing(&**vfs, path)?
+            }
+            opened => opened?,
+        };
+        Ok(Self { vfs: Arc::clone(vfs), path: path.to_owned(), state: Mutex::new(State::Open(database)) })
+    }
+
+    /// Closes the file. Every later call gives `Closed`.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Open(database) => database.close().map_err(|error| self.failed(error.into())),
+            State::Stalled | State::Closed => Ok(()),
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&redb::Database) -> Result<T>) -> Result<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Stalled) {
+            *state = State::Open(open_existing(&*self.vfs, &self.path)?);
+        }
+        let State::Open(database) = &*state else {
+            return Err(
+                Error::new(ErrorKind::Closed, "the catalog is closed").with("file", self.path.display())
+            );
+        };
+        let outcome = work(database);
+        if matches!(&outcome, Err(error) if error.kind() == ErrorKind::NoSpace) {
+            *state = State::Stalled;
+        }
+        outcome
+    }
+
+    /// Reads everything, verifying each record.
+    pub(crate) fn load(&self) -> Result<Contents> {
+        self.with(|database| self.load_from(database))
+    }
+
+    fn load_from(&self, database: &redb::Database) -> Result<Contents> {
+        let read = database.begin_read().map_err(|error| self.failed(error.into()))?;
+        let mut contents = Contents::default();
+        self.each(&read, DATABASE, |_, record| {
+            contents.database = Some(record);
+            Ok(())
+        })?;
+        self.each(&read, TABLES, |_, record: TableRecord| {
+            contents.tables.push(record);
+            Ok(())
+        })?;
+        self.each(&read, SEALS, |key, record: SealRecord| {
+            let table = key.first_chunk().ok_or_else(|| Error::corrupt("seal has a short key"))?;
+            contents.seals.push((TableId(u32::from_be_bytes(*table)), record));
+            Ok(())
+        })?;
+        self.each(&read, SEGMENTS, |_, record: SegmentRecord| {
+            record.meta.validate()?;
+            contents.segments.push(record);
+            Ok(())
+        })?;
+        self.each(&read, INTENTS, |_, record| {
+            contents.intents.push(record);
+            Ok(())
+        })?;
+        self.each(&read, GARBAGE, |_, record| {
+            contents.garbage.push(record);
+            Ok(())
+        })?;
+        Ok(contents)
+    }
+
+    fn each<T: serde::de::DeserializeOwned>(
+        &self,
+        read: &redb::ReadTransaction,
+        definition: TableDefinition<'_, &[u8], &[u8]>,
+        mut visit: impl FnMut(&[u8], T) -> Result<()>,
+    ) -> Result<()> {
+        let name = redb::TableHandle::name(&definition).to_owned();
+        let table = match read.open_table(definition) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+            Err(error) => return Err(self.failed(error.into())),
+        };
+        for entry in table.iter().map_err(|error| self.failed(error.into()))? {
+            let (key, value) = entry.map_err(|error| self.failed(error.into()))?;
+            let record = records::decode(&name, key.value(), value.value())
+                .map_err(|error| error.with("file", self.path.display()))?;
+            visit(key.value(), record)?;
+        }
+        Ok(())
+    }
+
+    /// Applies all edits durably, or none.
+    ///
+    /// After an error the outcome of this commit is unknown until the database is opened again, unless the kind is
+    /// `NoSpace`: then nothing changed.
+    pub(crate) fn commit(&self, edits: &[Edit]) -> Result<()> {
+        self.with(|database| {
+            let write = database.begin_write().map_err(|error| self.failed(error.into()))?;
+            for edit in edits {
+                self.apply(&write, edit)?;
+            }
+            write.commit().map_err(|error| self.failed(error.into()))
+        })
+    }
+
+    fn apply(&self, write: &redb::WriteTransaction, edit: &Edit) -> Result<()> {
+        use records::{seal_key, segment_key, table_key};
+        match edit {
+            Edit::SetDatabase(record) => self.put(write, DATABASE, DATABASE_KEY, record),
+            Edit::PutTable(record) => self.put(write, TABLES, &table_key(record.id), record),
+            Edit::PutSeal(table, record) => {
+                self.put(write, SEALS, &seal_key(*table, record.interval.upto), record)
+            }
+            Edit::PutSegment(record) => self.put(write, SEGMENTS, &segment_key(record.meta.id), record),
+            Edit::RemoveSegment(id) => self.remove(write, SEGMENTS, &segment_key(*id)),
+            Edit::PutIntent(record) => self.put(write, INTENTS, &segment_key(record.meta.id), record),
+            Edit::RemoveIntent(id) => self.remove(write, INTENTS, &segment_key(*id)),
+            Edit::PutGarbage(record) => self.put(write, GARBAGE, &segment_key(record.meta.id), record),
+            Edit::RemoveGarbage(id) => self.remove(write, GARBAGE, &segment_key(*id)),
+        }
+    }
+
+    fn put(
+        &self,
+        write: &redb::WriteTransaction,
+        definition: TableDefinition<'_, &[u8], &[u8]>,
+        key: &[u8],
+        record: &impl serde::Serialize,
+    ) -> Result<()> {
+        let value = records::encode(redb::TableHandle::name(&definition), key, record)?;
+        let mut table = write.open_table(definition).map_err(|error| self.failed(error.into()))?;
+        table.insert(key, value.as_slice()).map_err(|error| self.failed(error.into()))?;
+        Ok(())
+    }
+
+    fn remove(
+        &self,
+        write: &redb::WriteTransaction,
+        definition: TableDefinition<'_, &[u8], &[u8]>,
+        key: &[u8],
+    ) -> Result<()> {
+        let mut table = write.open_table(definition).map_err(|error| self.failed(error.into()))?;
+        table.remove(key).map_err(|error| self.failed(error.into()))?;
+        Ok(())
+    }
+
+    fn failed(&self, error: redb::Error) -> Error {
+        catalog_error(error).with("file", self.path.display())
+    }
+}
+
+fn open_existing(vfs: &dyn Vfs, path: &Path) -> Result<redb::Database> {
+    let failed = |error: Error| error.during("open catalog").with("file", path.display());
+    let file = vfs.open(path, OpenMode::ReadWrite).map_err(|error| failed(error.into()))?;
+    // What the page cache holds after a failed sync is not what the disk holds.
+    file.drop_cache().map_err(|error| failed(error.into()))?;
+    open_redb(storage::VfsBackend::new(file)).map_err(failed)
+}
+
+fn create_empty(vfs: &dyn Vfs, directory: &Path, path: &Path) -> Result<()> {
+    let temporary = path.with_extension("new");
+    let file = vfs.open(&temporary, OpenMode::OpenOrCreate)?;
+    file.set_len(0)?;
+    open_redb(storage::VfsBackend::new(Arc::clone(&file)))?
+        .close()
+        .map_err(|error| catalog_error(error.into()))?;
+    file.sync_all()?;
+    vfs.rename(&temporary, path)?;
+    vfs.sync_dir(directory)?;
+    Ok(())
+}
+
+fn open_redb(backend: storage::VfsBackend) -> Result<redb::Database> {
+    let open = || {
+        redb::Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(true)
+            .create_with_backend(backend)
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(open))
+        .map_err(|panic| Error::corrupt("catalog cannot be read").with("panic", panic_text(&*panic)))?
+        .map_err(|error| catalog_error(error.into()))
+}
+
+fn catalog_error(error: redb::Error) -> Error {
+    match error {
+        redb::Error::Io(error) => Error::from(error).during("catalog"),
+        redb::Error::Corrupted(what) => Error::corrupt("catalog is damaged").with("what", what),
+        redb::Error::UpgradeRequired(version) => {
+            Error::new(ErrorKind::ConfigInvalid, "catalog was written by another version of TSDS")
+                .with("redb_format", version)
+        }
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
+            Error::new(ErrorKind::Closed, "catalog stopped after a failed write; open the database again")
+        }
+        other => Error::internal("catalog operation failed").with("cause", other),
+    }
+}
+
+/// The state of the sequences that the catalog vouches for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SequenceState {
+    pub floor: Sequence,
+    pub known_durable: Sequence,
+    pub next: Sequence,
+}
+
+impl DatabaseRecord {
+    /// Where the log begins, what must be in it, and the first sequence that was surely never used.
+    pub(crate) fn sequences(&self) -> SequenceState {
+        SequenceState {
+            floor: self.wal_floor,
+            known_durable: self.known_durable.max(self.wal_floor),
+            next: self.sequences_reserved.next(),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! redb over our own file system, so that the catalog crashes, tears and fills up in a simulated world like all else.
+
+use std::io;
+use std::sync::Arc;
+
+use tsds_traits::VfsFile;
+
+/// The catalog's file as redb sees it.
+#[derive(Debug)]
+pub(super) struct VfsBackend {
+    file: Arc<dyn VfsFile>,
+}
+
+impl VfsBackend {
+    pub(super) fn new(file: Arc<dyn VfsFile>) -> Self {
+        Self { file }
+    }
+}
+
+impl redb::StorageBackend for VfsBackend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    /// Growing reserves the space, so that a full disk shows here, where nothing is lost yet, and not in a sync.
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        if len > self.file.len()? { self.file.allocate(len) } else { self.file.set_len(len) }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, offset)
+    }
+}

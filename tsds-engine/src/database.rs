@@ -1,0 +1,259 @@
+//! An open database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use tsds_traits::{Durability, Error, ErrorKind, Registry, Result, World};
+
+use crate::config::Settings;
+use crate::core::Core;
+use crate::ingest::Receipt;
+use crate::open;
+use crate::query::Snapshot;
+use crate::recovery::RecoveryReport;
+use crate::stats::{Stats, TierCounts};
+use crate::table::{Table, TableSpec};
+use crate::verify::{self, VerifyReport};
+
+/// An open database. Cheap to clone; close it once when done.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow_array::{Float64Array, RecordBatch, TimestampMicrosecondArray};
+/// use arrow_schema::{DataType, Field, Schema, TimeUnit};
+/// use tsds_engine::query::col;
+/// use tsds_engine::{Database, TableSpec};
+///
+/// # let directory = std::env::temp_dir().join(format!("tsds-doc-{}", std::process::id()));
+/// let runtime = tsds_io::Runtime::new(None)?;
+/// runtime.block_on(async {
+///     let database = Database::builder(&directory).world(runtime.world()).open().await?;
+///     let schema = Arc::new(Schema::new(vec![
+///         Field::new("time", DataType::Timestamp(TimeUnit::Microsecond, None), false),
+///         Field::new("load", DataType::Float64, true),
+///     ]));
+///     let table = database.create_table(TableSpec::new("metrics", Arc::clone(&schema), "time")).await?;
+///     let rows = RecordBatch::try_new(
+///         schema,
+///         vec![
+///             Arc::new(TimestampMicrosecondArray::from(vec![1, 2, 3])),
+///             Arc::new(Float64Array::from(vec![0.5, 0.7, 0.9])),
+///         ],
+///     )?;
+///     let receipt = table.ingest(rows).await?; // durable now
+///     assert_eq!(receipt.rows, 3);
+///     let busy = table.query().filter(col("load").gt(0.6)).collect().await?;
+///     assert_eq!(busy.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+///     database.close().await
+/// })?;
+/// # Ok::<(), tsds_traits::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Database {
+    core: Arc<Core>,
+    _handle: Arc<LastHandle>,
+}
+
+/// Ends background work when the last handle of a database that was not closed is dropped.
+#[derive(Debug)]
+struct LastHandle(Arc<Core>);
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        self.0.begin_closing();
+    }
+}
+
+/// Opens a database.
+#[derive(Debug)]
+pub struct DatabaseBuilder {
+    path: PathBuf,
+    settings: Settings,
+    registry: Option<Registry>,
+    world: Option<World>,
+}
+
+impl DatabaseBuilder {
+    /// Sets the settings. `storage.base_path` is replaced by the builder's path.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Sets which plugins there are. Default: [`crate::builtin_registry`].
+    #[must_use]
+    pub fn registry(self, registry: Registry) -> Self {
+        Self { registry: Some(registry), ..self }
+    }
+
+    /// Sets the world. Default: the real one, on the tokio runtime of the caller.
+    #[must_use]
+    pub fn world(self, world: World) -> Self {
+        Self { world: Some(world), ..self }
+    }
+
+    /// Opens the database, creating it if there is none, and recovers what a crash left.
+    ///
+    /// # Errors
+    ///
+    /// `Locked` if another process has it open; `ConfigInvalid` if the settings are impossible or do not fit what is stored;
+    /// `Corrupt` if something stored is damaged, naming file and place; `ReadOnly` if the directory cannot be written.
+    pub async fn open(self) -> Result<Database> {
+        let world = match self.world {
+            Some(world) => world,
+            None => tsds_io::real_world(tokio::runtime::Handle::try_current().map_err(|error| {
+                Error::invalid_input("no world was given, and there is no tokio runtime to make one")
+                    .with_source(error)
+            })?),
+        };
+        let registry = match self.registry {
+            Some(registry) => registry,
+            None => crate::builtin_registry()?,
+        };
+        let core = open::open(world, self.path, self.settings, registry).await?;
+        Ok(Database { _handle: Arc::new(LastHandle(Arc::clone(&core))), core })
+    }
+}
+
+impl Database {
+    /// Begins opening the database in this directory.
+    pub fn builder(path: impl Into<PathBuf>) -> DatabaseBuilder {
+        DatabaseBuilder { path: path.into(), settings: Settings::default(), registry: None, world: None }
+    }
+
+    /// The settings in effect.
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// The plugins that can be used.
+    pub fn registry(&self) -> &Registry {
+        &self.core.registry
+    }
+
+    /// What opening found and did.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.core.recovery
+    }
+
+    /// Creates a table, durably.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if there is one of this name; `Unsupported` for a column type that cannot be stored; `InvalidInput` for a
+    /// description that cannot be.
+    pub async fn create_table(&self, spec: TableSpec) -> Result<Table> {
+        let id = self.core.create_table(&spec).await.map_err(|error| error.during("create table"))?;
+        let name = self.core.table(id)?.record.name.clone();
+        Ok(Table::new(Arc::clone(&self.core), id, &name))
+    }
+
+    /// A table by name.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, listing the tables there are.
+    pub fn table(&self, name: &str) -> Result<Table> {
+        self.core.check_open()?;
+        let version = self.core.version.load();
+        let table = version.table_named(name).ok_or_else(|| {
+            let names: Vec<_> = version.names.keys().map(String::as_str).collect();
+            Error::new(ErrorKind::NotFound, "no such table")
+                .with("table", name)
+                .with("tables", names.join(","))
+        })?;
+        Ok(Table::new(Arc::clone(&self.core), table.record.id, name))
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> Vec<Table> {
+        let version = self.core.version.load();
+        version.names.iter().map(|(name, id)| Table::new(Arc::clone(&self.core), *id, name)).collect()
+    }
+
+    /// Writes a batch to a table, which is created from the batch if `tables.auto_create` allows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::ingest`] and [`Database::create_table`]; `NotFound` if the table does not exist and may not be created.
+    pub async fn ingest(&self, table: &str, batch: RecordBatch) -> Result<Receipt> {
+        let found = match self.table(table) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.core.settings.tables.auto_create => {
+                let spec = TableSpec::from_batch(table, &batch.schema(), &self.core.settings.tables);
+                match self.create_table(spec).await {
+                    // Somebody else was faster; the batch must now fit their table.
+                    Err(error) if error.kind() == ErrorKind::Conflict => self.table(table)?,
+                    created => created?,
+                }
+            }
+            found => found?,
+        };
+        found.ingest(batch).await
+    }
+
+    /// One moment of the database, for queries that must agree with each other.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(&self.core)
+    }
+
+    /// Waits until nothing is left to be sealed or moved.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a step.
+    pub async fn settle(&self) -> Result<()> {
+        self.core.settle().await
+    }
+
+    /// Seals everything in memory into segments.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a step.
+    pub async fn flush(&self) -> Result<()> {
+        self.core.flush().await
+    }
+
+    /// How many rows each tier has, at once and cheaply.
+    pub fn tier_counts(&self) -> TierCounts {
+        self.core.tier_counts()
+    }
+
+    /// What the database holds, exactly.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` once the database is closed.
+    pub async fn stats(&self) -> Result<Stats> {
+        self.core.check_open()?;
+        Ok(self.core.stats())
+    }
+
+    /// Reads everything that is stored and checks every checksum. `progress` is called with what is done and what there is.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`; damage is no error but part of the report.
+    pub async fn verify(&self, progress: impl Fn(u64, u64) + Send + Sync) -> Result<VerifyReport> {
+        self.core.check_open()?;
+        verify::verify(&self.core, &progress).await
+    }
+
+    /// Makes everything durable, stops background work and lets other processes open the database. Idempotent. Other handles
+    /// then give `Closed`.
+    ///
+    /// # Errors
+    ///
+    /// If the last writes cannot be made durable; the database is closed all the same.
+    pub async fn close(&self) -> Result<()> {
+        if self.core.wal.durability() == Durability::Volatile && !self.core.is_closing() {
+            // Without a log, segments are all that survives.
+            self.core.flush().await?;
+        }
+        if !self.core.begin_closing() {
+            return Ok(());
+        }
+        open::close(&self.core).await
+    }
+}

@@ -1,0 +1,221 @@
+//! Sealing: a memtable becomes one segment file per chunk, in one catalog transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tsds_compute::chunk::second_of;
+use tsds_compute::{SortedRows, describe_segment};
+use tsds_hot::SealedRows;
+use tsds_traits::{
+    ErrorKind, KeyDomain, Result, SegmentId, SegmentMeta, Sequence, SequenceInterval, TableId, TableSchema,
+};
+
+use super::interval;
+use crate::catalog::{Edit, Home, SealRecord, SegmentRecord, TableRecord};
+use crate::core::Core;
+use crate::hot::HotMemtable;
+use crate::version::{SegmentEntry, TableVersion};
+
+impl Core {
+    /// Seals what must be sealed, or everything; one memtable. Returns whether there was one.
+    pub(crate) async fn seal_pass(self: &Arc<Self>, everything: bool) -> Result<bool> {
+        let _one_at_a_time = self.mover.sealing.lock().await;
+        self.check_writable()?;
+        self.freeze_what_is_due(everything)?;
+        let Some((table, memtable)) = self.next_to_seal(everything) else { return Ok(false) };
+        self.seal(table, memtable).await?;
+        self.mover.wake_moving.notify_one();
+        Ok(true)
+    }
+
+    /// Freezes memtables that are large or old enough, and the largest one when memory is full of active ones.
+    fn freeze_what_is_due(&self, everything: bool) -> Result<()> {
+        let hot = &self.settings.hot_tier;
+        let now = self.now();
+        for id in self.table_ids() {
+            let Ok(table) = self.table(id) else { continue };
+            let rows = table.active.rows();
+            let old =
+                rows > 0 && now.saturating_sub(table.active.created()).as_secs() >= hot.segment_age_seconds;
+            if rows >= hot.segment_rows || old || (everything && rows > 0) {
+                self.freeze(id)?;
+            }
+        }
+        let version = self.version.load_full();
+        if self.over_the_mark() && version.tables.values().all(|table| table.frozen.is_empty()) {
+            let largest = version.tables.values().max_by_key(|table| table.active.bytes());
+            if let Some(table) = largest.filter(|table| table.active.rows() > 0) {
+                self.freeze(table.record.id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether memory or the log is over its mark, by rows that are visible now.
+    fn over_the_mark(&self) -> bool {
+        let hot = &self.settings.hot_tier;
+        let (rows, bytes) = self.visible_memory();
+        rows as f64 > hot.max_records as f64 * hot.eviction_threshold_pct
+            || bytes as f64 > (hot.max_memory_mb << 20) as f64 * hot.eviction_threshold_pct
+            || self.log_is_long()
+    }
+
+    fn log_is_long(&self) -> bool {
+        self.wal.usage().bytes > self.settings.wal.max_mb << 20
+    }
+
+    /// The oldest frozen memtable, if there is a reason to seal one now: memory over its mark and not yet at its target,
+    /// a long log, age, or that everything is to be sealed.
+    fn next_to_seal(&self, everything: bool) -> Option<(TableId, Arc<HotMemtable>)> {
+        let version = self.version.load();
+        let frozen =
+            version.tables.values().filter_map(|table| Some((table.record.id, table.frozen.first()?)));
+        let (table, memtable) = frozen.min_by_key(|(_, memtable)| memtable.first())?;
+        let hot = &self.settings.hot_tier;
+        let age = self.now().saturating_sub(memtable.created()).as_secs();
+        let due = everything || self.must_shrink() || age >= hot.segment_age_seconds;
+        due.then(|| (table, Arc::clone(memtable)))
+    }
+
+    /// Once memory is over the mark, sealing goes on down to the target. Until then frozen memtables wait in memory, where
+    /// they answer queries fastest.
+    fn must_shrink(&self) -> bool {
+        let hot = &self.settings.hot_tier;
+        let (rows, bytes) = self.visible_memory();
+        let above_target = rows as f64 > hot.max_records as f64 * hot.eviction_target_pct
+            || bytes as f64 > (hot.max_memory_mb << 20) as f64 * hot.eviction_target_pct
+            || self.log_is_long();
+        let shrinking =
+            self.over_the_mark() || (self.mover.shrinking.load(Ordering::Acquire) && above_target);
+        self.mover.shrinking.store(shrinking, Ordering::Release);
+        shrinking
+    }
+
+    /// Rows and bytes of memtables that are not in segments yet.
+    fn visible_memory(&self) -> (u64, u64) {
+        let version = self.version.load();
+        let tables = version.tables.values();
+        tables.fold((0, 0), |(rows, bytes), table| (rows + table.hot_rows(), bytes + table.hot_bytes()))
+    }
+
+    async fn seal(self: &Arc<Self>, id: TableId, memtable: Arc<HotMemtable>) -> Result<()> {
+        let table = self.table(id)?;
+        let snapshot = memtable.snapshot();
+        let tile = SequenceInterval::new(table.sealed_upto(), snapshot.interval.upto);
+        let rows = snapshot.rows;
+        let schema = Arc::clone(&snapshot.schema);
+        let chunk_interval = match &table.record.chunk_interval {
+            Some(text) => text.parse()?,
+            None => {
+                let unit = schema.time_unit();
+                let (first, last) = snapshot.time_range.unwrap_or_default();
+                let seconds = second_of(last, unit).abs_diff(second_of(first, unit));
+                interval::choose(rows, seconds)
+            }
+        };
+        let sealed = self.blocking(move || tsds_hot::seal(&snapshot, chunk_interval)).await?;
+        let ids = self.segment_numbers(sealed.len()).await?;
+        let written = self.write_segments(&schema, tile, sealed, &ids).await;
+        let records = match written {
+            Ok(records) => records,
+            Err(error) => {
+                self.discard_files(&ids).await;
+                return Err(error);
+            }
+        };
+        let record = TableRecord {
+            chunk_interval: Some(chunk_interval.to_string()),
+            sealed_upto: tile.upto,
+            ..TableRecord::clone(&table.record)
+        };
+        let seal = SealRecord { interval: tile, rows };
+        let floor = self.floor_after(id, &memtable);
+        let mut edits = vec![Edit::PutTable(record.clone()), Edit::PutSeal(id, seal.clone())];
+        edits.extend(records.iter().cloned().map(Edit::PutSegment));
+        if let Err(error) =
+            self.commit(edits, |database| database.wal_floor = database.wal_floor.max(floor)).await
+        {
+            if error.kind() == ErrorKind::NoSpace {
+                self.discard_files(&ids).await;
+            }
+            return Err(error);
+        }
+        self.install_sealed(id, record, seal, &records, &memtable)?;
+        tracing::debug!(table = %table.record.name, rows, segments = records.len(), "sealed");
+        // The floor is durable, so forgetting can be repeated whenever it fails.
+        if let Err(error) = self.wal.release(floor).await {
+            tracing::warn!(%error, "log could not be released");
+        }
+        self.keep_resident(id, &ids).await;
+        Ok(())
+    }
+
+    async fn write_segments(
+        self: &Arc<Self>,
+        schema: &Arc<TableSchema>,
+        tile: SequenceInterval,
+        sealed: Vec<SealedRows>,
+        ids: &[SegmentId],
+    ) -> Result<Vec<SegmentRecord>> {
+        let jobs = sealed.into_iter().zip(ids.iter().copied()).map(|(rows, id)| {
+            let (core, schema) = (Arc::clone(self), Arc::clone(schema));
+            async move {
+                let described = Arc::clone(&schema);
+                let (meta, rows) = core
+                    .blocking(move || {
+                        let sorted = SortedRows { batch: rows.rows, run_starts: rows.run_starts };
+                        let meta = describe_segment(&described, id, rows.chunk, KeyDomain(0), tile, &sorted)?;
+                        Ok((Arc::new(meta), sorted))
+                    })
+                    .await?;
+                let written =
+                    core.segments.write(&meta, &schema, vec![rows.batch], rows.run_starts.into()).await?;
+                let meta = SegmentMeta::clone(&meta);
+                Ok(SegmentRecord { meta, home: Home::File, bytes: written.bytes, tier_record: Vec::new() })
+            }
+        });
+        let parallel = self.world.executor.parallelism().max(1);
+        let records = futures::stream::StreamExt::buffered(futures::stream::iter(jobs), parallel);
+        futures::stream::TryStreamExt::try_collect(records).await
+    }
+
+    /// Removes files of a seal that did not happen; what is left behind is removed at the next start.
+    async fn discard_files(&self, ids: &[SegmentId]) {
+        for id in ids {
+            if let Err(error) = self.segments.remove(*id).await {
+                tracing::warn!(%error, segment = %id, "the file of a failed seal is left for the next start");
+            }
+        }
+    }
+
+    fn install_sealed(
+        &self,
+        id: TableId,
+        record: TableRecord,
+        seal: SealRecord,
+        records: &[SegmentRecord],
+        memtable: &Arc<HotMemtable>,
+    ) -> Result<()> {
+        let now = self.now();
+        self.install_table(id, |table: &mut TableVersion| {
+            table.frozen.retain(|frozen| !Arc::ptr_eq(frozen, memtable));
+            table.record = Arc::new(record);
+            Arc::make_mut(&mut table.seals).push(seal);
+            table
+                .segments
+                .extend(records.iter().map(|record| SegmentEntry::new(record, now, self.reclaim.clone())));
+        })
+    }
+
+    /// What the log may forget once `sealed` is in segments: everything before the first row that is only in memory.
+    fn floor_after(&self, sealed_table: TableId, sealed: &Arc<HotMemtable>) -> Sequence {
+        // Read before the memtables are, so that a row that becomes visible meanwhile is above it.
+        let visible = self.writer.visible();
+        let version = self.version.load();
+        let unsealed = version.tables.iter().flat_map(|(id, table)| {
+            table.memtables().filter(move |memtable| *id != sealed_table || !Arc::ptr_eq(memtable, sealed))
+        });
+        let firsts = unsealed.filter_map(|memtable| memtable.first());
+        firsts.map(|first| Sequence(first.0.saturating_sub(1))).fold(visible, Sequence::min)
+    }
+}

@@ -1,0 +1,283 @@
+//! Opening and closing, step by step.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::channel::mpsc;
+use serde_json::json;
+use tsds_segment::SegmentStore;
+use tsds_traits::{
+    BuildContext, CodecLookup, DatabaseId, Durability, Error, ErrorKind, Registry, Result, SegmentFiles,
+    Sequence, VfsLock, WalOpen, WalSink, World,
+};
+
+use crate::builtin::{codecs, plugin_settings};
+use crate::catalog::{Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, PluginRecord};
+use crate::config::Settings;
+use crate::core::{Core, Parts};
+use crate::guard::GuardedTier;
+use crate::hot::HotBudget;
+use crate::nolog::NoLog;
+use crate::recovery::{self, RecoveryReport};
+use crate::{ingest, mover};
+
+const LOCK: &str = "LOCK";
+const CATALOG: &str = "catalog.redb";
+const SEGMENTS: &str = "segments";
+/// The fallback for what no device holds, and the warm tier where there is no device.
+const CPU_TIER: &str = "tsds.warm.cpu";
+
+/// Opens the database at `path`.
+pub(crate) async fn open(
+    world: World,
+    path: PathBuf,
+    mut settings: Settings,
+    registry: Registry,
+) -> Result<Arc<Core>> {
+    settings.validate()?;
+    settings.storage.base_path = path.display().to_string();
+    settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    let (lock, catalog, contents) = {
+        let (world, path) = (world.clone(), path.clone());
+        let executor = Arc::clone(&world.executor);
+        (*executor).blocking(move || take(&world, &path)).await?
+    };
+    let mut record = match &contents.database {
+        Some(record) => record.clone(),
+        None => new_database(&world)?,
+    };
+    check_format(&record, &path)?;
+    let mut report =
+        RecoveryReport { unclean: contents.database.is_some() && !record.closed, ..Default::default() };
+
+    let (codecs, file_codec) = codecs(&registry, &settings.warm_tier.file_codec)?;
+    let segments = SegmentStore::new(
+        world.clone(),
+        path.join(SEGMENTS),
+        record.database,
+        Arc::clone(&codecs),
+        file_codec,
+    );
+    let tiers = open_tiers(&world, &path, &settings, &registry, record.database, &codecs, &segments).await?;
+    let log_name =
+        if settings.hot_tier.wal_enabled { settings.wal.backend.as_str() } else { "tsds.wal.none" };
+    check_plugins(&mut record, &registry, log_name, tiers.cold.name())?;
+
+    let sequences = record.sequences();
+    let open = WalOpen {
+        database: record.database,
+        floor: sequences.floor,
+        known_durable: sequences.known_durable,
+        next: sequences.next,
+    };
+    // Whatever the log is about to write, nobody uses these sequences again.
+    record.sequences_reserved = Sequence(sequences.next.0.saturating_add(ingest::SEQUENCE_BLOCK));
+    record.closed = false;
+    {
+        let (catalog, record) = (Arc::clone(&catalog), record.clone());
+        (*world.executor).blocking(move || catalog.commit(&[Edit::SetDatabase(record)])).await?;
+    }
+    recovery::clean_up(&world, &catalog, &contents, &segments, &tiers.cold, &mut report).await?;
+    let (reclaim, garbage) = mpsc::unbounded();
+    let budget = Arc::new(HotBudget::default());
+    let version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
+    let wal = open_log(&world, &path, &settings, &registry, open, &codecs).await?;
+    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version).await?;
+    report.torn_bytes = wal.usage().torn_bytes;
+    if report.unclean {
+        tracing::info!(?report, "recovered after an unclean stop");
+    }
+    let evictor = registry.evictor(&settings.warm_tier.evictor, &json!({}))?;
+    let core = Arc::new(Core::new(Parts {
+        world,
+        settings,
+        registry,
+        path,
+        catalog,
+        record,
+        version,
+        wal,
+        next_sequence: sequences.next,
+        budget,
+        segments,
+        warm: tiers.warm,
+        fallback: tiers.fallback,
+        cold: tiers.cold,
+        evictor,
+        reclaim,
+        recovery: report,
+        lock,
+    }));
+    mover::start(&core, garbage);
+    Ok(core)
+}
+
+/// Takes the lock, then opens the catalog.
+fn take(world: &World, path: &Path) -> Result<(Box<dyn VfsLock>, Arc<Catalog>, Contents)> {
+    let named = |error: io::Error| Error::from(error).with("path", path.display()).during("open");
+    world.vfs.create_dir_all(path).map_err(named)?;
+    let lock = world.vfs.lock(&path.join(LOCK)).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::new(
+            ErrorKind::Locked,
+            "the database is in use by another process, or open twice in this one",
+        )
+        .with("path", path.display()),
+        _ => named(error),
+    })?;
+    let entries = world.vfs.read_dir(path).map_err(named)?;
+    let has = |name: &str| entries.iter().any(|entry| entry.name == name);
+    if has(SEGMENTS) && !has(CATALOG) {
+        return Err(Error::corrupt(
+            "directory has segments but no catalog; restore catalog.redb from a copy",
+        )
+        .with("path", path.display()));
+    }
+    let catalog = Arc::new(Catalog::open(&world.vfs, &path.join(CATALOG))?);
+    let contents = catalog.load()?;
+    Ok((lock, catalog, contents))
+}
+
+fn new_database(world: &World) -> Result<DatabaseRecord> {
+    let mut id = [0; 16];
+    world.random.fill(&mut id)?;
+    Ok(DatabaseRecord {
+        format: FORMAT_VERSION,
+        database: DatabaseId(id),
+        sequences_reserved: Sequence::ZERO,
+        segments_reserved: 0,
+        next_table: 1,
+        wal_floor: Sequence::ZERO,
+        known_durable: Sequence::ZERO,
+        closed: true,
+        plugins: BTreeMap::new(),
+    })
+}
+
+fn check_format(record: &DatabaseRecord, path: &Path) -> Result<()> {
+    if record.format == FORMAT_VERSION {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::ConfigInvalid,
+        "the database was written by another version of TSDS; use that version",
+    )
+    .with("path", path.display())
+    .with("format", record.format)
+    .with("supported", FORMAT_VERSION))
+}
+
+struct Tiers {
+    warm: GuardedTier,
+    fallback: GuardedTier,
+    cold: GuardedTier,
+}
+
+async fn open_tiers(
+    world: &World,
+    path: &Path,
+    settings: &Settings,
+    registry: &Registry,
+    database: DatabaseId,
+    codecs: &Arc<dyn CodecLookup>,
+    segments: &SegmentStore,
+) -> Result<Tiers> {
+    let files: Arc<dyn SegmentFiles> = Arc::new(segments.clone());
+    let context = |directory: PathBuf| {
+        BuildContext::new(world.clone(), database, directory, Arc::clone(codecs))
+            .with_segment_files(Arc::clone(&files))
+    };
+    let memory = plugin_settings([("max_memory_mb", json!(settings.warm_tier.max_memory_mb))]);
+    let fallback =
+        GuardedTier::new(registry.tier(CPU_TIER, memory.clone(), context(path.join("warm"))).await?);
+    let warm = match settings.warm_tier.backend.as_str() {
+        "auto" | CPU_TIER | "cpu" => fallback.clone(),
+        id => GuardedTier::new(registry.tier(id, memory, context(path.join("warm"))).await?),
+    };
+    let cold_path =
+        settings.storage.cold_path.as_ref().map_or_else(|| path.join("cold"), |given| path.join(given));
+    let cold_settings = plugin_settings([
+        ("compression", json!(settings.cold_tier.compression)),
+        ("max_concurrent_files", json!(settings.query.max_concurrent_files)),
+    ]);
+    let cold = GuardedTier::new(
+        registry.tier(&settings.cold_tier.backend, cold_settings, context(cold_path)).await?,
+    );
+    let unmet = [warm.unmet_needs("warm", Durability::Volatile), cold.unmet_needs("cold", Durability::Power)]
+        .concat();
+    if !unmet.is_empty() {
+        return Err(Error::new(ErrorKind::ConfigInvalid, "tiers cannot do what their roles need")
+            .with("unmet", unmet.join("; ")));
+    }
+    Ok(Tiers { warm, fallback, cold })
+}
+
+/// What wrote to the database before must be what is configured now; what is new is noted.
+fn check_plugins(record: &mut DatabaseRecord, registry: &Registry, log: &str, cold: &str) -> Result<()> {
+    for (role, configured) in [("wal", log), ("cold", cold)] {
+        let version = registry.get(configured).map_or(1, |plugin| plugin.format_version);
+        let reads_from = registry.get(configured).map_or(1, |plugin| plugin.reads_from);
+        if let Some(persisted) = record.plugins.get(role) {
+            let nothing_left = role == "wal" && record.closed && record.known_durable <= record.wal_floor;
+            let readable = (reads_from..=version).contains(&persisted.format_version);
+            if !nothing_left && (persisted.id != configured || !readable) {
+                return Err(Error::new(
+                    ErrorKind::ConfigInvalid,
+                    "the database was written with another plugin than is configured",
+                )
+                .with("role", role)
+                .with("persisted", format!("{} (format {})", persisted.id, persisted.format_version))
+                .with("configured", format!("{configured} (format {version})")));
+            }
+        }
+        record.plugins.insert(role.into(), PluginRecord { id: configured.into(), format_version: version });
+    }
+    Ok(())
+}
+
+async fn open_log(
+    world: &World,
+    path: &Path,
+    settings: &Settings,
+    registry: &Registry,
+    open: WalOpen,
+    codecs: &Arc<dyn CodecLookup>,
+) -> Result<Arc<dyn WalSink>> {
+    if !settings.hot_tier.wal_enabled {
+        return Ok(Arc::new(NoLog::new(open.next)));
+    }
+    let context =
+        BuildContext::new(world.clone(), open.database, log_directory(path, settings), Arc::clone(codecs));
+    let file_bytes = plugin_settings([("file_bytes", json!(settings.wal.file_mb * 1_000_000))]);
+    registry.wal(&settings.wal.backend, file_bytes, context, open).await
+}
+
+/// Where the log is.
+pub(crate) fn log_directory(path: &Path, settings: &Settings) -> PathBuf {
+    settings.storage.wal_path.as_ref().map_or_else(|| path.join("wal"), |given| path.join(given))
+}
+
+/// Closes what is open, in an order in which a crash at any point loses nothing.
+pub(crate) async fn close(core: &Arc<Core>) -> Result<()> {
+    let logged = core.wal.close().await;
+    let durable = core.wal.durable();
+    let last = core.writer.last().await;
+    let clean = logged.is_ok() && core.check_writable().is_ok();
+    let recorded = if clean {
+        core.commit(vec![], |record| {
+            record.known_durable = record.known_durable.max(durable);
+            record.sequences_reserved = last;
+            record.closed = true;
+        })
+        .await
+    } else {
+        Ok(())
+    };
+    let closings = [core.warm.close().await, core.fallback.close().await, core.cold.close().await];
+    let tiers: Result<()> = closings.into_iter().collect();
+    let catalog = Arc::clone(&core.catalog);
+    let closed = core.blocking(move || catalog.close()).await;
+    core.release_lock();
+    logged.and(recorded).and(tiers).and(closed)
+}

@@ -1,0 +1,145 @@
+//! Aggregates: every tier folds its own rows into states, the engine merges them.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
+use arrow_select::take::take_record_batch;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition, sort_indices};
+use tsds_traits::{AggregateRequest, ColumnId, Result, ScanRequest, SortKey};
+
+use super::plan::{Part, Plan, PlannedAggregate};
+use super::unordered::limited;
+use super::{Direction, hot, unplanned};
+
+/// Computes the groups, then streams them.
+pub(super) async fn run(mut plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let aggregate = plan.aggregate.take().ok_or_else(|| unplanned("no aggregate was planned"))?;
+    let plan = Arc::new(plan);
+    let started = Arc::clone(&plan);
+    let rows = stream::once(async move {
+        let batches = compute(&started, aggregate).await?;
+        let cut = batches.into_iter().flat_map(move |batch| {
+            let (rows, each) = (batch.num_rows(), started.batch_rows);
+            (0..rows)
+                .step_by(each)
+                .map(move |at| Ok(batch.slice(at, each.min(rows - at))))
+                .collect::<Vec<_>>()
+        });
+        Ok::<_, tsds_traits::Error>(stream::iter(cut))
+    })
+    .try_flatten();
+    Ok(limited(rows.boxed(), plan))
+}
+
+async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<RecordBatch>> {
+    let limit = usize::try_from(plan.core.settings.query.memory_limit_mb << 20).unwrap_or(usize::MAX);
+    let mut merged =
+        Aggregator::new(Arc::clone(&plan.schema), aggregate.plan.clone())?.with_memory_limit(limit);
+    let memory = {
+        let (plan, wanted) = (Arc::clone(plan), aggregate.plan.clone());
+        let core = Arc::clone(&plan.core);
+        stream::once(async move {
+            let job =
+                move || hot::aggregate(&plan.schema, &plan.snapshot.memory, &wanted, plan.predicate.as_ref());
+            let states = core.blocking(job).await?;
+            Ok::<_, tsds_traits::Error>(stream::iter(states.into_iter().map(Ok)))
+        })
+        .try_flatten()
+        .boxed()
+    };
+    let mut sources = vec![memory];
+    for part in &plan.parts {
+        sources.push(part_states(plan, part, &aggregate)?);
+    }
+    let mut states = stream::select_all(sources);
+    while let Some(batch) = states.try_next().await? {
+        merged.merge_states(&batch)?;
+    }
+    let names = aggregate.names.clone();
+    let groups = plan.core.blocking(move || merged.finish(&names)).await?;
+    sorted(groups, &aggregate, plan.limit)
+}
+
+/// The states of one tier's segments.
+fn part_states(
+    plan: &Arc<Plan>,
+    part: &Part,
+    aggregate: &PlannedAggregate,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let schema = plan.snapshot.table.schemas.get(&part.version).unwrap_or(&plan.schema);
+    let capabilities = part.tier.capabilities();
+    if capabilities.aggregate && (plan.predicate.is_none() || capabilities.predicate) {
+        return Ok(part.tier.aggregate(AggregateRequest {
+            schema: Arc::clone(schema),
+            segments: part.segments.iter().map(|(_, entry)| entry.handle()).collect(),
+            predicate: plan.predicate.clone(),
+            plan: aggregate.plan.clone(),
+        }));
+    }
+    plain_states(plan, part, aggregate)
+}
+
+/// Over a plain scan, for a tier that does not aggregate.
+fn plain_states(
+    plan: &Arc<Plan>,
+    part: &Part,
+    aggregate: &PlannedAggregate,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let schema = plan.snapshot.table.schemas.get(&part.version).unwrap_or(&plan.schema);
+    let mut columns = aggregate.plan.columns(schema);
+    columns.extend(plan.predicate.iter().flat_map(|predicate| predicate.columns()));
+    columns.sort_unstable();
+    columns.dedup();
+    let handles = part.segments.iter().map(|(_, entry)| entry.handle()).collect();
+    let request = ScanRequest::new(Arc::clone(schema), handles, columns.clone());
+    let predicate = plan.predicate.as_ref().map(|one| CompiledPredicate::new(one, schema)).transpose()?;
+    let mut aggregator = Aggregator::new(Arc::clone(schema), aggregate.plan.clone())?;
+    let intervals: Vec<u64> = part.segments.iter().map(|(_, entry)| entry.meta.interval.upto.0).collect();
+    let mut rows = part.tier.scan(request);
+    let states = async move {
+        let (mut segment, mut first_row) = (0, 0);
+        while let Some(batch) = rows.try_next().await? {
+            if batch.segment != segment {
+                (segment, first_row) = (batch.segment, 0);
+            }
+            let mask = predicate.as_ref().map(|one| one.evaluate(&columns, &batch.rows)).transpose()?;
+            let sequence = intervals.get(segment).copied().unwrap_or_default();
+            aggregator.update(
+                &columns,
+                &batch.rows,
+                SegmentPosition { sequence, first_row },
+                mask.as_ref(),
+            )?;
+            first_row += batch.rows.num_rows() as u64;
+        }
+        Ok::<_, tsds_traits::Error>(stream::iter(aggregator.states()?.into_iter().map(Ok)))
+    };
+    Ok(stream::once(states).try_flatten().boxed())
+}
+
+/// Sorts the groups, if asked to; equal ones stay in the order of groups and buckets.
+fn sorted(
+    groups: Vec<RecordBatch>,
+    aggregate: &PlannedAggregate,
+    limit: Option<u64>,
+) -> Result<Vec<RecordBatch>> {
+    if aggregate.sort.is_empty() || groups.is_empty() {
+        return Ok(groups);
+    }
+    let all = concat_batches(&aggregate.output, &groups)?;
+    let ids: Vec<ColumnId> = (0..all.num_columns() as u32).map(ColumnId).collect();
+    let keys: Vec<SortKey> = aggregate
+        .sort
+        .iter()
+        .map(|(position, sort)| SortKey {
+            column: ColumnId(*position as u32),
+            descending: sort.direction == Direction::Descending,
+            nulls_first: sort.nulls_first,
+        })
+        .collect();
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let indices = sort_indices(&ids, &all, &keys, limit)?;
+    Ok(vec![take_record_batch(&all, &indices)?])
+}

@@ -1,0 +1,154 @@
+//! Queries with an order.
+//!
+//! With a small limit, the best rows so far are kept while segments are read best first ([`super::topk`]). Otherwise every
+//! segment gives its own rows sorted, and the runs are merged; a segment is opened only when the merge reaches the least value
+//! that its statistics allow, so that memory holds the segments that overlap and no others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow_array::RecordBatch;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tsds_compute::merge::{MergeInput, merge};
+use tsds_traits::{ColumnId, Error, ErrorKind, Result, SortKey, Value};
+
+use super::plan::{Part, Plan};
+use super::unordered::{limited, scan_with_fallback};
+use super::{hot, topk};
+use crate::version::SegmentEntry;
+
+/// Up to this limit the candidates are kept in memory.
+const MAX_CANDIDATES: u64 = 100_000;
+
+pub(super) async fn run(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    match plan.limit {
+        Some(0) => Ok(stream::empty().boxed()),
+        Some(limit) if limit <= MAX_CANDIDATES => topk::run(plan, limit as usize).await,
+        _ => run_merge(plan).await,
+    }
+}
+
+async fn run_merge(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let plan = Arc::new(plan);
+    let columns = plan.fetched_columns();
+    let ties = plan.tie_keys();
+    let keys: Vec<SortKey> = plan.order.iter().chain(&ties).copied().collect();
+    let memory = Arc::new(SortMemory::new(plan.core.settings.query.memory_limit_mb << 20));
+    let mut inputs: Vec<(usize, MergeInput)> = Vec::new();
+    for part in &plan.parts {
+        for (ordinal, entry) in &part.segments {
+            inputs.push((*ordinal, segment_input(&plan, part, *ordinal, entry, &columns, &memory)));
+        }
+    }
+    // Equal rows come in the order of arrival, which is the order of inputs.
+    inputs.sort_by_key(|(ordinal, _)| *ordinal);
+    let mut inputs: Vec<MergeInput> = inputs.into_iter().map(|(_, input)| input).collect();
+    inputs.push(memory_input(&plan, &columns, ties));
+    let schema = plan.schema.project(&columns)?;
+    let merged = merge(inputs, schema, columns.clone(), keys, plan.limit, plan.batch_rows);
+    let output = plan.output_schema()?;
+    let positions = positions(&plan.projection, &columns);
+    let projected = merged.map(move |item| project(&item?, &positions, &output));
+    Ok(limited(projected.boxed(), plan))
+}
+
+fn segment_input(
+    plan: &Arc<Plan>,
+    part: &Part,
+    ordinal: usize,
+    entry: &Arc<SegmentEntry>,
+    columns: &[ColumnId],
+    memory: &Arc<SortMemory>,
+) -> MergeInput {
+    let request = plan.request(part, &[(ordinal, Arc::clone(entry))], columns);
+    let lower_bound = best_value(entry, plan.order.first()).map(|value| vec![Some(value)]);
+    let tier = part.tier.clone();
+    let memory = Arc::clone(memory);
+    // The share of the segment's columns that sorting holds.
+    let held = entry.meta.plain_bytes * columns.len() as u64 / (plan.schema.columns().len() as u64).max(1);
+    let open = move || match memory.take(held) {
+        Ok(taken) => scan_with_fallback(&tier, request)
+            .map(move |item| {
+                let _ = &taken;
+                item
+            })
+            .boxed(),
+        Err(error) => stream::once(futures::future::ready(Err(error))).boxed(),
+    };
+    MergeInput { lower_bound, open: Box::new(open) }
+}
+
+fn memory_input(plan: &Arc<Plan>, columns: &[ColumnId], ties: Vec<SortKey>) -> MergeInput {
+    let (plan, columns) = (Arc::clone(plan), columns.to_vec());
+    let rows = async move {
+        let core = Arc::clone(&plan.core);
+        let batches = core.blocking(move || hot::scan(&plan, &columns, &ties)).await?;
+        Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)))
+    };
+    MergeInput::of_stream(stream::once(rows).try_flatten().boxed())
+}
+
+/// The value of the first sort column that no row of the segment comes before, if the statistics know one.
+pub(super) fn best_value(entry: &SegmentEntry, key: Option<&SortKey>) -> Option<Value> {
+    let key = key?;
+    let stats = entry.meta.stats(key.column)?;
+    // NaNs sort outside of the bounds, and nulls first come before them.
+    if stats.has_nan || (key.nulls_first && stats.null_count > 0) {
+        return None;
+    }
+    if key.descending { stats.max.clone() } else { stats.min.clone() }
+}
+
+/// Where each wanted column is among the fetched ones.
+pub(super) fn positions(wanted: &[ColumnId], fetched: &[ColumnId]) -> Vec<usize> {
+    wanted.iter().filter_map(|column| fetched.iter().position(|other| other == column)).collect()
+}
+
+/// The wanted columns of a batch.
+pub(super) fn project(
+    batch: &RecordBatch,
+    positions: &[usize],
+    schema: &arrow_schema::SchemaRef,
+) -> Result<RecordBatch> {
+    let projected = batch.project(positions)?;
+    Ok(projected.with_schema(Arc::clone(schema))?)
+}
+
+/// What sorting holds in memory, against its limit.
+#[derive(Debug)]
+struct SortMemory {
+    limit: u64,
+    used: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Taken {
+    memory: Arc<SortMemory>,
+    bytes: u64,
+}
+
+impl SortMemory {
+    fn new(limit: u64) -> Self {
+        Self { limit, used: AtomicU64::new(0) }
+    }
+
+    fn take(self: &Arc<Self>, bytes: u64) -> Result<Taken> {
+        let used = self.used.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes);
+        let taken = Taken { memory: Arc::clone(self), bytes };
+        if used <= self.limit {
+            return Ok(taken);
+        }
+        Err(Error::new(
+            ErrorKind::Exhausted,
+            "sorting needs more memory than query.memory_limit_mb; add a limit, narrow the filter, or raise it",
+        )
+        .with("needed_bytes", used)
+        .with("limit_bytes", self.limit))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,214 @@
+//! What a query reads: bound, pruned and routed to tiers, before any row is read.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use tsds_compute::{Verdict, prune};
+use tsds_traits::{
+    AggregatePlan, ColumnId, Error, Predicate, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
+};
+
+use super::bind::{bind, column_named};
+use super::snapshot::TableSnapshot;
+use super::{Aggregation, Direction, Query, SortColumn};
+use crate::catalog::Home;
+use crate::core::{Core, lock};
+use crate::guard::GuardedTier;
+use crate::version::SegmentEntry;
+
+/// A bound query.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub core: Arc<Core>,
+    pub snapshot: Arc<TableSnapshot>,
+    /// The schema in which rows are returned.
+    pub schema: Arc<TableSchema>,
+    pub filter_text: Option<String>,
+    pub predicate: Option<Predicate>,
+    /// The columns of the result.
+    pub projection: Vec<ColumnId>,
+    pub order: Vec<SortKey>,
+    pub limit: Option<u64>,
+    pub batch_rows: usize,
+    pub aggregate: Option<PlannedAggregate>,
+    /// Where segments are read, by tier and schema version.
+    pub parts: Vec<Part>,
+    /// Segments that cannot have a matching row, by the role of their home.
+    pub pruned: Vec<(Role, usize)>,
+}
+
+#[derive(Debug)]
+pub(super) struct PlannedAggregate {
+    pub plan: AggregatePlan,
+    pub names: Vec<String>,
+    pub output: SchemaRef,
+    /// Sorting of the groups, by position in the output.
+    pub sort: Vec<(usize, SortColumn)>,
+}
+
+/// Which tier a segment is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Warm,
+    Cold,
+}
+
+/// Segments of one schema version that one tier reads.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub role: Role,
+    pub tier: GuardedTier,
+    pub version: SchemaVersion,
+    /// In the order of chunks and arrival; each with its place in that order among all segments of the table.
+    pub segments: Vec<(usize, Arc<SegmentEntry>)>,
+}
+
+impl Plan {
+    pub(super) fn new(query: &Query, snapshot: Arc<TableSnapshot>) -> Result<Self> {
+        let schema = Arc::clone(&snapshot.table.schema);
+        let predicate = query.filter.as_ref().map(|filter| bind(filter, &schema)).transpose()?;
+        let id = |name: &String| column_named(&schema, name).map(|column| column.id);
+        let projection = match &query.projection {
+            Some(names) => names.iter().map(id).collect::<Result<Vec<_>>>()?,
+            None => schema.columns().iter().map(|column| column.id).collect(),
+        };
+        let aggregate =
+            query.aggregation.as_ref().map(|one| plan_aggregate(one, query, &schema)).transpose()?;
+        if aggregate.is_some() && query.projection.is_some() {
+            return Err(Error::invalid_input(
+                "an aggregate has no columns to choose from; leave the projection out",
+            ));
+        }
+        let order = if aggregate.is_some() { Vec::new() } else { plan_order(&query.sort, &schema)? };
+        let mut plan = Self {
+            core: Arc::clone(&query.core),
+            schema,
+            filter_text: query.filter.as_ref().map(ToString::to_string),
+            predicate,
+            projection,
+            order,
+            limit: query.limit,
+            batch_rows: query.batch_rows,
+            aggregate,
+            parts: Vec::new(),
+            pruned: Vec::new(),
+            snapshot,
+        };
+        plan.route();
+        Ok(plan)
+    }
+
+    /// Drops the segments that cannot match and gives the others to tiers.
+    fn route(&mut self) {
+        let now = self.core.now();
+        let resident = lock(&self.core.resident);
+        let (mut parts, mut pruned): (Vec<Part>, Vec<(Role, usize)>) = (Vec::new(), Vec::new());
+        for (ordinal, entry) in self.snapshot.table.segments.iter().enumerate() {
+            let (role, tier) = match &entry.home {
+                Home::Tier(_) => (Role::Cold, &self.core.cold),
+                Home::File if resident.contains_key(&entry.id()) => (Role::Warm, &self.core.warm),
+                Home::File => (Role::Warm, &self.core.fallback),
+            };
+            if self.cannot_match(entry) {
+                match pruned.iter_mut().find(|(pruned_role, _)| *pruned_role == role) {
+                    Some((_, count)) => *count += 1,
+                    None => pruned.push((role, 1)),
+                }
+                continue;
+            }
+            entry.touch(now);
+            let version = entry.meta.schema_version;
+            let segment = (ordinal, Arc::clone(entry));
+            match parts.iter_mut().find(|part| part.version == version && part.tier.is(tier)) {
+                Some(part) => part.segments.push(segment),
+                None => parts.push(Part { role, tier: tier.clone(), version, segments: vec![segment] }),
+            }
+        }
+        drop(resident);
+        // Cold rows are the oldest: without an order they come first.
+        parts.sort_by_key(|part| std::cmp::Reverse(part.role));
+        (self.parts, self.pruned) = (parts, pruned);
+    }
+
+    fn cannot_match(&self, entry: &SegmentEntry) -> bool {
+        let Some(predicate) = &self.predicate else { return false };
+        prune::verdict(predicate, &|column| entry.meta.stats(column), entry.meta.rows) == Verdict::None
+    }
+
+    /// The columns by which equal rows are told apart, after the order itself: series columns, then time.
+    pub(super) fn tie_keys(&self) -> Vec<SortKey> {
+        let ordered = |column: &ColumnId| self.order.iter().any(|key| key.column == *column);
+        let ties = self.schema.sort_columns().into_iter().filter(|column| !ordered(column));
+        ties.map(|column| SortKey { column, descending: false, nulls_first: true }).collect()
+    }
+
+    /// What an ordered query must read: the result's columns, those of the order, and those that break ties.
+    pub(super) fn fetched_columns(&self) -> Vec<ColumnId> {
+        let mut fetched: Vec<ColumnId> = Vec::new();
+        let keys = self.order.iter().chain(&self.tie_keys()).map(|key| key.column).collect::<Vec<_>>();
+        for column in self.projection.iter().copied().chain(keys) {
+            if !fetched.contains(&column) {
+                fetched.push(column);
+            }
+        }
+        fetched
+    }
+
+    /// A request to a tier for some segments of a part, in the given order.
+    pub(super) fn request(
+        &self,
+        part: &Part,
+        segments: &[(usize, Arc<SegmentEntry>)],
+        columns: &[ColumnId],
+    ) -> ScanRequest {
+        let schema = self.snapshot.table.schemas.get(&part.version).unwrap_or(&self.schema);
+        let handles = segments.iter().map(|(_, entry)| entry.handle()).collect();
+        let mut request = ScanRequest::new(Arc::clone(schema), handles, columns.to_vec());
+        request.batch_rows = self.batch_rows;
+        request.predicate = self.predicate.clone();
+        request.order = self.order.clone();
+        request.limit = self.limit;
+        request
+    }
+
+    pub(super) fn output_schema(&self) -> Result<SchemaRef> {
+        match &self.aggregate {
+            Some(aggregate) => Ok(Arc::clone(&aggregate.output)),
+            None => self.schema.project(&self.projection),
+        }
+    }
+}
+
+fn plan_order(sort: &[SortColumn], schema: &TableSchema) -> Result<Vec<SortKey>> {
+    let mut order: Vec<SortKey> = Vec::new();
+    for column in sort {
+        let id = column_named(schema, &column.name)?.id;
+        // Sorting by the same column again changes nothing.
+        if !order.iter().any(|key| key.column == id) {
+            let descending = column.direction == Direction::Descending;
+            order.push(SortKey { column: id, descending, nulls_first: column.nulls_first });
+        }
+    }
+    Ok(order)
+}
+
+fn plan_aggregate(
+    aggregation: &Aggregation,
+    query: &Query,
+    schema: &TableSchema,
+) -> Result<PlannedAggregate> {
+    let plan = aggregation.bind(schema)?;
+    let output = aggregation.output_schema(schema)?;
+    let position = |sort: &SortColumn| {
+        let names: Vec<_> = output.fields().iter().map(|field| field.name().as_str()).collect();
+        let found = names.iter().position(|name| *name == sort.name);
+        let unknown = || {
+            Error::invalid_input("the aggregate has no such column to sort by")
+                .with("column", &sort.name)
+                .with("columns", names.join(","))
+        };
+        found.map(|index| (index, sort.clone())).ok_or_else(unknown)
+    };
+    let sort = query.sort.iter().map(position).collect::<Result<Vec<_>>>()?;
+    Ok(PlannedAggregate { plan, names: aggregation.names(schema), output, sort })
+}
