@@ -192,6 +192,19 @@ proptest! {
             }
             state
         };
+        if count == 1 {
+            prop_assert_eq!(quotient.to_bits(), naive(&values).to_f64().to_bits());
+        }
+        if quotient.is_infinite() {
+            // Half a unit beyond the largest double, times the count, and not less.
+            let bound = error(f64::MAX * quotient.signum());
+            let mut halves = ExactSum::new();
+            (0..64).filter(|bit| count >> bit & 1 == 1).for_each(|bit| halves.add_scaled(1, 970 + bit));
+            let mut beyond = ExactSum::new();
+            beyond.merge(&bound).unwrap();
+            prop_assert!(!exact_less(&beyond, &halves.state().unwrap()));
+            return Ok(());
+        }
         let own = error(quotient);
         for neighbour in [quotient.next_up(), quotient.next_down()] {
             if !neighbour.is_finite() { continue; }
