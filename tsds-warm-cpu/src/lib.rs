@@ -11,14 +11,17 @@
 //! | `segment` | one segment, pinned or in its file, as blocks and groups of blocks |
 //! | `pin` | from a source into memory |
 //! | `filter` | which blocks and rows of a group match |
+//! | `read` | the groups of the segments of a request, and what of them is wanted |
 //! | `scan`, `aggregate` | answers |
 //! | `evict` | the evictor |
 #![deny(missing_docs)]
 
+mod aggregate;
 mod evict;
 mod filter;
 mod pin;
 mod plugin;
+mod read;
 mod scan;
 mod segment;
 mod settings;

@@ -11,8 +11,10 @@ use tsds_traits::{
     SegmentSource, StoredSegment, Tier, TierCapabilities, TierUsage,
 };
 
+use crate::aggregate::Aggregation;
 use crate::pin;
-use crate::scan::{Scan, Target};
+use crate::read::Target;
+use crate::scan::Scan;
 use crate::segment::Finder;
 use crate::settings::CpuSettings;
 use crate::shelf::{Begin, Putting, Shelf};
@@ -84,6 +86,17 @@ impl CpuTier {
         Ok(scan.run(self.targets(&request.segments)))
     }
 
+    /// At the first poll.
+    fn begin_aggregate(
+        &self,
+        request: &AggregateRequest,
+        stop: Arc<Stop>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        self.shelf.open_state()?;
+        let aggregation = Aggregation::new(request, self.finder.clone(), stop)?;
+        Ok(aggregation.run(self.targets(&request.segments)))
+    }
+
     fn stop(&self) -> Arc<Stop> {
         Stop::new(self.shelf.closed_flag())
     }
@@ -125,8 +138,11 @@ impl Tier for CpuTier {
         Answer::new(rows.boxed(), stop, "scan").boxed()
     }
 
-    fn aggregate(self: Arc<Self>, _request: AggregateRequest) -> BoxStream<'static, Result<RecordBatch>> {
-        stream::empty().boxed()
+    fn aggregate(self: Arc<Self>, request: AggregateRequest) -> BoxStream<'static, Result<RecordBatch>> {
+        let stop = self.stop();
+        let begun = Arc::clone(&stop);
+        let states = stream::once(async move { self.begin_aggregate(&request, begun) }).try_flatten();
+        Answer::new(states.boxed(), stop, "aggregate").boxed()
     }
 
     async fn remove(&self, segments: &[StoredSegment]) -> Result<()> {

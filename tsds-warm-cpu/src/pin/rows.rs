@@ -202,9 +202,8 @@ mod tests {
     #[test]
     fn long_series_have_their_own_blocks_and_short_ones_share() {
         let cut = |lengths: &[u64]| {
-            let mut end = 0;
-            let starts: Vec<u64> = lengths.iter().map(|len| std::mem::replace(&mut end, end + len)).collect();
-            block_rows(&starts, end)
+            let starts: Vec<u64> = (0..lengths.len()).map(|series| lengths[..series].iter().sum()).collect();
+            block_rows(&starts, lengths.iter().sum())
         };
         assert_eq!(cut(&[255, 255, 256, 1, 2]), [510, 256, 3]);
         assert_eq!(cut(&[16_384, 16_385, 5]), [16_384, 16_384, 1, 5]);

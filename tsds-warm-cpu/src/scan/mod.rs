@@ -5,8 +5,6 @@
 //! order, and those of a segment whose rows must be sorted are sorted when its last group is through. Nothing runs beyond
 //! the window, and nothing at all unless the stream is polled.
 
-mod gather;
-mod group;
 mod order;
 mod plan;
 
@@ -16,36 +14,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use tsds_traits::{Error, Result, ScanRequest, SegmentBatch, SegmentHandle};
+use tsds_traits::{Result, ScanRequest, SegmentBatch};
 
-use crate::segment::{Finder, Group, MemorySegment, Segment};
+use crate::read::{GroupReader, GroupRows, Matches, Reading, Target};
+use crate::segment::{Finder, Segment};
 use crate::stop::Stop;
-use gather::GroupRows;
-pub(crate) use group::GroupReader;
-pub(crate) use plan::ScanPlan;
-
-/// A segment of a request, as it is at the first poll.
-#[derive(Clone, Debug)]
-pub(crate) enum Target {
-    /// Pinned, and held until the stream ends.
-    Pinned(Arc<MemorySegment>),
-    /// Not pinned.
-    Elsewhere(SegmentHandle),
-}
+use plan::ScanPlan;
 
 /// A scan under way.
 #[derive(Debug)]
 pub(crate) struct Scan {
     plan: ScanPlan,
-    finder: Finder,
-    stop: Arc<Stop>,
+    reading: Arc<Reading>,
 }
 
 /// One group of one segment.
 struct Unit {
     position: usize,
-    segment: Segment,
-    group: Group,
+    reader: GroupReader,
     /// Whether it is the last group of its segment.
     last: bool,
     /// Whether rows come in the wanted order as they are stored.
@@ -62,7 +48,7 @@ enum Found {
     Candidates(GroupRows),
 }
 
-/// Finished rows, or all candidates of a segment.
+/// Finished rows, or all candidates of a segment, with its position.
 enum Ready {
     Batches(usize, Vec<RecordBatch>),
     Candidates(usize, Vec<GroupRows>),
@@ -75,119 +61,94 @@ impl Scan {
     ///
     /// `InvalidInput`; `Unsupported` for a predicate that is not known.
     pub(crate) fn new(request: &ScanRequest, finder: Finder, stop: Arc<Stop>) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { plan: ScanPlan::new(request)?, finder, stop }))
+        let plan = ScanPlan::new(request)?;
+        let (schema, columns) = (Arc::clone(&request.schema), plan.columns.clone());
+        Ok(Arc::new(Self { plan, reading: Arc::new(Reading { schema, columns, finder, stop }) }))
     }
 
     /// Answers it.
     pub(crate) fn run(self: Arc<Self>, targets: Vec<Target>) -> BoxStream<'static, Result<SegmentBatch>> {
-        let width = self.finder.world.executor.parallelism().max(1);
-        let (opener, cutter, worker, finisher) =
-            (Arc::clone(&self), Arc::clone(&self), Arc::clone(&self), Arc::clone(&self));
-        let request_delivered = Arc::new(AtomicU64::new(0));
+        let width = self.reading.width();
+        let limit = self.plan.limit;
+        let delivered = Arc::new(AtomicU64::new(0));
 
-        let (unordered, limit, delivered) =
-            (self.plan.order.is_empty(), self.plan.limit, Arc::clone(&request_delivered));
-        let wanted =
-            move || !unordered || limit.is_none_or(|limit| delivered.load(Ordering::Acquire) < limit);
-        let opened = stream::iter(targets.into_iter().enumerate())
-            .take_while(move |_| std::future::ready(wanted()))
-            .map(move |(position, target)| Arc::clone(&opener).open(position, target))
-            .buffered(width);
-        let units = opened.map_ok(move |(position, segment)| {
-            stream::iter(cutter.units(position, &segment, &request_delivered).into_iter().map(Ok))
+        let segments = self.reading.segments(targets, self.wants_more(&delivered));
+        let cutter = Arc::clone(&self);
+        let units = segments.map_ok(move |(position, segment)| {
+            stream::iter(cutter.units(position, &segment, &delivered).into_iter().map(Ok))
         });
-        let found = units
-            .try_flatten()
-            .map(move |unit: Result<Unit>| {
-                let worker = Arc::clone(&worker);
-                async move { worker.work(unit?).await }
-            })
-            .buffered(width);
-        let (mut waiting, limit) = (Vec::new(), self.plan.limit);
+        let worker = Arc::clone(&self);
+        let found = units.try_flatten().map(move |unit| Arc::clone(&worker).work(unit)).buffered(width);
+        let mut waiting = Vec::new();
         let ready = found.try_filter_map(move |(unit, found)| {
             std::future::ready(Ok(deliver(&unit, found, limit, &mut waiting)))
         });
-        let finished = ready
-            .map(move |ready| {
-                let finisher = Arc::clone(&finisher);
-                async move { finisher.finish(ready?).await }
-            })
-            .buffered(width);
+        let finished = ready.map(move |ready| Arc::clone(&self).finish(ready)).buffered(width);
         let batches = finished.map_ok(|(segment, batches)| {
             stream::iter(batches.into_iter().map(move |rows| Ok(SegmentBatch { segment, rows })))
         });
         batches.try_flatten().boxed()
     }
 
-    async fn open(self: Arc<Self>, position: usize, target: Target) -> Result<(usize, Segment)> {
-        let segment = match target {
-            Target::Pinned(segment) => Segment::Memory(segment),
-            Target::Elsewhere(handle) => {
-                self.finder.open(&handle, &self.plan.schema, &self.plan.columns).await?
-            }
-        };
-        Ok((position, segment))
+    /// Whether another segment can change the answer: not if a limit over the whole request is used up.
+    fn wants_more(&self, delivered: &Arc<AtomicU64>) -> Box<dyn Fn() -> bool + Send> {
+        let limit = self.plan.limit.filter(|_| self.plan.order.is_empty());
+        let delivered = Arc::clone(delivered);
+        Box::new(move || limit.is_none_or(|limit| delivered.load(Ordering::Acquire) < limit))
     }
 
     fn units(&self, position: usize, segment: &Segment, request_delivered: &Arc<AtomicU64>) -> Vec<Unit> {
-        let sorted = order::is_stored(&self.plan.order, &self.plan.schema, segment.meta());
+        let sorted = order::is_stored(&self.plan.order, &self.reading.schema, segment.meta());
         let delivered = match self.plan.order.is_empty() {
             true => Arc::clone(request_delivered),
             false => Arc::default(),
         };
-        let groups = segment.cuts().group_count();
-        let unit = |group: Group| Unit {
+        let groups = segment.cuts().groups().map(|group| Unit {
             position,
-            segment: segment.clone(),
-            last: group.index + 1 == groups,
-            group,
+            last: group.index + 1 == segment.cuts().group_count(),
+            reader: self.reading.reader(segment.clone(), group),
             sorted,
             delivered: Arc::clone(&delivered),
-        };
-        segment.cuts().groups().map(unit).collect()
+        });
+        groups.collect()
     }
 
-    /// Finds and gathers the rows of a group.
-    async fn work(self: Arc<Self>, unit: Unit) -> Result<(Unit, Found)> {
-        self.stop.check()?;
+    /// Finds the rows of a group.
+    async fn work(self: Arc<Self>, unit: Result<Unit>) -> Result<(Unit, Found)> {
+        let unit = unit?;
+        self.reading.stop.check()?;
         let left = self.plan.limit.map(|limit| limit.saturating_sub(unit.delivered.load(Ordering::Acquire)));
         if left == Some(0) {
             return Ok((unit, Found::Batches(Vec::new())));
         }
-        let reader = GroupReader {
-            world: self.finder.world.clone(),
-            codecs: Arc::clone(&self.finder.codecs),
-            stop: Arc::clone(&self.stop),
-            segment: unit.segment.clone(),
-            group: unit.group.clone(),
-        };
-        let scan = Arc::clone(&self);
+        let reader = unit.reader.clone();
         let found = if unit.sorted {
-            let finish = move |rows: GroupRows| scan.plan.batches(&scan.plan.stored.columns, &rows);
-            Found::Batches(reader.read(&self.plan.stored, left, finish).await?.unwrap_or_default())
+            let scan = Arc::clone(&self);
+            let batches =
+                move |found: Matches<'_>| scan.plan.batches(&scan.plan.stored.columns, &found.gather()?);
+            reader.read(&self.plan.stored, left, batches).await?.map(Found::Batches)
         } else {
-            let rows = reader.read(&self.plan.unsorted, None, Ok).await?;
-            rows.map_or_else(|| Found::Batches(Vec::new()), Found::Candidates)
+            let candidates = |found: Matches<'_>| found.gather();
+            reader.read(&self.plan.unsorted, None, candidates).await?.map(Found::Candidates)
         };
-        Ok((unit, found))
+        Ok((unit, found.unwrap_or(Found::Batches(Vec::new()))))
     }
 
     /// Sorts what must be sorted.
-    async fn finish(self: Arc<Self>, ready: Ready) -> Result<(usize, Vec<RecordBatch>)> {
-        match ready {
-            Ready::Batches(position, batches) => Ok((position, batches)),
-            Ready::Candidates(position, candidates) => {
-                let executor = Arc::clone(&self.finder.world.executor);
-                let job = move || {
-                    self.stop.check()?;
-                    let plan = &self.plan;
-                    let columns = &plan.unsorted.columns;
-                    let sorted = order::sort(candidates, columns, &plan.order, plan.limit)?;
-                    Ok((position, plan.batches(columns, &sorted)?))
-                };
-                (*executor).blocking(job).await
-            }
-        }
+    async fn finish(self: Arc<Self>, ready: Result<Ready>) -> Result<(usize, Vec<RecordBatch>)> {
+        let (position, candidates) = match ready? {
+            Ready::Batches(position, batches) => return Ok((position, batches)),
+            Ready::Candidates(position, candidates) => (position, candidates),
+        };
+        let executor = Arc::clone(&self.reading.finder.world.executor);
+        let job = move || {
+            self.reading.stop.check()?;
+            let plan = &self.plan;
+            let columns = &plan.unsorted.columns;
+            let sorted = order::sort(candidates, columns, &plan.order, plan.limit)?;
+            Ok((position, plan.batches(columns, &sorted)?))
+        };
+        (*executor).blocking(job).await
     }
 }
 
@@ -222,23 +183,4 @@ fn cut(batches: Vec<RecordBatch>, mut left: u64) -> Vec<RecordBatch> {
         kept.push(batch.slice(0, rows));
     }
     kept
-}
-
-/// Refuses segments that are not of the request's schema version.
-///
-/// # Errors
-///
-/// `InvalidInput`.
-pub(crate) fn check_segments(schema: &tsds_traits::TableSchema, segments: &[SegmentHandle]) -> Result<()> {
-    match segments.iter().find(|segment| {
-        segment.meta.table != schema.table() || segment.meta.schema_version != schema.version()
-    }) {
-        None => Ok(()),
-        Some(other) => {
-            Err(Error::invalid_input("segment is of another table or schema version than the request")
-                .with("segment", other.meta.id)
-                .with("schema_version", other.meta.schema_version)
-                .with("requested", schema.version()))
-        }
-    }
 }

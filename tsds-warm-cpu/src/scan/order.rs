@@ -1,20 +1,20 @@
 //! Orders within a segment.
 
-use arrow_array::{RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow_buffer::BooleanBufferBuilder;
-use arrow_schema::{Field, Schema};
-use std::sync::Arc;
+use arrow_array::UInt32Array;
 use tsds_compute::sort_indices;
 use tsds_traits::{ColumnId, Result, SegmentMeta, SortKey, TableSchema};
 
-use super::gather::GroupRows;
-use crate::filter::Selection;
+use crate::read::GroupRows;
 use crate::segment::join;
 
 /// Whether rows are stored in this order already, so that nothing needs to be sorted: what is left of it without columns
 /// that have one value only begins like the storage order without those. Equal rows come in storage order in any case.
 pub(crate) fn is_stored(order: &[SortKey], schema: &TableSchema, meta: &SegmentMeta) -> bool {
-    let varies = |column: &ColumnId| !is_constant(*column, meta);
+    let series = |column: ColumnId| {
+        let index = schema.index_of(column);
+        index.is_some_and(|index| schema.series_indices().contains(&index))
+    };
+    let varies = |column: &ColumnId| !(is_constant(*column, meta) || meta.series == 1 && series(*column));
     let mut stored = schema.sort_columns().into_iter().filter(varies);
     let mut seen = Vec::with_capacity(order.len());
     for key in order.iter().filter(|key| varies(&key.column)) {
@@ -48,38 +48,6 @@ fn is_constant(column: ColumnId, meta: &SegmentMeta) -> bool {
     })
 }
 
-/// Those of the selected rows, whose keys are `keyed`, that come first.
-///
-/// # Errors
-///
-/// As [`sort_indices`].
-pub(crate) fn first_rows(
-    selection: Selection,
-    rows: usize,
-    keyed: &GroupRows,
-    columns: &[ColumnId],
-    order: &[SortKey],
-    limit: usize,
-) -> Result<Selection> {
-    let first = sort_indices(columns, &batch(keyed)?, order, Some(limit))?;
-    let mut kept = vec![false; keyed.rows];
-    for position in first.values() {
-        if let Some(kept) = kept.get_mut(*position as usize) {
-            *kept = true;
-        }
-    }
-    let mut bits = BooleanBufferBuilder::new(rows);
-    match selection {
-        Selection::Rows(selected) => {
-            bits.append_n(rows, false);
-            let kept = selected.set_indices().zip(kept).filter(|(_, kept)| *kept);
-            kept.for_each(|(row, _)| bits.set_bit(row, true));
-        }
-        _ => bits.append_slice(&kept),
-    }
-    Ok(Selection::of(bits.finish()))
-}
-
 /// Sorts the rows of consecutive groups of a segment and keeps the first `limit`.
 ///
 /// # Errors
@@ -99,16 +67,9 @@ pub(crate) fn sort(
     drop(groups);
     let joined = GroupRows { columns: joined, rows };
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let order: UInt32Array = sort_indices(columns, &batch(&joined)?, order, limit)?;
+    let order: UInt32Array = sort_indices(columns, &joined.batch()?, order, limit)?;
     let sorted = arrow_select::take::take_arrays(&joined.columns, &order, None)?;
     Ok(GroupRows { rows: order.values().len(), columns: sorted })
-}
-
-fn batch(rows: &GroupRows) -> Result<RecordBatch> {
-    let fields = rows.columns.iter().map(|array| Field::new("", array.data_type().clone(), true));
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.rows));
-    Ok(RecordBatch::try_new_with_options(schema, rows.columns.clone(), &options)?)
 }
 
 #[cfg(test)]
@@ -148,7 +109,7 @@ mod tests {
             max: text(max),
             exact,
         };
-        SegmentMeta { columns: vec![stats], ..meta(10) }
+        SegmentMeta { columns: vec![stats], series: 2, ..meta(10) }
     }
 
     fn stored(order: &[SortKey], meta: &SegmentMeta) -> bool {
@@ -185,7 +146,15 @@ mod tests {
 
     #[test]
     fn an_unknown_column_may_have_nulls() {
-        assert!(!stored(&[by(2, false, false)], &meta(10)));
-        assert!(stored(&[by(2, false, true)], &meta(10)));
+        let unknown = SegmentMeta { series: 2, ..meta(10) };
+        assert!(!stored(&[by(2, false, false)], &unknown));
+        assert!(stored(&[by(2, false, true)], &unknown));
+    }
+
+    #[test]
+    fn a_segment_of_one_series_is_stored_by_time() {
+        assert!(stored(&[by(1, false, false)], &meta(10)));
+        assert!(stored(&[by(2, true, false), by(1, false, false)], &meta(10)));
+        assert!(!stored(&[by(1, true, false)], &meta(10)));
     }
 }

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use tsds_compute::conform;
-use tsds_traits::{ColumnId, Error, Result, ScanRequest, SortKey, TableSchema};
+use tsds_traits::{ColumnId, Error, Result, ScanRequest, SortKey};
 
-use super::check_segments;
-use super::gather::GroupRows;
-use super::group::{Top, Wanted};
 use crate::filter::Filter;
+use crate::read::{GroupRows, Top, Wanted, check_segments, distinct};
 
 /// A checked scan request.
 #[derive(Debug)]
 pub(crate) struct ScanPlan {
-    pub(crate) schema: Arc<TableSchema>,
     /// Every column that is read.
     pub(crate) columns: Vec<ColumnId>,
     pub(crate) order: Vec<SortKey>,
@@ -52,7 +49,6 @@ impl ScanPlan {
         let columns = distinct(with_keys.iter().copied().chain(filter.columns()));
         let top = request.limit.map(|limit| Top { order: request.order.clone(), limit });
         Ok(Self {
-            schema: Arc::clone(schema),
             columns,
             order: request.order.clone(),
             limit: request.limit,
@@ -93,14 +89,4 @@ impl ScanPlan {
         }
         Ok(batches)
     }
-}
-
-fn distinct(columns: impl Iterator<Item = ColumnId>) -> Vec<ColumnId> {
-    let mut distinct = Vec::new();
-    for column in columns {
-        if !distinct.contains(&column) {
-            distinct.push(column);
-        }
-    }
-    distinct
 }

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
+use arrow_buffer::BooleanBuffer;
 use tsds_compute::Verdict;
-use tsds_traits::{CodecLookup, ColumnId, Result, SortKey, World};
+use tsds_traits::{CodecLookup, ColumnId, Error, Result, SegmentMeta, SortKey, World};
 
 use super::gather::{GroupRows, gather};
-use super::order;
+use super::top;
 use crate::filter::{Filter, Selection, Survey, select, survey};
 use crate::segment::{Group, Part, Segment};
 use crate::stop::Stop;
@@ -41,8 +43,8 @@ pub(crate) struct GroupReader {
 }
 
 impl GroupReader {
-    /// Gathers the rows of the group that are wanted, at most `limit`, and gives them to `then`, on the blocking pool.
-    /// `None` if there are none.
+    /// Finds the rows of the group that are wanted, at most `limit`, and gives them to `then`, on the blocking pool. `None` if
+    /// there are none.
     ///
     /// # Errors
     ///
@@ -51,7 +53,7 @@ impl GroupReader {
         self,
         wanted: &Arc<Wanted>,
         limit: Option<u64>,
-        then: impl FnOnce(GroupRows) -> Result<T> + Send + 'static,
+        then: impl FnOnce(Matches<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
         let rows = self.group.len();
         let stats = |column| self.segment.group_stats(column, self.group.index);
@@ -69,7 +71,7 @@ impl GroupReader {
         self,
         wanted: Arc<Wanted>,
         limit: Option<u64>,
-        then: impl FnOnce(GroupRows) -> Result<T> + Send + 'static,
+        then: impl FnOnce(Matches<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
         let executor = Arc::clone(&self.world.executor);
         let job = move || {
@@ -83,7 +85,7 @@ impl GroupReader {
                 parts.insert(column, segment.part(column, self.group.index)?);
             }
             let selection = self.select(&wanted, &survey, &parts, limit)?;
-            self.gather(&wanted, &selection, &parts)?.map(then).transpose()
+            self.matches(&wanted, &selection, &parts).map(then).transpose()
         };
         (*executor).blocking(job).await
     }
@@ -93,7 +95,7 @@ impl GroupReader {
         self,
         wanted: &Arc<Wanted>,
         limit: Option<u64>,
-        then: impl FnOnce(GroupRows) -> Result<T> + Send + 'static,
+        then: impl FnOnce(Matches<'_>) -> Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
         let survey = survey(&wanted.filter, &self.segment, &self.group);
         if survey.possible.is_empty() {
@@ -131,7 +133,7 @@ impl GroupReader {
         let (executor, request) = (Arc::clone(&self.world.executor), Arc::clone(wanted));
         let job = move || {
             self.stop.check()?;
-            self.gather(&request, &selection, &parts)?.map(then).transpose()
+            self.matches(&request, &selection, &parts).map(then).transpose()
         };
         (*executor).blocking(job).await
     }
@@ -150,7 +152,7 @@ impl GroupReader {
             Some(top) if selection.count(rows) > at_most(top.limit) => {
                 let keys = wanted.key_columns();
                 let keyed = gather(&keys, &selection, parts, rows)?;
-                order::first_rows(selection, rows, &keyed, &keys, &top.order, at_most(top.limit))?
+                top::first_rows(selection, rows, &keyed, &keys, &top.order, at_most(top.limit))?
             }
             _ => selection,
         };
@@ -160,16 +162,14 @@ impl GroupReader {
         })
     }
 
-    fn gather(
-        &self,
-        wanted: &Wanted,
-        selection: &Selection,
-        parts: &HashMap<ColumnId, Part>,
-    ) -> Result<Option<GroupRows>> {
-        if *selection == Selection::Nothing {
-            return Ok(None);
-        }
-        gather(&wanted.columns, selection, parts, self.group.len()).map(Some)
+    fn matches<'a>(
+        &'a self,
+        wanted: &'a Wanted,
+        selection: &'a Selection,
+        parts: &'a HashMap<ColumnId, Part>,
+    ) -> Option<Matches<'a>> {
+        let any = *selection != Selection::Nothing;
+        any.then_some(Matches { reader: self, columns: &wanted.columns, selection, parts })
     }
 
     /// The blocks that hold a selected row, as ranges of rows relative to the group.
@@ -189,6 +189,66 @@ impl GroupReader {
             }
         }
         ranges
+    }
+}
+
+/// The rows of a group that are wanted; at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Matches<'a> {
+    reader: &'a GroupReader,
+    columns: &'a [ColumnId],
+    selection: &'a Selection,
+    parts: &'a HashMap<ColumnId, Part>,
+}
+
+impl Matches<'_> {
+    /// The segment's metadata.
+    pub(crate) fn meta(&self) -> &SegmentMeta {
+        self.reader.segment.meta()
+    }
+
+    /// The rows alone, with the columns of [`Wanted::columns`].
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; what a codec says.
+    pub(crate) fn gather(&self) -> Result<GroupRows> {
+        gather(self.columns, self.selection, self.parts, self.reader.group.len())
+    }
+
+    /// Calls `visit` with the rows as they are stored, in one or more stretches: the number of a stretch's first row in the
+    /// segment, its columns, and which of its rows are meant, unless all are.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt`; what a codec says; what `visit` returns.
+    pub(crate) fn visit(
+        &self,
+        mut visit: impl FnMut(u64, &RecordBatch, Option<&BooleanBuffer>) -> Result<()>,
+    ) -> Result<()> {
+        let group = &self.reader.group;
+        let at_hand =
+            |column: &ColumnId| self.parts.get(column).is_some_and(|part| part.whole(group.len()).is_some());
+        let mut stretches = self.reader.matching_blocks(self.selection);
+        if self.columns.iter().all(at_hand)
+            && let (Some(first), Some(last)) = (stretches.first(), stretches.last())
+        {
+            stretches = vec![first.start..last.end];
+        }
+        for rows in stretches {
+            let part = |column| {
+                let missing = || Error::internal("a column was not loaded").with("column", column);
+                self.parts.get(column).ok_or_else(missing)?.slice(&rows)
+            };
+            let arrays = self.columns.iter().map(part).collect::<Result<Vec<_>>>()?;
+            let batch = GroupRows { columns: arrays, rows: rows.len() }.batch()?;
+            let mask = match self.selection {
+                Selection::Rows(bits) => Some(bits.slice(rows.start, rows.len())),
+                _ => None,
+            };
+            visit(group.rows.start + rows.start as u64, &batch, mask.as_ref())?;
+        }
+        Ok(())
     }
 }
 

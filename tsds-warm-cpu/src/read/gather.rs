@@ -1,9 +1,11 @@
 //! Gathers the selected rows of a group.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray};
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_buffer::BooleanBuffer;
+use arrow_schema::{Field, Schema};
 use arrow_select::filter::{FilterBuilder, FilterPredicate};
 use tsds_traits::{ColumnId, Error, Result};
 
@@ -15,6 +17,20 @@ use crate::segment::{Part, join};
 pub(crate) struct GroupRows {
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) rows: usize,
+}
+
+impl GroupRows {
+    /// The rows as a batch whose columns have no names.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` if Arrow refuses.
+    pub(crate) fn batch(&self) -> Result<RecordBatch> {
+        let fields = self.columns.iter().map(|array| Field::new("", array.data_type().clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        Ok(RecordBatch::try_new_with_options(schema, self.columns.clone(), &options)?)
+    }
 }
 
 /// The selected rows of `columns`, in that order. `parts` has at least the blocks with selected rows.

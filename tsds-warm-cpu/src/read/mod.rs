@@ -1,0 +1,106 @@
+//! Reads the segments of a request group by group: what scans and aggregates share.
+
+mod gather;
+mod group;
+mod top;
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::{self, Stream};
+use tsds_traits::{ColumnId, Error, Result, SegmentHandle, TableSchema};
+
+use crate::segment::{Finder, Group, MemorySegment, Segment};
+use crate::stop::Stop;
+
+pub(crate) use gather::GroupRows;
+pub(crate) use group::{GroupReader, Matches, Top, Wanted};
+
+/// A segment of a request, as it is at the first poll.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Pinned, and held until the stream ends.
+    Pinned(Arc<MemorySegment>),
+    /// Not pinned.
+    Elsewhere(SegmentHandle),
+}
+
+/// Reads segments for one request.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) schema: Arc<TableSchema>,
+    /// Every column that the request reads.
+    pub(crate) columns: Vec<ColumnId>,
+    pub(crate) finder: Finder,
+    pub(crate) stop: Arc<Stop>,
+}
+
+impl Reading {
+    /// How many groups are worked on at the same time.
+    pub(crate) fn width(&self) -> usize {
+        self.finder.world.executor.parallelism().max(1)
+    }
+
+    /// Opens segments in order, a few ahead, while `wanted` says so. Gives each with its position.
+    pub(crate) fn segments(
+        self: &Arc<Self>,
+        targets: Vec<Target>,
+        wanted: Box<dyn Fn() -> bool + Send>,
+    ) -> impl Stream<Item = Result<(usize, Segment)>> + Send + use<> {
+        let (reading, width) = (Arc::clone(self), self.width());
+        stream::iter(targets.into_iter().enumerate())
+            .take_while(move |_| std::future::ready(wanted()))
+            .map(move |(position, target)| Arc::clone(&reading).open(position, target))
+            .buffered(width)
+    }
+
+    async fn open(self: Arc<Self>, position: usize, target: Target) -> Result<(usize, Segment)> {
+        self.stop.check()?;
+        let segment = match target {
+            Target::Pinned(segment) => Segment::Memory(segment),
+            Target::Elsewhere(handle) => self.finder.open(&handle, &self.schema, &self.columns).await?,
+        };
+        Ok((position, segment))
+    }
+
+    pub(crate) fn reader(&self, segment: Segment, group: Group) -> GroupReader {
+        GroupReader {
+            world: self.finder.world.clone(),
+            codecs: Arc::clone(&self.finder.codecs),
+            stop: Arc::clone(&self.stop),
+            segment,
+            group,
+        }
+    }
+}
+
+/// Refuses segments that are not of the request's schema version.
+///
+/// # Errors
+///
+/// `InvalidInput`.
+pub(crate) fn check_segments(schema: &TableSchema, segments: &[SegmentHandle]) -> Result<()> {
+    let fits = |meta: &tsds_traits::SegmentMeta| {
+        meta.table == schema.table() && meta.schema_version == schema.version()
+    };
+    match segments.iter().find(|segment| !fits(&segment.meta)) {
+        None => Ok(()),
+        Some(other) => {
+            Err(Error::invalid_input("segment is of another table or schema version than the request")
+                .with("segment", other.meta.id)
+                .with("schema_version", other.meta.schema_version)
+                .with("requested", schema.version()))
+        }
+    }
+}
+
+/// Every column once, in order of first occurrence.
+pub(crate) fn distinct(columns: impl IntoIterator<Item = ColumnId>) -> Vec<ColumnId> {
+    let mut distinct = Vec::new();
+    for column in columns {
+        if !distinct.contains(&column) {
+            distinct.push(column);
+        }
+    }
+    distinct
+}
