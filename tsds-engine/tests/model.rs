@@ -2,7 +2,7 @@
 //!
 //! A case is a seed and a list of steps. Every acknowledged row must be there once, every other batch wholly or not at all,
 //! whatever moved, crashed and came back meanwhile.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 

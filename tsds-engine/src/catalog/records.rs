@@ -220,6 +220,6 @@ mod tests {
         let seal = SealRecord { interval: SequenceInterval::new(Sequence(1), Sequence(9)), rows: 4 };
         let value = encode("seals", &seal_key(TableId(3), Sequence(9)), &seal).unwrap();
         assert_eq!(&value[ENVELOPE_BYTES..], br#"{"interval":{"after":1,"upto":9},"rows":4}"#);
-        assert_eq!(value[..ENVELOPE_BYTES], [1, 0x0d, 0x5d, 0x9b, 0x5e]);
+        assert_eq!(value[..ENVELOPE_BYTES], [1, 0x05, 0x8b, 0x03, 0xdd]);
     }
 }
