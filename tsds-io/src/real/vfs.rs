@@ -114,7 +114,9 @@ impl Vfs for RealVfs {
     /// locked as it is.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn VfsLock>> {
         let (file, writable) = match open_file(path, OpenMode::OpenOrCreate) {
-            Err(error) if is_read_only(&error) => (open_file(path, OpenMode::Read)?, false),
+            Err(error) if is_read_only(&error) => {
+                (open_file(path, OpenMode::Read).map_err(|_| error)?, false)
+            }
             opened => (opened?, true),
         };
         match file.try_lock() {

@@ -106,7 +106,7 @@ impl SimWorld {
     pub fn possible_crash(&self, survival: Survival, variant: u64) -> Self {
         let timeline = Arc::new(self.timeline.after_reboot());
         let disk = self.disk.state().after_power_cut(survival, variant, Arc::clone(&timeline));
-        self.next_life(disk, timeline, variant)
+        self.next_life(disk, timeline, mix(variant, 1))
     }
 
     /// Kills the process (`kill -9`): all tasks vanish and locks are free, but what was written stays readable, and stays
@@ -123,11 +123,11 @@ impl SimWorld {
     pub fn possible_kill(&self, variant: u64) -> Self {
         let timeline = Arc::new(self.timeline.after_kill());
         let disk = self.disk.state().after_kill(variant, Arc::clone(&timeline));
-        self.next_life(disk, timeline, variant)
+        self.next_life(disk, timeline, mix(variant, 2))
     }
 
-    fn next_life(&self, disk: DiskState, timeline: Arc<Timeline>, variant: u64) -> Self {
-        let life = mix(self.life + 1, variant);
+    fn next_life(&self, disk: DiskState, timeline: Arc<Timeline>, end: u64) -> Self {
+        let life = mix(self.life, end);
         Self::start(self.seed, life, disk, timeline, self.scheduler.step_limit())
     }
 

@@ -25,17 +25,6 @@ impl SimVfs {
     pub(crate) fn new(disk: Arc<SharedDisk>) -> Self {
         Self { disk }
     }
-
-    fn handle(
-        &self,
-        state: &mut DiskState,
-        inode: InodeId,
-        path: String,
-        writable: bool,
-    ) -> Arc<dyn VfsFile> {
-        state.retain_handle(inode);
-        Arc::new(SimFile { disk: Arc::clone(&self.disk), inode, path, writable })
-    }
 }
 
 impl Vfs for SimVfs {
@@ -49,7 +38,8 @@ impl Vfs for SimVfs {
             OpenMode::CreateNew | OpenMode::OpenOrCreate => existing.is_err(),
         };
         let writable = mode != OpenMode::Read;
-        state.perform(Operation::Open, creates, &[&path.clone()], |state| {
+        // Handles lock the disk when dropped: they are made only when the gate is passed.
+        let inode = state.perform(Operation::Open, creates, &[&path], |state| {
             if writable && state.read_only {
                 return Err(io::ErrorKind::ReadOnlyFilesystem.into());
             }
@@ -65,8 +55,11 @@ impl Vfs for SimVfs {
                 }
                 Err(error) => return Err(error),
             };
-            Ok(self.handle(state, inode, path, writable))
-        })
+            Ok(inode)
+        })?;
+        state.retain_handle(inode);
+        drop(state);
+        Ok(Arc::new(SimFile { disk: Arc::clone(&self.disk), inode, path, writable }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -160,10 +153,13 @@ impl Vfs for SimVfs {
         let parts = parts(path)?;
         let mut state = self.disk.state();
         let writes = !state.read_only;
-        state.perform(Operation::Lock, writes, &[&shown(&parts)], |state| {
+        let inode = state.perform(Operation::Lock, writes, &[&shown(&parts)], |state| {
             let inode = match state.find(&parts) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && writes => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let (directory, name) = state.find_parent(&parts)?;
+                    if !writes {
+                        return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+                    }
                     state.create(directory, name, empty_file())?
                 }
                 found => found?,
@@ -177,8 +173,10 @@ impl Vfs for SimVfs {
                 content.set_len(0, numbers);
                 content.write(b"1\n", 0, numbers);
             }
-            Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), inode }) as Box<dyn VfsLock>)
-        })
+            Ok(inode)
+        })?;
+        drop(state);
+        Ok(Box::new(SimLock { disk: Arc::clone(&self.disk), inode }))
     }
 
     fn available_space(&self, path: &Path) -> io::Result<Option<u64>> {
