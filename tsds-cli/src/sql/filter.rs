@@ -9,7 +9,7 @@ use tsds_traits::Comparison;
 use super::complaint::Complaint;
 use super::literal::literal;
 use super::parse::parse_expression;
-use crate::engine::{Expr, Literal};
+use tsds_engine::query::{Expr, Literal};
 
 const SUPPORTED: &str = "a filter is made of =, <>, <, <=, >, >=, BETWEEN, IN, IS NULL, is_nan(column), AND, OR, NOT and \
                          parentheses, with a column on one side and a literal on the other";

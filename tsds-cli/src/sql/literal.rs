@@ -4,7 +4,7 @@ use sqlparser::ast::{DataType, Expr, Spanned, TypedString, UnaryOperator, Value}
 use sqlparser::tokenizer::Span;
 
 use super::complaint::Complaint;
-use crate::engine::{Literal, parse_time};
+use tsds_engine::query::{Literal, parse_time};
 
 /// The literal that an expression is; `None` if it is something else.
 pub(super) fn literal(expr: &Expr) -> Result<Option<Literal>, Complaint> {

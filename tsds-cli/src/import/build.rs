@@ -1,0 +1,250 @@
+//! From text to Arrow.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder, UInt64Builder,
+};
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, SchemaRef};
+use csv::ByteRecord;
+use tsds_traits::{Error, Result, ValueClass};
+
+use super::header::Header;
+use super::infer::parse_bool;
+use super::plan::{Origin, Plan, Planned, field, in_unit};
+use super::source::Source;
+use super::time::TimeFormat;
+
+/// A parsed value; text stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cell {
+    Null,
+    Bool(bool),
+    Int(i64),
+    UInt(u64),
+    Float(f64),
+    Text,
+    FileStem,
+}
+
+/// Parses a column's value of one row, whose time is `nanos`.
+///
+/// # Errors
+///
+/// What is wrong with it, as text for the user.
+pub(super) fn parse_cell(
+    source: &Source,
+    record: &ByteRecord,
+    header: &Header,
+    column: &Planned,
+    nanos: i128,
+) -> Result<Cell, String> {
+    let data_type = column.data_type.as_ref().unwrap_or(&DataType::Utf8);
+    match column.origin {
+        Origin::Time => match data_type {
+            DataType::Timestamp(unit, _) => in_unit(nanos, *unit).map(Cell::Int),
+            _ => Err("the time column is no timestamp".into()),
+        },
+        Origin::FileStem => Ok(Cell::FileStem),
+        Origin::Field(index) => {
+            let text = field(record, header, index)?;
+            let is_text = ValueClass::of(data_type) == Some(ValueClass::Text);
+            if source.is_null(text) || (!is_text && text.trim().is_empty()) {
+                return column.null();
+            }
+            parse_text(text, data_type)
+                .map_err(|what| format!("column {}: '{text}' is no {what}", column.name))
+        }
+    }
+}
+
+/// Parses a value by its type; on failure, what it is not.
+fn parse_text(text: &str, data_type: &DataType) -> Result<Cell, &'static str> {
+    fn int<T: std::str::FromStr + Into<i64>>(text: &str, what: &'static str) -> Result<Cell, &'static str> {
+        text.trim().parse::<T>().map(|value| Cell::Int(value.into())).map_err(|_| what)
+    }
+    fn uint<T: std::str::FromStr + Into<u64>>(text: &str, what: &'static str) -> Result<Cell, &'static str> {
+        text.trim().parse::<T>().map(|value| Cell::UInt(value.into())).map_err(|_| what)
+    }
+    match data_type {
+        DataType::Boolean => parse_bool(text.trim()).map(Cell::Bool).ok_or("boolean"),
+        DataType::Int8 => int::<i8>(text, "8-bit integer"),
+        DataType::Int16 => int::<i16>(text, "16-bit integer"),
+        DataType::Int32 => int::<i32>(text, "32-bit integer"),
+        DataType::Int64 => int::<i64>(text, "integer"),
+        DataType::UInt8 => uint::<u8>(text, "unsigned 8-bit integer"),
+        DataType::UInt16 => uint::<u16>(text, "unsigned 16-bit integer"),
+        DataType::UInt32 => uint::<u32>(text, "unsigned 32-bit integer"),
+        DataType::UInt64 => uint::<u64>(text, "unsigned integer"),
+        DataType::Float32 => {
+            text.trim().parse::<f32>().map(|value| Cell::Float(value.into())).map_err(|_| "number")
+        }
+        DataType::Float64 => text.trim().parse().map(Cell::Float).map_err(|_| "number"),
+        DataType::Timestamp(unit, _) => {
+            let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "time in ISO 8601")?;
+            in_unit(nanos, *unit).map(Cell::Int).map_err(|_| "time in the column's unit")
+        }
+        _ => Ok(Cell::Text),
+    }
+}
+
+impl Planned {
+    fn null(&self) -> Result<Cell, String> {
+        if self.is_nullable() {
+            Ok(Cell::Null)
+        } else {
+            Err(format!("column {} must not be null", self.name))
+        }
+    }
+}
+
+/// Builds one batch after the other.
+pub(super) struct BatchBuilder {
+    schema: SchemaRef,
+    columns: Vec<Builder>,
+    cells: Vec<Cell>,
+    rows: usize,
+}
+
+enum Builder {
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    UInt(UInt64Builder),
+    Float(Float64Builder),
+    Text(StringBuilder),
+    Dictionary(StringDictionaryBuilder<Int32Type>),
+}
+
+impl BatchBuilder {
+    /// For batches of this schema.
+    pub(super) fn new(schema: SchemaRef) -> Self {
+        let columns = schema.fields().iter().map(|field| Builder::new(field.data_type())).collect();
+        Self { schema, columns, cells: Vec::new(), rows: 0 }
+    }
+
+    /// How many rows the next batch has so far.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Adds a row, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the row, as text for the user.
+    pub(super) fn row(
+        &mut self,
+        source: &Source,
+        record: &ByteRecord,
+        header: &Header,
+        plan: &Plan,
+    ) -> Result<(), String> {
+        let nanos = plan.time_of(record, header)?;
+        self.cells.clear();
+        for column in plan.columns() {
+            self.cells.push(parse_cell(source, record, header, column, nanos)?);
+        }
+        for ((column, cell), builder) in plan.columns().iter().zip(&self.cells).zip(&mut self.columns) {
+            let text = match (cell, column.origin) {
+                (Cell::Text, Origin::Field(index)) => field(record, header, index)?,
+                (Cell::FileStem, _) => &source.stem,
+                _ => "",
+            };
+            builder.append(*cell, text);
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// The batch of all rows since the last one.
+    pub(super) fn finish(&mut self) -> Result<RecordBatch> {
+        self.rows = 0;
+        let arrays = self
+            .columns
+            .iter_mut()
+            .zip(self.schema.fields())
+            .map(|(builder, field)| builder.finish(field.data_type()));
+        let arrays = arrays.collect::<Result<Vec<_>>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), arrays)?)
+    }
+}
+
+impl Builder {
+    fn new(data_type: &DataType) -> Self {
+        match (ValueClass::of(data_type), data_type) {
+            (Some(ValueClass::Bool), _) => Self::Bool(BooleanBuilder::new()),
+            (Some(ValueClass::Int), _) => Self::Int(Int64Builder::new()),
+            (Some(ValueClass::UInt), _) => Self::UInt(UInt64Builder::new()),
+            (Some(ValueClass::F32 | ValueClass::F64), _) => Self::Float(Float64Builder::new()),
+            (_, DataType::Dictionary(..)) => Self::Dictionary(StringDictionaryBuilder::new()),
+            _ => Self::Text(StringBuilder::new()),
+        }
+    }
+
+    fn append(&mut self, cell: Cell, text: &str) {
+        match (self, cell) {
+            (Self::Bool(builder), Cell::Bool(value)) => builder.append_value(value),
+            (Self::Int(builder), Cell::Int(value)) => builder.append_value(value),
+            (Self::UInt(builder), Cell::UInt(value)) => builder.append_value(value),
+            (Self::Float(builder), Cell::Float(value)) => builder.append_value(value),
+            (Self::Text(builder), Cell::Text | Cell::FileStem) => builder.append_value(text),
+            (Self::Dictionary(builder), Cell::Text | Cell::FileStem) => builder.append_value(text),
+            (Self::Bool(builder), _) => builder.append_null(),
+            (Self::Int(builder), _) => builder.append_null(),
+            (Self::UInt(builder), _) => builder.append_null(),
+            (Self::Float(builder), _) => builder.append_null(),
+            (Self::Text(builder), _) => builder.append_null(),
+            (Self::Dictionary(builder), _) => builder.append_null(),
+        }
+    }
+
+    fn finish(&mut self, data_type: &DataType) -> Result<ArrayRef> {
+        let array: ArrayRef = match self {
+            Self::Bool(builder) => Arc::new(builder.finish()),
+            Self::Int(builder) => Arc::new(builder.finish()),
+            Self::UInt(builder) => Arc::new(builder.finish()),
+            Self::Float(builder) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Dictionary(builder) => Arc::new(builder.finish()),
+        };
+        // Values were checked against the type when they were parsed: the cast only narrows.
+        if array.data_type() == data_type {
+            Ok(array)
+        } else {
+            arrow_cast::cast(&array, data_type).map_err(Error::from)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_schema::TimeUnit;
+
+    #[test]
+    fn values_are_parsed_by_the_column_type() {
+        let cases = [
+            ("true", DataType::Boolean, Ok(Cell::Bool(true))),
+            ("1", DataType::Boolean, Err("boolean")),
+            (" -128 ", DataType::Int8, Ok(Cell::Int(-128))),
+            ("128", DataType::Int8, Err("8-bit integer")),
+            ("1.5", DataType::Int64, Err("integer")),
+            ("-1", DataType::UInt16, Err("unsigned 16-bit integer")),
+            ("18446744073709551615", DataType::UInt64, Ok(Cell::UInt(u64::MAX))),
+            ("0.1", DataType::Float32, Ok(Cell::Float(f64::from(0.1f32)))),
+            ("abc", DataType::Float64, Err("number")),
+            ("1970-01-01 00:00:01", DataType::Timestamp(TimeUnit::Second, None), Ok(Cell::Int(1))),
+            (
+                "1970-01-01 00:00:01.5",
+                DataType::Timestamp(TimeUnit::Second, None),
+                Err("time in the column's unit"),
+            ),
+            (" x ", DataType::Utf8, Ok(Cell::Text)),
+        ];
+        for (text, data_type, expected) in cases {
+            assert_eq!(parse_text(text, &data_type), expected, "{text} {data_type}");
+        }
+    }
+}
