@@ -163,8 +163,11 @@ impl Content {
 
     /// Forgets clean pages; those that a failed sync lost read as they are on the disk from now on.
     pub(crate) fn drop_cache(&mut self) {
+        // A cut of the file is known even if it is not synced.
+        let mut truth = self.disk.clone();
+        truth.cut(self.shortest);
         for number in std::mem::take(&mut self.lost) {
-            self.cache.copy_from(&self.disk, number);
+            self.cache.copy_from(&truth, number);
         }
         self.cache.cut(self.len);
     }
