@@ -80,7 +80,7 @@ pub(crate) fn into_file(schema: &TableSchema, file: &SchemaRef, batch: &RecordBa
     Ok(IntoFile::Batch(RecordBatch::try_new(Arc::clone(file), columns)?))
 }
 
-/// A column of the file as the table's column.
+/// A column of the file as the table's column. Text that was decoded as codes stays so.
 ///
 /// # Errors
 ///
@@ -95,6 +95,7 @@ pub(crate) fn from_file(column: &Column, stored: ArrayRef) -> Result<ArrayRef> {
                 .ok_or_else(|| wrong("column of seconds holds parts of seconds", column, &stored))
         }
         expected if expected == stored.data_type() => Ok(stored),
+        DataType::Utf8 if matches!(stored.data_type(), DataType::Dictionary(_, _)) => Ok(stored),
         _ => Err(wrong("column of the file has another type than in its table", column, &stored)),
     }
 }

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::ParquetMetaDataReader;
 use tsds_traits::{Error, Executor, Result, TableSchema, panic_text};
 
 use super::fetch::VerifiedFile;
@@ -17,7 +17,19 @@ use crate::record::{FOOTER_TAIL_BYTES, FileRecord};
 /// The decoded footer of one file.
 #[derive(Clone, Debug)]
 pub(crate) struct Footer {
-    pub(super) arrow: ArrowReaderMetadata,
+    /// With every column in its own type.
+    plain: ArrowReaderMetadata,
+    /// With every column of text as codes into a dictionary.
+    coded: ArrowReaderMetadata,
+}
+
+/// How columns of text are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextForm {
+    /// As the table has them.
+    Own,
+    /// As codes into a dictionary, which is how they lie in most files.
+    Coded,
 }
 
 impl Footer {
@@ -56,17 +68,23 @@ impl Footer {
         if !matches {
             return Err(ParquetError::General("row groups are not those of the record".into()));
         }
-        let options = ArrowReaderOptions::new().with_schema(plain_schema(schema));
-        Ok(Self { arrow: ArrowReaderMetadata::try_new(metadata, options)? })
+        let reader = |text| {
+            let options = ArrowReaderOptions::new().with_schema(decoded_schema(schema, text));
+            ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)
+        };
+        Ok(Self { plain: reader(TextForm::Own)?, coded: reader(TextForm::Coded)? })
     }
 
-    fn metadata(&self) -> &ParquetMetaData {
-        self.arrow.metadata()
+    pub(super) fn arrow(&self, text: TextForm) -> &ArrowReaderMetadata {
+        match text {
+            TextForm::Own => &self.plain,
+            TextForm::Coded => &self.coded,
+        }
     }
 
     /// Where the pages of some columns of a row group lie. `None` for a group or column that does not exist.
     pub(super) fn column_ranges(&self, group: usize, columns: &[usize]) -> Option<Vec<Range<u64>>> {
-        let group = self.metadata().row_groups().get(group)?;
+        let group = self.plain.metadata().row_groups().get(group)?;
         let ranges = columns.iter().map(|column| {
             let chunk = group.columns().get(*column)?;
             let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
@@ -77,11 +95,22 @@ impl Footer {
     }
 }
 
-/// The schema of a file as the decoder compares it: field metadata says nothing about values.
-fn plain_schema(schema: &TableSchema) -> SchemaRef {
+/// The schema that the decoder is asked for.
+fn decoded_schema(schema: &TableSchema, text: TextForm) -> SchemaRef {
     let file = file_schema(schema);
-    let fields = file.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), f.is_nullable()));
+    if text == TextForm::Own {
+        return file;
+    }
+    let fields = file.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(coded_text())),
+        _ => Arc::clone(field),
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The type of text in [`TextForm::Coded`].
+pub(super) fn coded_text() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 /// Runs a decoder over verified bytes. That it fails or panics nonetheless means that the file was never right.

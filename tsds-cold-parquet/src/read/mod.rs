@@ -1,17 +1,17 @@
 //! Reading: verified bytes, decoded row groups, scans and aggregates over many files.
 
+mod decode;
 mod fetch;
+mod file;
 mod footer;
+mod group;
+mod scan;
+mod sorted;
+mod units;
 
 pub(crate) use fetch::VerifiedFile;
 pub(crate) use footer::Footer;
-
-pub(crate) fn scan(
-    _: std::sync::Arc<crate::tier::Shared>,
-    _: tsds_traits::ScanRequest,
-) -> futures::stream::BoxStream<'static, tsds_traits::Result<tsds_traits::SegmentBatch>> {
-    Box::pin(futures::stream::empty())
-}
+pub(crate) use scan::scan;
 
 pub(crate) fn aggregate(
     _: std::sync::Arc<crate::tier::Shared>,

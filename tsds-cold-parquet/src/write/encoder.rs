@@ -8,8 +8,10 @@ use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use tsds_traits::{ColumnStats, DatabaseId, Error, Result, SegmentMeta, TableSchema};
+use tsds_compute::StatsBuilder;
+use tsds_traits::{DatabaseId, Error, Result, SegmentMeta, TableSchema};
 
+use super::blocks::{Block, Blocks};
 use super::encoding::properties;
 use super::sink::PartSink;
 use crate::layout::{IntoFile, file_schema, into_file};
@@ -17,16 +19,34 @@ use crate::note::key_values;
 use crate::record::{FileRecord, RowGroup};
 use crate::settings::ParquetSettings;
 
-/// Encodes the rows of one segment. Equal rows, metadata and settings give equal bytes.
+/// A row group ends with the block at which its text reaches this: writing and reading hold a row group in memory.
+const GROUP_TEXT_BYTES: u64 = 256 << 20;
+
+/// Encodes the rows of one segment. Equal rows, metadata and settings give equal bytes, however the rows are batched.
 #[derive(Debug)]
 pub(super) struct Encoder {
     writer: ArrowWriter<PartSink>,
     schema: Arc<TableSchema>,
     file_schema: SchemaRef,
     row_group_rows: usize,
+    blocks: Blocks,
     groups: Vec<RowGroup>,
-    /// The row group that is being filled.
-    open: RowGroup,
+    open: OpenGroup,
+}
+
+/// The row group that is being filled.
+#[derive(Debug)]
+struct OpenGroup {
+    rows: usize,
+    text: u64,
+    stats: Vec<StatsBuilder>,
+}
+
+impl OpenGroup {
+    fn new(schema: &TableSchema) -> Self {
+        let stats = schema.columns().iter().map(|column| StatsBuilder::new(column.id)).collect();
+        Self { rows: 0, text: 0, stats }
+    }
 }
 
 /// A whole file.
@@ -57,28 +77,39 @@ impl Encoder {
             schema: Arc::clone(schema),
             file_schema,
             row_group_rows: settings.row_group_rows,
+            blocks: Blocks::default(),
             groups: Vec::new(),
-            open: RowGroup { rows: 0, columns: Vec::new() },
+            open: OpenGroup::new(schema),
         })
     }
 
     /// Takes rows; gives the reason if they cannot be stored.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<Option<String>> {
-        let stored = match into_file(&self.schema, &self.file_schema, batch)? {
+        let mut done = 0;
+        while done < batch.num_rows() {
+            let room = self.row_group_rows.saturating_sub(self.open.rows);
+            if let Some(block) = self.blocks.take(batch, &mut done, room)?
+                && let Some(reason) = self.write_block(&block)?
+            {
+                return Ok(Some(reason));
+            }
+        }
+        Ok(None)
+    }
+
+    fn write_block(&mut self, block: &Block) -> Result<Option<String>> {
+        let stored = match into_file(&self.schema, &self.file_schema, &block.rows)? {
             IntoFile::Batch(stored) => stored,
             IntoFile::Declined(why) => return Ok(Some(why)),
         };
-        let mut done = 0;
-        while done < batch.num_rows() {
-            let filled = usize::try_from(self.open.rows).unwrap_or(usize::MAX);
-            let room = self.row_group_rows.saturating_sub(filled);
-            let rows = room.min(batch.num_rows() - done);
-            self.note_rows(&batch.slice(done, rows))?;
-            self.writer.write(&stored.slice(done, rows)).map_err(write_failed)?;
-            if rows == room {
-                self.close_group();
-            }
-            done += rows;
+        for (stats, array) in self.open.stats.iter_mut().zip(block.rows.columns()) {
+            stats.push(array.as_ref())?;
+        }
+        self.writer.write(&stored).map_err(write_failed)?;
+        self.open.rows += stored.num_rows();
+        self.open.text += block.text;
+        if self.open.rows >= self.row_group_rows || self.open.text >= GROUP_TEXT_BYTES {
+            self.close_group()?;
         }
         Ok(None)
     }
@@ -88,10 +119,15 @@ impl Encoder {
         self.writer.inner_mut().take_full()
     }
 
-    /// Ends the file.
-    pub(super) fn finish(mut self, path: Path) -> Result<Encoded> {
+    /// Ends the file; gives the reason if the last rows cannot be stored.
+    pub(super) fn finish(mut self, path: Path) -> Result<Result<Encoded, String>> {
+        if let Some(block) = self.blocks.finish()?
+            && let Some(reason) = self.write_block(&block)?
+        {
+            return Ok(Err(reason));
+        }
         if self.open.rows > 0 {
-            self.close_group();
+            self.close_group()?;
         }
         let metadata = self.writer.finish().map_err(write_failed)?;
         let written: Vec<_> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
@@ -109,38 +145,19 @@ impl Encoder {
         parts.extend(last);
         let [a, b, c, d, ..] = tail;
         let footer_len = u32::from_le_bytes([a, b, c, d]);
-        Ok(Encoded { parts, record: FileRecord { path, checksums, footer_len, row_groups: self.groups } })
+        let record = FileRecord { path, checksums, footer_len, row_groups: self.groups };
+        Ok(Ok(Encoded { parts, record }))
     }
 
-    fn note_rows(&mut self, rows: &RecordBatch) -> Result<()> {
-        let before = self.open.rows;
-        let added = rows.num_rows() as u64;
-        let stats = group_stats(&self.schema, rows)?;
-        self.open.columns = if before == 0 {
-            stats
-        } else {
-            let old = std::mem::take(&mut self.open.columns);
-            old.into_iter().zip(&stats).map(|(a, b)| stats_merge(a, b, before, added)).collect()
-        };
-        self.open.rows += added;
+    fn close_group(&mut self) -> Result<()> {
+        self.writer.flush().map_err(write_failed)?;
+        let closed = std::mem::replace(&mut self.open, OpenGroup::new(&self.schema));
+        let columns = closed.stats.into_iter().map(StatsBuilder::finish).collect();
+        self.groups.push(RowGroup { rows: closed.rows as u64, columns });
         Ok(())
     }
-
-    fn close_group(&mut self) {
-        let empty = RowGroup { rows: 0, columns: Vec::new() };
-        self.groups.push(std::mem::replace(&mut self.open, empty));
-    }
-}
-
-fn group_stats(schema: &TableSchema, rows: &RecordBatch) -> Result<Vec<ColumnStats>> {
-    let _ = (schema, rows);
-    Ok(Vec::new())
 }
 
 fn write_failed(error: parquet::errors::ParquetError) -> Error {
     Error::internal("parquet writer failed").with("cause", &error).with_source(error)
-}
-
-fn stats_merge(a: ColumnStats, _: &ColumnStats, _: u64, _: u64) -> ColumnStats {
-    a
 }

@@ -1,5 +1,6 @@
 //! Writing: rows of a segment become a file, a file becomes a stored segment.
 
+mod blocks;
 mod encoder;
 mod encoding;
 mod existing;

@@ -57,7 +57,11 @@ impl Job<'_> {
             send(&mut upload, parts).await?;
         }
         let path = self.path;
-        let Encoded { parts, record } = (**self.executor).blocking(move || encoder.finish(path)).await?;
+        let finished = (**self.executor).blocking(move || encoder.finish(path)).await?;
+        let Encoded { parts, record } = match finished {
+            Ok(encoded) => encoded,
+            Err(reason) => return Ok(Outcome::Declined(reason)),
+        };
         if record.rows() != meta.rows {
             return Err(Error::corrupt(
                 "source of a segment gave another number of rows than its metadata says",

@@ -1,0 +1,94 @@
+//! Verified bytes of one row group to rows.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::errors::ParquetError;
+use tsds_traits::{Error, Result, TableSchema};
+
+use super::fetch::Verified;
+use super::footer::{Footer, TextForm, decoding};
+use crate::layout::from_file;
+use crate::record::FileRecord;
+
+/// Which part of a row group is decoded.
+#[derive(Clone, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) group: usize,
+    /// Positions in the table's schema, in the order in which they are returned. Not empty, each at most once.
+    pub(super) columns: &'a [usize],
+    pub(super) text: TextForm,
+    /// Which rows; `None` for all.
+    pub(super) selection: Option<RowSelection>,
+    /// How many rows come out.
+    pub(super) rows: usize,
+    /// How many rows a batch holds at most; positive.
+    pub(super) batch_rows: usize,
+}
+
+/// Decodes rows of one row group.
+///
+/// # Errors
+///
+/// `Corrupt`, naming file and offset.
+pub(super) fn decode(
+    footer: &Footer,
+    verified: &Verified,
+    record: &FileRecord,
+    schema: &TableSchema,
+    part: &Part<'_>,
+) -> Result<Vec<RecordBatch>> {
+    let ranges = footer.column_ranges(part.group, part.columns).unwrap_or_default();
+    let offset = ranges.iter().map(|range| range.start).min().unwrap_or_default();
+    let stored = decoding(record, offset, || read(footer, verified, part))?;
+    let decoded =
+        stored.iter().map(|batch| into_table(schema, part.columns, batch)).collect::<Result<Vec<_>>>();
+    let decoded = decoded.map_err(|error| error.with("file", &record.path).with("offset", offset))?;
+    let rows: usize = decoded.iter().map(RecordBatch::num_rows).sum();
+    if rows != part.rows {
+        return Err(Error::corrupt("row group holds another number of rows than its footer says")
+            .with("file", &record.path)
+            .with("offset", offset)
+            .with("rows", rows)
+            .with("expected", part.rows));
+    }
+    Ok(decoded)
+}
+
+/// Batches with the columns in the order of the file.
+fn read(footer: &Footer, verified: &Verified, part: &Part<'_>) -> Result<Vec<RecordBatch>, ParquetError> {
+    let metadata = footer.arrow(part.text).clone();
+    let mask = ProjectionMask::leaves(metadata.parquet_schema(), part.columns.iter().copied());
+    let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(verified.clone(), metadata)
+        .with_row_groups(vec![part.group])
+        .with_projection(mask)
+        .with_batch_size(part.batch_rows)
+        .with_limit(part.rows);
+    if let Some(selection) = &part.selection {
+        builder = builder.with_row_selection(selection.clone());
+    }
+    builder.build()?.map(|batch| batch.map_err(ParquetError::from)).collect()
+}
+
+/// A decoded batch as columns of the table, in the order that is asked for.
+fn into_table(schema: &TableSchema, columns: &[usize], stored: &RecordBatch) -> Result<RecordBatch> {
+    let mut in_file: Vec<_> = columns.to_vec();
+    in_file.sort_unstable();
+    let mut arrays = Vec::with_capacity(columns.len());
+    let mut fields = Vec::with_capacity(columns.len());
+    for index in columns {
+        let array = in_file.binary_search(index).ok().and_then(|at| stored.columns().get(at));
+        let (Some(column), Some(array)) = (schema.columns().get(*index), array) else {
+            return Err(Error::corrupt("file lacks a column of its table").with("column", index));
+        };
+        let array = from_file(column, Arc::clone(array))?;
+        fields.push(Field::new(&column.name, array.data_type().clone(), column.nullable));
+        arrays.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(stored.num_rows()));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(|error| Error::corrupt("columns of the file do not fit their table").with("cause", &error))
+}

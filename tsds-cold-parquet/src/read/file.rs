@@ -1,0 +1,145 @@
+//! The files of one request, opened one after the other, at most so many at a time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::ObjectStoreExt;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+use tsds_compute::{CompiledPredicate, Verdict};
+use tsds_traits::{ColumnId, ColumnStats, Error, ErrorKind, Result, SegmentHandle, SegmentMeta, TableSchema};
+
+use super::fetch::VerifiedFile;
+use super::footer::Footer;
+use crate::path::{segment_at, segment_path};
+use crate::record::FileRecord;
+use crate::store::from_store;
+use crate::tier::Shared;
+
+/// The file of one segment while a request needs it.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    /// The position of the segment in the request.
+    pub(super) segment: usize,
+    pub(super) meta: Arc<SegmentMeta>,
+    pub(super) file: VerifiedFile,
+    schema: Arc<TableSchema>,
+    shared: Arc<Shared>,
+    footer: OnceCell<Footer>,
+    /// Given back when the last row group of the file is done.
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A row group that may hold matching rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub(super) index: usize,
+    /// The number of its first row in the segment.
+    pub(super) first_row: u64,
+    pub(super) rows: usize,
+    /// Whether every row matches for certain.
+    pub(super) all_match: bool,
+}
+
+impl OpenFile {
+    pub(super) async fn new(
+        shared: Arc<Shared>,
+        schema: Arc<TableSchema>,
+        segment: usize,
+        handle: &SegmentHandle,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Self> {
+        if (handle.meta.table, handle.meta.schema_version) != (schema.table(), schema.version()) {
+            return Err(Error::invalid_input("segment of a request has another table or schema version")
+                .with("segment", handle.meta.id)
+                .with("table", handle.meta.table)
+                .with("schema_version", handle.meta.schema_version));
+        }
+        let record = Arc::new(read_record(&shared, handle).await?);
+        Ok(Self {
+            segment,
+            meta: Arc::clone(&handle.meta),
+            file: VerifiedFile::new(Arc::clone(&shared.store), record),
+            schema,
+            shared,
+            footer: OnceCell::new(),
+            _permit: permit,
+        })
+    }
+
+    /// The footer, read by the first who asks.
+    pub(super) async fn footer(&self) -> Result<&Footer> {
+        let load = || Footer::load(&self.file, &self.schema, &self.shared.world.executor);
+        self.footer.get_or_try_init(load).await.map_err(|error| error.with("segment", self.meta.id))
+    }
+
+    /// Makes sure that the file is there, where no byte of it is needed.
+    pub(super) async fn check_present(&self) -> Result<()> {
+        let path = &self.file.record().path;
+        match self.shared.store.head(path).await.map_err(from_store) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(absent(self.meta.id)),
+            Err(error) => Err(error.with("file", path)),
+        }
+    }
+
+    /// The row groups that the statistics in the record do not rule out.
+    pub(super) fn groups(&self, predicate: Option<&CompiledPredicate>) -> Result<Vec<Group>> {
+        let mut first_row: u64 = 0;
+        let mut groups = Vec::new();
+        for (index, group) in self.file.record().row_groups.iter().enumerate() {
+            let stats = |id: ColumnId| -> Option<&ColumnStats> {
+                group.columns.iter().find(|stats| stats.column == id)
+            };
+            let verdict = predicate.map_or(Verdict::All, |predicate| predicate.verdict(&stats, group.rows));
+            let rows = usize::try_from(group.rows);
+            let (Ok(rows), Some(next)) = (rows, first_row.checked_add(group.rows)) else {
+                return Err(Error::corrupt("record of a cold file has impossible row groups"));
+            };
+            if verdict != Verdict::None && rows > 0 {
+                groups.push(Group { index, first_row, rows, all_match: verdict == Verdict::All });
+            }
+            first_row = next;
+        }
+        Ok(groups)
+    }
+}
+
+/// The record in the handle. Without one the segment was not put here, unless its file says otherwise; a file without a
+/// record cannot be verified, and is not read.
+async fn read_record(shared: &Shared, handle: &SegmentHandle) -> Result<FileRecord> {
+    let id = handle.meta.id;
+    if handle.record.is_empty() {
+        for hive in [true, false] {
+            let path = segment_path(&handle.meta, hive);
+            match shared.store.head(&path).await.map_err(from_store) {
+                Ok(_) => {
+                    return Err(Error::corrupt(
+                        "record of the segment is missing, so its file cannot be verified",
+                    )
+                    .with("segment", id)
+                    .with("file", &path));
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.with("file", &path)),
+            }
+        }
+        return Err(absent(id));
+    }
+    let bytes: Bytes = handle.record.clone();
+    let decode = move || FileRecord::decode(&bytes);
+    let record =
+        (*shared.world.executor).blocking(decode).await.map_err(|error| error.with("segment", id))?;
+    let own = segment_at(&record.path) == Some((handle.meta.table, id)) && record.rows() == handle.meta.rows;
+    if own {
+        return Ok(record);
+    }
+    Err(Error::corrupt("record of a cold file is that of another segment")
+        .with("segment", id)
+        .with("file", &record.path)
+        .with("rows", record.rows())
+        .with("expected", handle.meta.rows))
+}
+
+pub(super) fn absent(id: tsds_traits::SegmentId) -> Error {
+    Error::new(ErrorKind::NotFound, "segment is not in the cold tier").with("segment", id)
+}
