@@ -233,7 +233,9 @@ impl Matches<'_> {
         if self.columns.iter().all(at_hand)
             && let (Some(first), Some(last)) = (stretches.first(), stretches.last())
         {
-            stretches = vec![first.start..last.end];
+            let hull = first.start..last.end;
+            stretches.truncate(1);
+            stretches.fill(hull);
         }
         for rows in stretches {
             let part = |column| {
