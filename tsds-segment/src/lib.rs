@@ -33,3 +33,11 @@ pub use memory::MemorySource;
 pub use read::{SegmentFile, Verified};
 pub use store::{FoundSegment, Rebuilt, SegmentStore, rebuild};
 pub use write::{SegmentWriteOptions, Written, write_segment};
+
+#[cfg(test)]
+extern crate self as tsds_segment;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(test)]
+mod forged_tests;

@@ -1,6 +1,6 @@
 //! Reads a whole file back and checks everything that it says.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use tsds_compute::{column_stats, conform};
@@ -146,9 +146,10 @@ impl SegmentFile {
     }
 }
 
-/// Arrays taken piece by piece, whatever their borders.
+/// Arrays taken piece by piece, whatever their borders. Equality of arrays is by bits: two NaNs of equal payload are equal, zeros of
+/// unequal sign are not.
 struct Pieces {
-    arrays: std::collections::VecDeque<ArrayRef>,
+    arrays: VecDeque<ArrayRef>,
 }
 
 impl Pieces {
@@ -173,6 +174,3 @@ impl Pieces {
         true
     }
 }
-
-// Equality of arrays is by bits, which tests pin down: two NaNs of equal payload are equal, zeros of unequal sign are not.
-const _: fn(&Arc<dyn Array>, &Arc<dyn Array>) -> bool = |a, b| a == b;

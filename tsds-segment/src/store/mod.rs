@@ -54,7 +54,7 @@ struct Inner {
 }
 
 impl SegmentStore {
-    /// The store under `directory`, which is created with the first segment. Columns are written with `file_codec`, or plain
+    /// The store under `directory`, which is created with the first segment, and whose parent exists. Columns are written with `file_codec`, or plain
     /// where that does not take their type.
     pub fn new(
         world: World,
@@ -131,12 +131,7 @@ impl SegmentStore {
         let Inner { world, options, codecs, .. } = &*self.inner;
         let path = self.path(meta.id);
         self.forget(meta.id);
-        if let Some(directory) = path.parent() {
-            world
-                .vfs
-                .create_dir_all(directory)
-                .map_err(|e| Error::from(e).with("path", directory.display()))?;
-        }
+        self.create_directory_of(&path)?;
         let written = write_segment(&*world.vfs, &path, options, schema, meta, rows, run_starts)?;
         let read_back = SegmentFile::open(world, &path, codecs.clone(), options.database)
             .and_then(|segment| segment.verify_rows(rows));
@@ -151,6 +146,19 @@ impl SegmentStore {
         // Nobody knows of the file yet. If it cannot be removed, the orphan is collected later.
         let _ = self.remove_now(meta.id);
         Err(problem)
+    }
+
+    /// Creates the directory of a segment, durably.
+    fn create_directory_of(&self, path: &Path) -> Result<()> {
+        let Some(directory) = path.parent() else { return Ok(()) };
+        let vfs = &self.inner.world.vfs;
+        vfs.create_dir_all(directory).map_err(|error| {
+            // After a failed sync nobody knows which names are durable, and syncing again lies. What is empty is created anew
+            // next time; what is not was durable before.
+            let own = directory.ancestors().take_while(|path| path.starts_with(&self.inner.directory));
+            own.for_each(|path| drop(vfs.remove_dir(path)));
+            Error::from(error).with("path", directory.display()).during("segment write")
+        })
     }
 
     /// Opens a segment, or gives the open one, and checks that the file is the segment that the catalog means. `None` where

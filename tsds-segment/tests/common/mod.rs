@@ -100,13 +100,14 @@ pub fn sample_rows(series: usize, per_series: usize) -> Vec<Row> {
             rows.push(Row {
                 host: (host > 0).then(|| format!("höst-{host}")),
                 time: (point as i64) * 1_000 - 5_000,
-                value: (at % 5 != 0).then(|| *values.get(at % 11).unwrap_or(&(noise as f64 * 0.1))),
-                flag: (at % 3 != 0).then_some(noise.is_multiple_of(2)),
-                note: (at % 7 != 0).then(|| format!("{noise:x}\0")),
-                kind: (at % 4 != 0).then(|| ["", "a", "ü"][at % 3].to_owned()),
-                small: (at % 6 != 0).then_some(noise as i8),
+                value: (!at.is_multiple_of(5)).then(|| *values.get(at % 11).unwrap_or(&(noise as f64 * 0.1))),
+                flag: (!at.is_multiple_of(3)).then_some(noise.is_multiple_of(2)),
+                note: (!at.is_multiple_of(7)).then(|| format!("{noise:x}\0")),
+                kind: (!at.is_multiple_of(4)).then(|| ["", "a", "ü"][at % 3].to_owned()),
+                small: (!at.is_multiple_of(6)).then_some(noise as i8),
                 count: if at.is_multiple_of(10) { u64::MAX } else { noise },
-                ratio: (at % 8 != 0).then(|| if at % 9 == 0 { f32::NAN } else { noise as f32 * -0.5 }),
+                ratio: (!at.is_multiple_of(8))
+                    .then(|| if at.is_multiple_of(9) { f32::NAN } else { noise as f32 * -0.5 }),
             });
         }
     }

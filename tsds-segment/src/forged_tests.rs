@@ -1,0 +1,172 @@
+//! Files whose checksums are right and whose contents are not: what stands behind the checksums must hold alone.
+
+use std::path::Path;
+
+use futures::TryStreamExt;
+use proptest::prelude::*;
+use tsds_io::SimWorld;
+use tsds_traits::{ErrorKind, Result, SegmentId, SegmentSource};
+
+use crate::common::{self, Disk, Segment, codecs, plain_options, sample_rows, zstd_options};
+use crate::format::{Checksum, Footer, Header, TRAILER_LEN, Trailer, pack_footer, unpack_footer};
+use crate::read::SegmentFile;
+
+/// A file taken apart.
+struct Parts {
+    header: Header,
+    blocks: Vec<u8>,
+    footer: Vec<u8>,
+}
+
+impl Parts {
+    fn of(bytes: &[u8]) -> Self {
+        let header = Header::decode(&bytes[..bytes.len().min(8192)]).unwrap();
+        let checksum = Checksum::new(header.database, header.segment);
+        let trailer = bytes.last_chunk::<TRAILER_LEN>().unwrap();
+        let trailer = Trailer::decode(trailer, &checksum, header.len() as u64, bytes.len() as u64).unwrap();
+        let (offset, len) = (trailer.footer_offset as usize, trailer.footer_len as usize);
+        let footer = unpack_footer(bytes[offset..offset + len].to_vec(), &trailer, &checksum).unwrap();
+        Self { blocks: bytes[header.len()..offset].to_vec(), footer, header }
+    }
+
+    /// The file again, with checksums that fit.
+    fn seal(&self) -> Vec<u8> {
+        let checksum = Checksum::new(self.header.database, self.header.segment);
+        let mut bytes = self.header.encode().unwrap();
+        bytes.extend(&self.blocks);
+        let (stored, trailer) = pack_footer(self.footer.clone(), bytes.len() as u64, &checksum).unwrap();
+        bytes.extend(stored);
+        bytes.extend(trailer.encode(&checksum));
+        bytes
+    }
+}
+
+fn read_everything(machine: &SimWorld, bytes: &[u8]) -> Result<()> {
+    let path = Path::new("/forged.seg");
+    machine.write_file(path, bytes).unwrap();
+    let file = SegmentFile::open(&machine.world(), path, codecs(), common::DATABASE)?;
+    // Each alone, so that an error in one hides nothing in the other.
+    let read = machine.block_on(file.batches().try_collect::<Vec<_>>());
+    let verified = file.verify();
+    read.map(|_| ())?;
+    verified.map(|_| ())
+}
+
+fn is_expected(error: ErrorKind) -> bool {
+    // A forged codec name is unknown, a forged codec version unsupported.
+    matches!(error, ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Unsupported)
+}
+
+fn parts(compressed: bool) -> Parts {
+    let options = if compressed { zstd_options() } else { plain_options() };
+    Parts::of(&Disk::with(&Segment::new(SegmentId::new(9), &sample_rows(3, 300)), &options).bytes())
+}
+
+#[test]
+fn a_footer_reads_back() {
+    let parts = parts(false);
+    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    let footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
+    assert_eq!(footer.encode().unwrap(), parts.footer);
+    assert_eq!(read_everything(&SimWorld::new(1), &parts.seal()).map_err(|error| error.kind()), Ok(()));
+}
+
+#[test]
+fn every_cut_of_a_footer_is_corrupt() {
+    let parts = parts(false);
+    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    for len in 0..parts.footer.len() {
+        let error = Footer::decode(&parts.footer[..len], &parts.header, offset).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{len}");
+    }
+    let longer = [&parts.footer[..], &[0]].concat();
+    assert_eq!(Footer::decode(&longer, &parts.header, offset).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn forged_counts_allocate_nothing() {
+    let parts = parts(false);
+    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    for at in 0..parts.footer.len() - 4 {
+        for forged in [u32::MAX, i32::MAX as u32, 1 << 24] {
+            let mut footer = parts.footer.clone();
+            footer[at..at + 4].copy_from_slice(&forged.to_le_bytes());
+            if let Err(error) = Footer::decode(&footer, &parts.header, offset) {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_file_is_refused_by_kind() {
+    let mut parts = parts(false);
+    parts.header.cipher_suite = 1;
+    let error = read_everything(&SimWorld::new(1), &parts.seal()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::KeyUnavailable);
+    parts.header.cipher_suite = 0;
+    parts.header.salt = [1; 32];
+    let error = read_everything(&SimWorld::new(1), &parts.seal()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn header_and_footer_must_name_the_same_segment() {
+    let good = parts(false);
+    for change in [
+        (|header: &mut Header| header.segment.generation = 1) as fn(&mut Header),
+        |header| header.table.0 = 99,
+        |header| header.key_domain.0 = 99,
+        |header| header.chunk.end += 1,
+    ] {
+        let mut header = good.header.clone();
+        change(&mut header);
+        let parts = Parts { header, blocks: good.blocks.clone(), footer: good.footer.clone() };
+        let error = read_everything(&SimWorld::new(1), &parts.seal()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn forged_footers_never_panic(
+        compressed: bool,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut parts = parts(compressed);
+        for (at, value) in changes {
+            let len = parts.footer.len();
+            parts.footer[at.index(len)] = value;
+        }
+        if let Err(error) = read_everything(&SimWorld::new(1), &parts.seal()) {
+            prop_assert!(is_expected(error.kind()), "{}", error);
+        }
+    }
+
+    #[test]
+    fn forged_blocks_never_panic(
+        compressed: bool,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut parts = parts(compressed);
+        for (at, value) in changes {
+            let len = parts.blocks.len();
+            parts.blocks[at.index(len)] = value;
+        }
+        let offset = (parts.header.len() + parts.blocks.len()) as u64;
+        let mut footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
+        let checksum = Checksum::new(parts.header.database, parts.header.segment);
+        for column in &mut footer.columns {
+            for entry in column.dictionary.iter_mut().chain(&mut column.blocks) {
+                let start = entry.offset as usize - parts.header.len();
+                entry.crc = checksum.of(entry.offset, &parts.blocks[start..start + entry.len as usize]);
+            }
+        }
+        parts.footer = footer.encode().unwrap();
+        if let Err(error) = read_everything(&SimWorld::new(1), &parts.seal()) {
+            prop_assert!(is_expected(error.kind()), "{}", error);
+        }
+    }
+}

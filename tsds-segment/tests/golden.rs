@@ -1,0 +1,164 @@
+//! The formats are frozen: files that an earlier version wrote read back, and what is written now has the same bytes.
+//!
+//! `TSDS_REGENERATE_GOLDEN=1 cargo test -p tsds-segment --test golden` writes the files anew. That is right for a new format
+//! version under a new name, and for nothing else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::path::Path;
+
+use arrow_array::{Array, BinaryArray, BooleanArray, Float64Array, Int64Array};
+use arrow_buffer::Buffer;
+use common::*;
+use tsds_io::Runtime;
+use tsds_segment::{PlainCodec, SegmentWriteOptions, ZstdCodec};
+use tsds_traits::{Codec, EncodeHints, SegmentId};
+
+const PLAIN: &[u8] = include_bytes!("golden/segment-v1-plain.seg");
+const ZSTD: &[u8] = include_bytes!("golden/segment-v1-zstd.seg");
+
+/// Two series, one with blocks of its own. Not [`sample_rows`], so that other tests may change theirs.
+fn golden_segment() -> Segment {
+    let row = |host: Option<&str>, time: i64| {
+        let pick = |of: i64| time.rem_euclid(of) as usize;
+        let floats =
+            [0.0, -0.0, f64::INFINITY, f64::from_bits(0x7ff8_0000_0000_1234), 1.5, f64::MIN_POSITIVE];
+        Row {
+            host: host.map(str::to_owned),
+            time,
+            value: (pick(7) != 3).then(|| floats[pick(6)]),
+            flag: (pick(5) != 0).then_some(pick(2) == 0),
+            note: (pick(11) != 0).then(|| format!("note {time}")),
+            kind: (pick(4) != 0).then(|| ["", "ä", "z"][pick(3)].to_owned()),
+            small: (pick(9) != 0).then_some(time as i8),
+            count: if pick(13) == 0 { u64::MAX } else { time as u64 },
+            ratio: (pick(8) != 0).then_some(time as f32 / 4.0),
+        }
+    };
+    let mut rows: Vec<Row> = (-10..10).map(|time| row(None, time)).collect();
+    rows.extend((0..256).map(|time| row(Some("häuser"), time)));
+    Segment::new(SegmentId { id: 0x0102_0304, generation: 5 }, &rows)
+}
+
+fn check(golden: &[u8], name: &str, options: &SegmentWriteOptions) {
+    let segment = golden_segment();
+    let written = Disk::with(&segment, options).bytes();
+    if std::env::var_os("TSDS_REGENERATE_GOLDEN").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        Runtime::new(None).unwrap().world().replace_file(&path, &written).unwrap();
+        return;
+    }
+    let disk = Disk::new();
+    disk.machine.write_file(&disk.path, golden).unwrap();
+    let file = disk.open().unwrap();
+    assert_eq!((file.meta(), file.schema()), (&segment.meta, &segment.schema));
+    assert!(same_rows(&disk.read().unwrap(), segment.rows()));
+    file.verify_rows(&[segment.rows().clone()]).unwrap();
+    // Zstandard promises the same contents, not the same bytes, from one release to the next.
+    let (golden, written) = (unpacked(golden), unpacked(&written));
+    assert_eq!(golden.json, written.json);
+    if name.contains("plain") {
+        assert!(golden.before_footer == written.before_footer, "header or blocks changed");
+        assert!(golden.footer == written.footer, "footer changed");
+    }
+}
+
+struct Unpacked {
+    before_footer: Vec<u8>,
+    footer: Vec<u8>,
+    json: String,
+}
+
+/// The parts of a file, by `docs/formats/segment-file.md` and by nothing of this crate.
+fn unpacked(file: &[u8]) -> Unpacked {
+    let trailer = &file[file.len() - 64..];
+    assert_eq!(&trailer[56..], b"TSDS-END");
+    let u32_at = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let offset = u64::from_le_bytes(trailer[..8].try_into().unwrap()) as usize;
+    let stored = &file[offset..offset + u32_at(trailer, 8)];
+    let footer = match trailer[16] {
+        0 => stored.to_vec(),
+        _ => zstd::bulk::decompress(stored, u32_at(trailer, 12)).unwrap(),
+    };
+    let json = String::from_utf8(footer[4..4 + u32_at(&footer, 0)].to_vec()).unwrap();
+    Unpacked { before_footer: file[..offset].to_vec(), footer, json }
+}
+
+#[test]
+fn the_plain_file_of_version_1_is_frozen() {
+    check(PLAIN, "segment-v1-plain.seg", &plain_options());
+}
+
+#[test]
+fn the_zstd_file_of_version_1_is_frozen() {
+    check(ZSTD, "segment-v1-zstd.seg", &zstd_options());
+}
+
+#[test]
+fn the_metadata_of_version_1_are_frozen() {
+    let json = unpacked(PLAIN).json;
+    let begin = concat!(
+        r#"{"database":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7],"meta":{"id":{"id":16909060,"generation":5},"#,
+        r#""table":3,"schema_version":2,"chunk":{"start":-1000000000,"end":1000000000},"key_domain":0,"#,
+        r#""interval":{"after":4,"upto":9},"rows":276,"time_range":[-10,255],"series":2,"#,
+    );
+    assert!(json.starts_with(begin), "{json}");
+    for part in [
+        r#"{"column":2,"null_count":20,"has_nan":false,"min":{"Text":"häuser"},"max":{"Text":"häuser"},"exact":true}"#,
+        r#"{"column":1,"null_count":0,"has_nan":false,"min":{"Int":-10},"max":{"Int":255},"exact":true}"#,
+        r#""has_nan":true,"min":{"F64":9223372036854775808},"max":{"F64":9218868437227405312},"exact":true}"#,
+        r#""min":{"Bool":false},"max":{"Bool":true}"#,
+        r#""max":{"UInt":18446744073709551615}"#,
+        r#""schema":{"table":3,"version":2,"columns":[{"id":2,"name":"host","type":"utf8","nullable":true},"#,
+    ] {
+        assert!(json.contains(part), "{part} in {json}");
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn encoded(codec: &dyn Codec, array: &dyn Array) -> String {
+    let mut out = Vec::new();
+    codec.encode(array, &EncodeHints::default(), &mut out).unwrap();
+    let decoded = codec.decode(1, &Buffer::from_slice_ref(&out), array.len(), array.data_type()).unwrap();
+    assert_eq!(&*decoded, array);
+    hex(&out)
+}
+
+#[test]
+fn plain_blocks_of_version_1_are_frozen() {
+    let zeros = |bytes: usize| "00".repeat(bytes);
+    let numbers = Int64Array::from(vec![Some(1), None, Some(-2)]);
+    let header = format!("5453504c0208010003000000010000001800000000000000{}", zeros(40));
+    let values = "01000000000000000000000000000000feffffffffffffff";
+    assert_eq!(encoded(&PlainCodec::new(), &numbers), format!("{header}05{}{values}", zeros(63)));
+
+    let floats = Float64Array::from(vec![-0.0]);
+    let header = format!("5453504c0208000001000000000000000800000000000000{}", zeros(40));
+    assert_eq!(encoded(&PlainCodec::new(), &floats), format!("{header}0000000000000080"));
+
+    let bits = BooleanArray::from(vec![true, false, true, true, true, true, true, true, false, true]);
+    let header = format!("5453504c010000000a000000000000000200000000000000{}", zeros(40));
+    assert_eq!(encoded(&PlainCodec::new(), &bits), format!("{header}fd02"));
+
+    let bytes = BinaryArray::from(vec![Some(&b"ab"[..]), None, Some(b"c")]);
+    let header = format!("5453504c0300010003000000010000000300000000000000{}", zeros(40));
+    let offsets = format!("00000000020000000200000003000000{}", zeros(48));
+    assert_eq!(encoded(&PlainCodec::new(), &bytes), format!("{header}05{}{offsets}616263", zeros(63)));
+}
+
+#[test]
+fn zstd_blocks_of_version_1_are_frozen() {
+    // The header of a plain block is mostly zeros: even one number gets shorter.
+    let number = Int64Array::from(vec![7]);
+    assert!(encoded(&ZstdCodec::new(), &number).starts_with("54535a53010000004800000000000000"));
+
+    // Zeros compress beyond what a reader believes, and are stored as they are.
+    let zeros = BinaryArray::from(vec![&[0; 100_000][..]]);
+    let plain = encoded(&PlainCodec::new(), &zeros);
+    let header = format!("54535a5300000000{}", hex(&(plain.len() as u64 / 2).to_le_bytes()));
+    assert!(encoded(&ZstdCodec::new(), &zeros) == header + &plain);
+}
