@@ -2,7 +2,7 @@
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_select::concat::concat_batches;
-use arrow_select::take::take_record_batch;
+use arrow_select::take::{take, take_record_batch};
 use tsds_traits::{ColumnId, Result, SortKey, TableSchema};
 
 use crate::array::{conform, record_batch};
@@ -64,10 +64,10 @@ impl Ordered {
         }
         let joined = self.join()?;
         let order = self.sorted(&joined)?;
-        let position = |id: &ColumnId| self.columns.iter().position(|own| own == id);
-        let positions: Vec<usize> = projection.iter().filter_map(position).collect();
-        let sorted = take_record_batch(&joined.project(&positions)?, &order)?;
-        Ok((sorted.columns().to_vec(), order.values().len()))
+        // One by one: a batch without columns cannot be taken from.
+        let sorted = projection.iter().filter_map(|id| self.columns.iter().position(|own| own == id));
+        let sorted = sorted.map(|index| Ok(take(joined.column(index), &order, None)?));
+        Ok((sorted.collect::<Result<Vec<_>>>()?, order.values().len()))
     }
 
     fn join(&mut self) -> Result<RecordBatch> {
