@@ -1,0 +1,29 @@
+//! Cases for [`Tier`].
+
+mod aggregate;
+mod bench;
+mod durability;
+mod honesty;
+mod lifecycle;
+mod pushdown;
+mod scan;
+mod storage;
+
+use crate::case::Case;
+use crate::fixture::TierFixture;
+
+pub(crate) use bench::claims;
+
+/// Every case of the trait.
+pub fn cases() -> Vec<Case<dyn TierFixture>> {
+    let groups = [
+        storage::cases(),
+        durability::cases(),
+        scan::cases(),
+        pushdown::cases(),
+        aggregate::cases(),
+        honesty::cases(),
+        lifecycle::cases(),
+    ];
+    groups.into_iter().flatten().collect()
+}

@@ -1,0 +1,121 @@
+//! Schemas: one that every tier must take, one with every type, and any.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, TimeUnit};
+use proptest::prelude::*;
+use tsds_traits::{Column, ColumnId, SchemaVersion, TableId, TableSchema};
+
+use super::edges::stored_types;
+use crate::{CaseResult, Failure};
+
+/// A column as it is asked for.
+#[derive(Clone, Debug)]
+pub struct ColumnSpec {
+    /// The name.
+    pub name: String,
+    /// The type.
+    pub data_type: DataType,
+    /// Whether it may be null.
+    pub nullable: bool,
+}
+
+fn spec(name: &str, data_type: DataType, nullable: bool) -> ColumnSpec {
+    ColumnSpec { name: name.into(), data_type, nullable }
+}
+
+/// A schema of these columns. Column ids are neither positions nor in the order of positions, so that whoever confuses
+/// them fails.
+///
+/// # Errors
+///
+/// A failure if the traits refuse the schema.
+pub fn schema(specs: &[ColumnSpec], time: usize, series: &[usize]) -> CaseResult<Arc<TableSchema>> {
+    let id = |index: usize| ColumnId(1_000 - 7 * index as u32);
+    let columns = specs.iter().enumerate().map(|(index, spec)| Column {
+        id: id(index),
+        name: spec.name.clone(),
+        data_type: spec.data_type.clone(),
+        nullable: spec.nullable && index != time,
+    });
+    let series: Vec<ColumnId> = series.iter().map(|index| id(*index)).collect();
+    let schema = TableSchema::new(TableId(7), SchemaVersion(1), columns.collect(), id(time), &series)
+        .map_err(|error| Failure::from(error).during("generating a schema"))?;
+    Ok(Arc::new(schema))
+}
+
+/// A table as everybody has one: host (series), time, value, count. No tier may decline it.
+///
+/// # Errors
+///
+/// As [`schema`].
+pub fn sensors() -> CaseResult<Arc<TableSchema>> {
+    let columns = [
+        spec("host", DataType::Utf8, false),
+        spec("time", DataType::Timestamp(TimeUnit::Microsecond, None), false),
+        spec("value", DataType::Float64, true),
+        spec("count", DataType::Int64, true),
+    ];
+    schema(&columns, 1, &[0])
+}
+
+/// A table with a nullable column of every type, and two series columns.
+///
+/// # Errors
+///
+/// As [`schema`].
+pub fn every_type() -> CaseResult<Arc<TableSchema>> {
+    let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let mut columns = vec![
+        spec("time", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
+        spec("site", text, true),
+        spec("unit", DataType::Int32, true),
+    ];
+    let values = stored_types();
+    columns.extend(
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(index, data_type)| spec(&format!("value {index} of {data_type}"), data_type, true)),
+    );
+    schema(&columns, 0, &[1, 2])
+}
+
+/// Any schema: a time column of any unit at any place, up to two series columns, up to four others.
+pub fn any_schema() -> BoxedStrategy<Arc<TableSchema>> {
+    let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+    let time = (proptest::sample::select(units.to_vec()), any::<bool>());
+    let others = proptest::collection::vec((proptest::sample::select(stored_types()), any::<bool>()), 0..=6);
+    (time, others, 0..=2usize, any::<proptest::sample::Index>())
+        .prop_filter_map("the traits refuse the schema", |((unit, zoned), others, series, time_at)| {
+            let zone = zoned.then(|| "UTC".into());
+            let mut columns: Vec<ColumnSpec> = others
+                .iter()
+                .enumerate()
+                .map(|(index, (data_type, nullable))| {
+                    spec(NAMES[index % NAMES.len()], data_type.clone(), *nullable)
+                })
+                .collect();
+            let time = time_at.index(columns.len() + 1);
+            columns.insert(time, spec("time", DataType::Timestamp(unit, zone), false));
+            // The last columns are the series columns, in reverse: position and rank differ.
+            let candidates = (0..columns.len()).rev().filter(|index| *index != time);
+            let series: Vec<usize> = candidates.take(series).collect();
+            schema(&columns, time, &series).ok()
+        })
+        .boxed()
+}
+
+/// Names that users choose.
+const NAMES: &[&str] = &["host", "value", "a.b", "Größe in m²", "select", "count(*)", "x y"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_schemas_are_valid() {
+        assert_eq!(sensors().unwrap().series_indices(), [0]);
+        assert_eq!(every_type().unwrap().columns().len(), 3 + stored_types().len());
+    }
+}

@@ -1,0 +1,239 @@
+//! Fixtures: how the suite gets at a backend. They say how to open it and nothing of what it can do: that, the backend
+//! itself claims.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tsds_traits::{
+    BuildContext, Codec, CodecLookup, CodecSet, DatabaseId, Error, ErrorKind, Evictor, Factory, KeyProvider,
+    Plugin, Presence, Result, Tier, WalOpen, WalSink, World,
+};
+
+/// Opens a tier.
+#[async_trait]
+pub trait TierFixture: Send + Sync + 'static {
+    /// The name of the backend in trials and reports: its plugin id, with something behind it if one plugin is run in
+    /// several ways.
+    fn id(&self) -> String;
+
+    /// Whether the backend can run on this machine. Asked once.
+    fn probe(&self) -> Presence;
+
+    /// Opens the tier. Opening again with the same directory of the same world is what reopening a database is.
+    ///
+    /// # Errors
+    ///
+    /// Any: the suite reports it.
+    async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>>;
+}
+
+/// Builds a codec.
+pub trait CodecFixture: Send + Sync + 'static {
+    /// As [`TierFixture::id`].
+    fn id(&self) -> String;
+
+    /// As [`TierFixture::probe`].
+    fn probe(&self) -> Presence;
+
+    /// Builds the codec.
+    ///
+    /// # Errors
+    ///
+    /// Any: the suite reports it.
+    fn open(&self) -> Result<Arc<dyn Codec>>;
+}
+
+/// Opens a write-ahead log.
+#[async_trait]
+pub trait WalFixture: Send + Sync + 'static {
+    /// As [`TierFixture::id`].
+    fn id(&self) -> String;
+
+    /// As [`TierFixture::probe`].
+    fn probe(&self) -> Presence;
+
+    /// Opens the log in the context's directory, new or as an earlier one left it.
+    ///
+    /// # Errors
+    ///
+    /// Any: the suite reports it.
+    async fn open(&self, context: BuildContext, open: WalOpen) -> Result<Arc<dyn WalSink>>;
+}
+
+/// Builds an evictor.
+pub trait EvictorFixture: Send + Sync + 'static {
+    /// As [`TierFixture::id`].
+    fn id(&self) -> String;
+
+    /// As [`TierFixture::probe`].
+    fn probe(&self) -> Presence;
+
+    /// Builds the evictor.
+    ///
+    /// # Errors
+    ///
+    /// Any: the suite reports it.
+    fn open(&self) -> Result<Arc<dyn Evictor>>;
+}
+
+/// Opens a key provider.
+#[async_trait]
+pub trait KeyProviderFixture: Send + Sync + 'static {
+    /// As [`TierFixture::id`].
+    fn id(&self) -> String;
+
+    /// As [`TierFixture::probe`].
+    fn probe(&self) -> Presence;
+
+    /// Opens the provider. Opening again with the same directory of the same world finds the same keys.
+    ///
+    /// # Errors
+    ///
+    /// Any: the suite reports it.
+    async fn open(&self, context: BuildContext) -> Result<Arc<dyn KeyProvider>>;
+}
+
+/// What the suite opens backends with: a directory of their own in a simulated world, and no codecs.
+pub(crate) fn build_context(world: World) -> BuildContext {
+    let codecs = Arc::new(CodecSet::default());
+    BuildContext::new(world, DatabaseId(*b"tsds-conformance"), PathBuf::from("/database/plugin"), codecs)
+}
+
+/// The fixture of anything that is a registered [`Plugin`]: opened by its own factory, as the engine opens it.
+#[derive(Clone, Debug)]
+pub struct PluginFixture {
+    plugin: Plugin,
+    variant: Option<String>,
+    settings: serde_json::Value,
+    codecs: Option<Arc<dyn CodecLookup>>,
+}
+
+impl PluginFixture {
+    /// A plugin with its default settings.
+    pub fn new(plugin: Plugin) -> Self {
+        let settings = serde_json::Value::Object(serde_json::Map::new());
+        Self { plugin, variant: None, settings, codecs: None }
+    }
+
+    /// Runs the plugin with these settings, as `<id>+<variant>`.
+    #[must_use]
+    pub fn with_settings(self, variant: impl Into<String>, settings: serde_json::Value) -> Self {
+        Self { variant: Some(variant.into()), settings, ..self }
+    }
+
+    /// Lets the plugin find these codecs.
+    #[must_use]
+    pub fn with_codecs(self, codecs: Arc<dyn CodecLookup>) -> Self {
+        Self { codecs: Some(codecs), ..self }
+    }
+
+    fn name(&self) -> String {
+        match &self.variant {
+            None => self.plugin.id.into(),
+            Some(variant) => format!("{}+{variant}", self.plugin.id),
+        }
+    }
+
+    fn context(&self, mut context: BuildContext) -> BuildContext {
+        if let Some(codecs) = &self.codecs {
+            context.codecs = codecs.clone();
+        }
+        context
+    }
+
+    fn wrong_role(&self, wanted: &'static str) -> Error {
+        Error::new(ErrorKind::ConfigInvalid, "plugin has another role")
+            .with("id", self.plugin.id)
+            .with("role", self.plugin.factory.role())
+            .with("wanted", wanted)
+    }
+}
+
+#[async_trait]
+impl TierFixture for PluginFixture {
+    fn id(&self) -> String {
+        self.name()
+    }
+
+    fn probe(&self) -> Presence {
+        (self.plugin.probe)()
+    }
+
+    async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>> {
+        match self.plugin.factory {
+            Factory::Tier(build) => build(self.settings.clone(), self.context(context)).await,
+            _ => Err(self.wrong_role("tier")),
+        }
+    }
+}
+
+impl CodecFixture for PluginFixture {
+    fn id(&self) -> String {
+        self.name()
+    }
+
+    fn probe(&self) -> Presence {
+        (self.plugin.probe)()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Codec>> {
+        match self.plugin.factory {
+            Factory::Codec(build) => build(&self.settings),
+            _ => Err(self.wrong_role("codec")),
+        }
+    }
+}
+
+#[async_trait]
+impl WalFixture for PluginFixture {
+    fn id(&self) -> String {
+        self.name()
+    }
+
+    fn probe(&self) -> Presence {
+        (self.plugin.probe)()
+    }
+
+    async fn open(&self, context: BuildContext, open: WalOpen) -> Result<Arc<dyn WalSink>> {
+        match self.plugin.factory {
+            Factory::Wal(build) => build(self.settings.clone(), self.context(context), open).await,
+            _ => Err(self.wrong_role("wal")),
+        }
+    }
+}
+
+impl EvictorFixture for PluginFixture {
+    fn id(&self) -> String {
+        self.name()
+    }
+
+    fn probe(&self) -> Presence {
+        (self.plugin.probe)()
+    }
+
+    fn open(&self) -> Result<Arc<dyn Evictor>> {
+        match self.plugin.factory {
+            Factory::Evictor(build) => build(&self.settings),
+            _ => Err(self.wrong_role("evictor")),
+        }
+    }
+}
+
+#[async_trait]
+impl KeyProviderFixture for PluginFixture {
+    fn id(&self) -> String {
+        self.name()
+    }
+
+    fn probe(&self) -> Presence {
+        (self.plugin.probe)()
+    }
+
+    async fn open(&self, context: BuildContext) -> Result<Arc<dyn KeyProvider>> {
+        match self.plugin.factory {
+            Factory::KeyProvider(build) => build(self.settings.clone(), self.context(context)).await,
+            _ => Err(self.wrong_role("key_provider")),
+        }
+    }
+}
