@@ -130,13 +130,16 @@ pub(crate) struct Putting {
 }
 
 impl Putting {
-    /// Sets aside `bytes` more.
+    /// Sets aside `bytes` in all, or more if that was asked for before.
     ///
     /// # Errors
     ///
     /// `NoSpace` beyond the limit.
-    pub(crate) fn grow(&mut self, bytes: u64) -> Result<()> {
-        self.charge.as_mut().map_or(Ok(()), |charge| charge.grow(bytes))
+    pub(crate) fn at_least(&mut self, bytes: u64) -> Result<()> {
+        match &mut self.charge {
+            Some(charge) if bytes > charge.bytes => charge.set(bytes),
+            _ => Ok(()),
+        }
     }
 
     /// Shows the segment, which takes exactly [`MemorySegment::bytes`].

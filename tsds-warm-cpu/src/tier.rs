@@ -56,7 +56,7 @@ impl CpuTier {
 
     async fn put_new(&self, source: &dyn SegmentSource, mut putting: Putting) -> Result<Put> {
         let Finder { world, codecs, .. } = &self.finder;
-        let pinned = pin::pin(world, codecs, source, &mut |bytes| putting.grow(bytes)).await?;
+        let pinned = pin::pin(world, codecs, source, &mut |bytes| putting.at_least(bytes)).await?;
         putting.finish(pinned).map(Put::Stored)
     }
 

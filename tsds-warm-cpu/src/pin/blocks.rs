@@ -26,7 +26,7 @@ pub(super) async fn blocks(
     let (meta, schema) = (source.meta(), source.schema());
     let Some(layout) = source.layout(schema.time_column().id)? else { return Ok(None) };
     let cuts = Arc::new(Cuts::of_layout(meta, &layout)?);
-    let mut columns = Vec::with_capacity(schema.columns().len());
+    let (mut columns, mut bytes) = (Vec::with_capacity(schema.columns().len()), 0);
     for column in schema.columns() {
         let Some(encoded) = source.blocks(column.id, 0..meta.rows).await? else { return Ok(None) };
         let pin = PinColumn {
@@ -37,7 +37,8 @@ pub(super) async fn blocks(
         };
         // One column at a time: what is read and not yet pinned is never more than that.
         let pinned = (*world.executor).blocking(move || pin.run(encoded)).await?;
-        reserve(pinned.bytes())?;
+        bytes += pinned.bytes();
+        reserve(bytes)?;
         columns.push(pinned);
     }
     Ok(Some(MemorySegment::new(Arc::clone(meta), (*cuts).clone(), columns)))

@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, make_array};
 use arrow_data::transform::MutableArrayData;
+use arrow_schema::DataType;
+use tsds_segment::PLAIN;
 use tsds_traits::{CodecLookup, ColumnStats, Result, SegmentMeta, SegmentSource, World};
 
 use crate::segment::{Cuts, MemorySegment, array_bytes};
 
 pub(crate) use rows::rows;
 
-/// Sets memory aside before it is taken.
+/// Sets so much memory aside in all, before it is taken.
 pub(crate) type Reserve<'a> = dyn FnMut(u64) -> Result<()> + Send + 'a;
 
 /// Reads all of a segment into memory. Every block is decoded once, so that a damaged source is found now and not by a query.
@@ -29,10 +31,35 @@ pub(crate) async fn pin(
     source: &dyn SegmentSource,
     reserve: &mut Reserve<'_>,
 ) -> Result<MemorySegment> {
+    reserve(least_bytes(codecs, source)?)?;
     match blocks::blocks(world, codecs, source, reserve).await? {
         Some(segment) => Ok(segment),
-        None => rows(world, codecs, source, reserve).await,
+        None => rows(world, codecs, source).await,
     }
+}
+
+/// What the segment takes at least, as far as that is known without reading it: a put that cannot succeed is refused before
+/// it reads anything.
+fn least_bytes(codecs: &Arc<dyn CodecLookup>, source: &dyn SegmentSource) -> Result<u64> {
+    let array_bytes = |data_type: &DataType, rows: u64| match data_type {
+        DataType::Boolean => rows / 8,
+        other => rows.saturating_mul(other.primitive_width().unwrap_or(0) as u64),
+    };
+    let mut least = 0u64;
+    for column in source.schema().columns() {
+        let Some(layout) = source.layout(column.id)? else {
+            least = least.saturating_add(array_bytes(&column.data_type, source.meta().rows));
+            continue;
+        };
+        for block in layout {
+            let becomes_array =
+                *block.codec == *PLAIN || !codecs.codec(&block.codec)?.capabilities().resident;
+            if becomes_array {
+                least = least.saturating_add(array_bytes(&block.data_type, u64::from(block.rows)));
+            }
+        }
+    }
+    Ok(least)
 }
 
 /// An array whose buffers are its own: what it shares with something larger, such as all that was read from a file at once,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use futures::StreamExt;
-use tsds_compute::{RowOrder, column_stats, plain_bytes};
+use tsds_compute::{RowOrder, column_stats};
 use tsds_segment::{ColumnDecoder, MAX_BLOCK_ROWS, OWN_BLOCK_ROWS};
 use tsds_traits::{
     CodecLookup, Column, ColumnId, Error, Result, SegmentMeta, SegmentSource, SortKey, TableSchema,
@@ -13,7 +13,7 @@ use tsds_traits::{
 };
 
 use super::text::{self, Coded};
-use super::{Reserve, check_nulls, group_stats, owned};
+use super::{check_nulls, group_stats, owned};
 use crate::segment::{Body, Cuts, MemoryColumn, MemorySegment, Part, Piece, array_bytes};
 
 /// Reads the rows of a segment and cuts them into blocks as a segment file does.
@@ -25,14 +25,11 @@ pub(crate) async fn rows(
     world: &World,
     codecs: &Arc<dyn CodecLookup>,
     source: &dyn SegmentSource,
-    reserve: &mut Reserve<'_>,
 ) -> Result<MemorySegment> {
     let mut batches = Vec::new();
     let mut stream = source.batches();
     while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        reserve(plain_bytes(&batch))?;
-        batches.push(batch);
+        batches.push(batch?);
     }
     drop(stream);
     let rows = Rows {

@@ -107,7 +107,7 @@ impl Finder {
         match FileSegment::new(&source, columns, &self.codecs)? {
             Some(segment) => Ok(Segment::File(Arc::new(segment))),
             None => {
-                let rows = pin::rows(&self.world, &self.codecs, source.as_ref(), &mut |_| Ok(())).await?;
+                let rows = pin::rows(&self.world, &self.codecs, source.as_ref()).await?;
                 Ok(Segment::Memory(Arc::new(rows)))
             }
         }
