@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use tsds_traits::{Error, Result, Sequence, WalOpen, World};
+use tsds_traits::{Error, ErrorKind, OpenMode, Result, Sequence, WalOpen, World};
 
 use super::format::{FILE_RECOVERED, FileHeader};
 use super::read::{LogFile, Part, Survey, survey};
@@ -59,27 +59,52 @@ pub(crate) fn open_blocking(
 /// The copy has another name until it is whole and durable. Cut short at any point, the next open starts over from what
 /// was there before, or finds the copy and ignores what it replaces.
 fn copy_last_file(world: &World, pool: &mut FilePool, found: &mut Survey, open: &WalOpen) -> Result<()> {
-    let Some(old) = found.live.pop_if(|file| !file.closed) else { return Ok(()) };
+    let in_doubt = |file: &mut LogFile| !file.closed || found.replaced_remain;
+    let Some(old) = found.live.pop_if(in_doubt) else { return Ok(()) };
+    match copied(world, pool, &old, open) {
+        Ok(copy) => {
+            found.live.push(copy);
+            pool.recycle(old.path);
+            pool.set_spares_aside()
+        }
+        Err(error) if error.kind() == ErrorKind::NoSpace => {
+            tracing::warn!(%error, file = %old.path.display(), "no space to copy surviving records; written again in place");
+            write_again(world, &old)?;
+            found.live.push(old);
+            Ok(())
+        }
+        Err(error) => Err(error.during("copy surviving records")),
+    }
+}
+
+fn copied(world: &World, pool: &mut FilePool, old: &LogFile, open: &WalOpen) -> Result<LogFile> {
     let prepared = pool.take_unfinished()?;
-    let copied = Copy::new(world, &old, &prepared, open)?.run(&old, open.floor);
-    let (header, end) = match copied {
-        Ok(copied) => copied,
+    match Copy::new(world, old, &prepared, open)?.run(old, open.floor) {
+        Ok((header, end)) => {
+            let path = pool.publish(&prepared)?;
+            Ok(LogFile { header, path, len: end, file: prepared.file, last: old.last, end, closed: true })
+        }
         Err(error) => {
             pool.recycle(prepared.path);
-            return Err(error.during("copy surviving records"));
+            Err(error)
         }
-    };
-    let path = pool.publish(&prepared)?;
-    pool.recycle(old.path.clone());
-    found.live.push(LogFile {
-        header,
-        path,
-        len: end,
-        file: prepared.file,
-        last: old.last,
-        end,
-        closed: true,
-    });
+    }
+}
+
+/// With a full disk: writes what the file holds over itself, byte for byte, and syncs it. That takes no space, and a crash
+/// in between leaves the same bytes, written or not.
+fn write_again(world: &World, old: &LogFile) -> Result<()> {
+    let file = world.vfs.open(&old.path, OpenMode::ReadWrite)?;
+    let mut bytes = vec![0; COPY_BYTES];
+    let mut at = 0;
+    while at < old.end.min(old.len) {
+        let count = (old.end.min(old.len) - at).min(COPY_BYTES as u64) as usize;
+        let chunk = bytes.get_mut(..count).unwrap_or_default();
+        file.read_exact_at(chunk, at)?;
+        file.write_all_at(chunk, at)?;
+        at += count as u64;
+    }
+    file.sync_all()?;
     Ok(())
 }
 

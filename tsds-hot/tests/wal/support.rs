@@ -11,15 +11,15 @@ use tsds_traits::{
     DatabaseId, RecordKind, Result, SchemaVersion, Sequence, TableId, WalOpen, WalRecord, WalSink,
 };
 
-pub const DIRECTORY: &str = "/wal";
-pub const DATABASE: DatabaseId = DatabaseId(*b"a test database!");
+pub(crate) const DIRECTORY: &str = "/wal";
+pub(crate) const DATABASE: DatabaseId = DatabaseId(*b"a test database!");
 
 /// Small files, so that a short test sees several.
-pub fn settings() -> WalSettings {
+pub(crate) fn settings() -> WalSettings {
     WalSettings { file_bytes: 32 << 10, ..WalSettings::default() }
 }
 
-pub fn open_with(floor: u64, next: u64) -> WalOpen {
+pub(crate) fn open_with(floor: u64, next: u64) -> WalOpen {
     WalOpen {
         database: DATABASE,
         floor: Sequence(floor),
@@ -28,16 +28,16 @@ pub fn open_with(floor: u64, next: u64) -> WalOpen {
     }
 }
 
-pub async fn open_as(machine: &SimWorld, settings: WalSettings, open: WalOpen) -> Result<Arc<ArrowWal>> {
+pub(crate) async fn open_as(machine: &SimWorld, settings: WalSettings, open: WalOpen) -> Result<Arc<ArrowWal>> {
     ArrowWal::open(settings, machine.world(), PathBuf::from(DIRECTORY), open).await
 }
 
-pub async fn open(machine: &SimWorld, floor: u64, next: u64) -> Result<Arc<ArrowWal>> {
+pub(crate) async fn open(machine: &SimWorld, floor: u64, next: u64) -> Result<Arc<ArrowWal>> {
     open_as(machine, settings(), open_with(floor, next)).await
 }
 
 /// A record whose bytes follow from its sequence and size.
-pub fn record(sequence: u64, size: usize) -> WalRecord {
+pub(crate) fn record(sequence: u64, size: usize) -> WalRecord {
     let bytes: Vec<u8> =
         (0..size).map(|i| (i as u64).wrapping_mul(31).wrapping_add(sequence * 7) as u8).collect();
     let whole = Bytes::from(bytes);
@@ -48,33 +48,33 @@ pub fn record(sequence: u64, size: usize) -> WalRecord {
         schema_version: SchemaVersion(2),
         kind: RecordKind::ROWS,
         rows: size as u32,
-        client_batch_id: (sequence % 2 == 0).then_some([sequence as u8; 16]),
+        client_batch_id: sequence.is_multiple_of(2).then_some([sequence as u8; 16]),
         payload: vec![whole.slice(..cut), whole.slice(cut..)],
     }
 }
 
 /// The record as replay gives it: with one slice.
-pub fn joined(record: &WalRecord) -> WalRecord {
+pub(crate) fn joined(record: &WalRecord) -> WalRecord {
     WalRecord { payload: vec![record.payload.concat().into()], ..record.clone() }
 }
 
-pub async fn append_synced(wal: &ArrowWal, sequence: u64, size: usize) -> Result<Sequence> {
+pub(crate) async fn append_synced(wal: &ArrowWal, sequence: u64, size: usize) -> Result<Sequence> {
     wal.append(record(sequence, size)).await?;
     wal.sync(Sequence(sequence)).await
 }
 
-pub async fn replayed(wal: &ArrowWal, after: u64) -> Result<Vec<WalRecord>> {
+pub(crate) async fn replayed(wal: &ArrowWal, after: u64) -> Result<Vec<WalRecord>> {
     wal.replay(Sequence(after)).try_collect().await
 }
 
-pub async fn sequences(wal: &ArrowWal, after: u64) -> Vec<u64> {
+pub(crate) async fn sequences(wal: &ArrowWal, after: u64) -> Vec<u64> {
     wal.replay(Sequence(after)).map(|record| record.unwrap().sequence.0).collect().await
 }
 
-pub fn files(machine: &SimWorld) -> Vec<String> {
+pub(crate) fn files(machine: &SimWorld) -> Vec<String> {
     machine.list_files(Path::new(DIRECTORY)).unwrap_or_default()
 }
 
-pub fn path(name: &str) -> PathBuf {
+pub(crate) fn path(name: &str) -> PathBuf {
     Path::new(DIRECTORY).join(name)
 }

@@ -87,8 +87,11 @@ pub(crate) struct FileSurvey {
 pub(crate) struct Survey {
     /// The files with records above the floor, in order.
     pub(crate) live: Vec<LogFile>,
-    /// Files of the log that nothing needs any more, oldest first.
+    /// Files of the log that nothing needs any more.
     pub(crate) unneeded: Vec<PathBuf>,
+    /// Whether files are still there that the newest file, a recovered one, replaces: recovery was cut short, and nobody
+    /// knows whether the newest file's name is durable.
+    pub(crate) replaced_remain: bool,
     /// Everything up to here survived, or is durable elsewhere.
     pub(crate) last: Sequence,
     /// A number above that of every file there is.
@@ -120,6 +123,7 @@ pub(crate) fn survey(vfs: &dyn Vfs, directory: &Path, open: &WalOpen) -> Result<
     let mut survey = Survey {
         live: Vec::new(),
         unneeded: Vec::new(),
+        replaced_remain: false,
         last: Sequence::ZERO,
         next_number: 1,
         torn_bytes: 0,
@@ -148,7 +152,6 @@ pub(crate) fn survey(vfs: &dyn Vfs, directory: &Path, open: &WalOpen) -> Result<
         }
         needed
     });
-    survey.unneeded.sort();
     Ok(survey)
 }
 
@@ -230,6 +233,9 @@ fn follow_back(
         chain.push((file, header));
     }
     let superseded: Vec<u64> = found.keys().copied().filter(|number| Some(*number) < newest).collect();
+    if let Some((_, header)) = chain.first().filter(|(_, header)| header.is_recovered()) {
+        survey.replaced_remain = superseded.iter().any(|number| *number > header.predecessor);
+    }
     survey.unneeded.extend(superseded.iter().filter_map(|number| found.remove(number)).map(|file| file.path));
     chain.reverse();
     chain

@@ -98,12 +98,17 @@ impl FilePool {
         self.spares.split_off(kept)
     }
 
-    /// Removes files whose contents nobody needs.
+    /// Gives the kept files names under which nobody takes them for a part of the log.
     ///
     /// # Errors
     ///
-    /// As for I/O; calling again with the same files is safe.
-    pub(crate) fn remove(&self, paths: &[PathBuf]) -> Result<()> {
+    /// As for I/O; calling again is safe.
+    pub(crate) fn set_spares_aside(&mut self) -> Result<()> {
+        self.spares = self.set_aside(&self.spares)?;
+        Ok(())
+    }
+
+    fn set_aside(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut aside = Vec::with_capacity(paths.len());
         for path in paths {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -114,10 +119,22 @@ impl FilePool {
             }
             aside.push(old);
         }
+        if !aside.is_empty() {
+            self.vfs.sync_dir(&self.directory)?;
+        }
+        Ok(aside)
+    }
+
+    /// Removes files whose contents nobody needs.
+    ///
+    /// # Errors
+    ///
+    /// As for I/O; calling again with the same files is safe.
+    pub(crate) fn remove(&self, paths: &[PathBuf]) -> Result<()> {
+        let aside = self.set_aside(paths)?;
         if aside.is_empty() {
             return Ok(());
         }
-        self.vfs.sync_dir(&self.directory)?;
         for old in &aside {
             absent_is_fine(self.vfs.remove_file(old))?;
         }
@@ -127,57 +144,73 @@ impl FilePool {
 
     fn make(&mut self, role: Role) -> Result<PreparedFile> {
         let number = self.next_number;
-        let path = FileName { number, role }.within(&self.directory);
-        let made = match self.spares.pop() {
-            Some(spare) => self.rename_spare(&spare, &path),
-            None => self.create(&path),
-        };
-        let (file, len) =
-            made.map_err(|error| error.with("file", path.display()).during("prepare log file"))?;
-        // Only now: a number whose file could not be made is tried again.
         self.next_number = number.saturating_add(1);
-        Ok(PreparedFile { number, path, file, len })
-    }
-
-    fn rename_spare(&mut self, spare: &Path, path: &Path) -> Result<(Arc<dyn VfsFile>, u64)> {
-        let renamed = self.vfs.rename(spare, path);
-        if renamed.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            return self.create(path);
-        }
-        renamed?;
-        let made = self.claim(path, OpenMode::ReadWrite);
-        if made.is_err() {
-            self.spares.push(path.to_path_buf());
-        }
-        made
-    }
-
-    fn create(&mut self, path: &Path) -> Result<(Arc<dyn VfsFile>, u64)> {
-        let made = self.claim(path, OpenMode::OpenOrCreate);
-        if made.is_err() {
-            // A file that could not be given its space must not take any. Left behind, it does no harm.
-            if let Err(error) = self.vfs.remove_file(path) {
-                tracing::debug!(file = %path.display(), %error, "cannot remove a file that was not finished");
+        let path = FileName { number, role }.within(&self.directory);
+        let made = match self.take_spare(&path) {
+            Ok(true) => self.claim(&path, OpenMode::ReadWrite),
+            Ok(false) => self.claim(&path, OpenMode::CreateNew),
+            Err(error) => Err(Unclaimed { error, synced: false }),
+        };
+        match made {
+            Ok(file) => Ok(PreparedFile { number, path, file, len: self.file_bytes }),
+            Err(unclaimed) => {
+                let error = unclaimed.error.with("file", path.display()).during("prepare log file");
+                self.give_up(path, unclaimed.synced);
+                Err(error)
             }
         }
-        made
+    }
+
+    /// Renames a kept file, if there is one.
+    fn take_spare(&mut self, path: &Path) -> Result<bool> {
+        while let Some(spare) = self.spares.pop() {
+            match self.vfs.rename(&spare, path) {
+                Ok(()) => return Ok(true),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    self.spares.push(spare);
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Opens a file and makes its name, length and space durable.
-    fn claim(&self, path: &Path, mode: OpenMode) -> Result<(Arc<dyn VfsFile>, u64)> {
-        let file = self.vfs.open(path, mode)?;
-        let len = file.len()?;
+    fn claim(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn VfsFile>, Unclaimed> {
+        let before = |error: std::io::Error| Unclaimed { error: error.into(), synced: false };
+        let file = self.vfs.open(path, mode).map_err(before)?;
+        let len = file.len().map_err(before)?;
         if len > self.file_bytes {
-            file.set_len(self.file_bytes)?;
+            file.set_len(self.file_bytes).map_err(before)?;
         } else if len < self.file_bytes {
-            file.allocate(self.file_bytes)?;
+            file.allocate(self.file_bytes).map_err(before)?;
         }
+        let after = |error: std::io::Error| Unclaimed { error: error.into(), synced: true };
         if len != self.file_bytes {
-            file.sync_all()?;
+            file.sync_all().map_err(after)?;
         }
-        self.vfs.sync_dir(&self.directory)?;
-        Ok((file, self.file_bytes))
+        self.vfs.sync_dir(&self.directory).map_err(after)?;
+        Ok(file)
     }
+
+    /// A file whose sync failed is not used under any name again: what is durable of it nobody knows. Any other is
+    /// removed, so that what could not be given its space takes none.
+    fn give_up(&mut self, path: PathBuf, synced: bool) {
+        if synced {
+            return;
+        }
+        if let Err(error) = self.vfs.remove_file(&path) {
+            tracing::debug!(file = %path.display(), %error, "cannot remove a file that was not finished");
+        }
+    }
+}
+
+/// Why a file could not be made ready.
+struct Unclaimed {
+    error: Error,
+    /// Whether a sync failed.
+    synced: bool,
 }
 
 fn absent_is_fine(done: std::io::Result<()>) -> Result<()> {
