@@ -64,10 +64,6 @@ impl FileHasher {
         }
     }
 
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The checksums of everything that went by.
     pub(crate) fn finish(mut self) -> FileChecksums {
         if self.in_range > 0 {

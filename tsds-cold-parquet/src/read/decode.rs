@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::errors::ParquetError;
 use tsds_traits::{Error, Result, TableSchema};
 
@@ -18,10 +18,10 @@ use crate::record::FileRecord;
 #[derive(Clone, Debug)]
 pub(super) struct Part<'a> {
     pub(super) group: usize,
-    /// Positions in the table's schema, in the order in which they are returned. Not empty, each at most once.
+    /// Positions in the table's schema, in the order in which they are returned, each at most once.
     pub(super) columns: &'a [usize],
     pub(super) text: TextForm,
-    /// Which rows; `None` for all.
+    /// Which rows; `None` for the first ones.
     pub(super) selection: Option<RowSelection>,
     /// How many rows come out.
     pub(super) rows: usize,
@@ -29,37 +29,45 @@ pub(super) struct Part<'a> {
     pub(super) batch_rows: usize,
 }
 
-/// Decodes rows of one row group.
+/// Decodes rows of one row group and hands them over batch by batch.
 ///
 /// # Errors
 ///
-/// `Corrupt`, naming file and offset.
+/// `Corrupt`, naming file and offset; what `visit` says.
 pub(super) fn decode(
     footer: &Footer,
     verified: &Verified,
     record: &FileRecord,
     schema: &TableSchema,
     part: &Part<'_>,
-) -> Result<Vec<RecordBatch>> {
+    mut visit: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
     let ranges = footer.column_ranges(part.group, part.columns).unwrap_or_default();
     let offset = ranges.iter().map(|range| range.start).min().unwrap_or_default();
-    let stored = decoding(record, offset, || read(footer, verified, part))?;
-    let decoded =
-        stored.iter().map(|batch| into_table(schema, part.columns, batch)).collect::<Result<Vec<_>>>();
-    let decoded = decoded.map_err(|error| error.with("file", &record.path).with("offset", offset))?;
-    let rows: usize = decoded.iter().map(RecordBatch::num_rows).sum();
-    if rows != part.rows {
-        return Err(Error::corrupt("row group holds another number of rows than its footer says")
-            .with("file", &record.path)
-            .with("offset", offset)
-            .with("rows", rows)
-            .with("expected", part.rows));
+    let mut reader = decoding(record, offset, || open(footer, verified, part))?;
+    let mut rows = 0;
+    while let Some(stored) = decoding(record, offset, || reader.next().transpose().map_err(Into::into))? {
+        let batch = into_table(schema, part.columns, &stored)
+            .map_err(|error| error.with("file", &record.path).with("offset", offset))?;
+        rows += batch.num_rows();
+        visit(batch)?;
     }
-    Ok(decoded)
+    if rows == part.rows {
+        return Ok(());
+    }
+    Err(Error::corrupt("row group holds another number of rows than its footer says")
+        .with("file", &record.path)
+        .with("offset", offset)
+        .with("rows", rows)
+        .with("expected", part.rows))
 }
 
-/// Batches with the columns in the order of the file.
-fn read(footer: &Footer, verified: &Verified, part: &Part<'_>) -> Result<Vec<RecordBatch>, ParquetError> {
+/// Yields batches with the columns in the order of the file.
+fn open(
+    footer: &Footer,
+    verified: &Verified,
+    part: &Part<'_>,
+) -> Result<ParquetRecordBatchReader, ParquetError> {
     let metadata = footer.arrow(part.text).clone();
     let mask = ProjectionMask::leaves(metadata.parquet_schema(), part.columns.iter().copied());
     let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(verified.clone(), metadata)
@@ -70,7 +78,7 @@ fn read(footer: &Footer, verified: &Verified, part: &Part<'_>) -> Result<Vec<Rec
     if let Some(selection) = &part.selection {
         builder = builder.with_row_selection(selection.clone());
     }
-    builder.build()?.map(|batch| batch.map_err(ParquetError::from)).collect()
+    builder.build()
 }
 
 /// A decoded batch as columns of the table, in the order that is asked for.

@@ -22,8 +22,8 @@ pub(super) struct OpenFile {
     pub(super) segment: usize,
     pub(super) meta: Arc<SegmentMeta>,
     pub(super) file: VerifiedFile,
-    schema: Arc<TableSchema>,
-    shared: Arc<Shared>,
+    pub(super) schema: Arc<TableSchema>,
+    pub(super) shared: Arc<Shared>,
     footer: OnceCell<Footer>,
     /// Given back when the last row group of the file is done.
     _permit: OwnedSemaphorePermit,

@@ -1,215 +1,173 @@
-//! The rows of one row group that match, and the columns of them that are needed.
+//! One row group at work: fetched column by column as needed, verified and decoded in one job.
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow_buffer::BooleanBuffer;
-use arrow_schema::{Field, Schema};
-use arrow_select::filter::filter_record_batch;
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
+use arrow_schema::Schema;
 use parquet::arrow::arrow_reader::RowSelection;
 use tsds_compute::CompiledPredicate;
 use tsds_traits::{ColumnId, Error, Result, TableSchema};
 
 use super::decode::{Part, decode};
-use super::fetch::Fetched;
 use super::file::{Group, OpenFile};
-use super::footer::{Footer, TextForm};
-use crate::tier::Shared;
+use super::footer::TextForm;
 
-/// Rows that are decoded at a time where smaller batches are wanted: a decoder has work to do for each batch.
-const DECODE_ROWS: usize = 16_384;
+/// Rows that are decoded at a time: few enough to stay in a cache, enough to be worth a decoder's work for each batch.
+pub(super) const DECODE_ROWS: usize = 16_384;
 
-/// What is wanted of every row group of a request.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) schema: Arc<TableSchema>,
-    /// Positions in the schema, each at most once; the columns of what comes out.
-    pub(super) columns: Vec<usize>,
-    pub(super) filter: Option<Filter>,
-    pub(super) batch_rows: usize,
+/// Columns by their positions in the schema, with their ids in the same order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ColumnSet {
+    pub(super) positions: Vec<usize>,
+    pub(super) ids: Vec<ColumnId>,
+}
+
+impl ColumnSet {
+    /// The columns of these ids, each once, in the order in which they come first.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for an id that the schema lacks.
+    pub(super) fn new(schema: &TableSchema, ids: impl IntoIterator<Item = ColumnId>) -> Result<Self> {
+        let mut set = Self::default();
+        for id in ids {
+            if set.ids.contains(&id) {
+                continue;
+            }
+            let position = schema
+                .index_of(id)
+                .ok_or_else(|| Error::invalid_input("request names an unknown column").with("column", id))?;
+            set.positions.push(position);
+            set.ids.push(id);
+        }
+        Ok(set)
+    }
+
+    /// The columns that are not among `others`.
+    pub(super) fn without(&self, others: &Self) -> Self {
+        let kept =
+            self.positions.iter().zip(&self.ids).filter(|(position, _)| !others.positions.contains(position));
+        let (positions, ids) = kept.map(|(position, id)| (*position, *id)).unzip();
+        Self { positions, ids }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
 }
 
 /// A predicate and the columns that it reads.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Filter {
-    pub(super) predicate: CompiledPredicate,
-    columns: Vec<usize>,
-    ids: Vec<ColumnId>,
+    predicate: Arc<CompiledPredicate>,
+    pub(super) columns: ColumnSet,
+}
+
+/// The rows of a row group that match, and the predicate's columns of all of its rows.
+#[derive(Debug)]
+pub(super) struct Tested {
+    pub(super) mask: BooleanBuffer,
+    pub(super) matching: usize,
+    pub(super) batches: Vec<RecordBatch>,
 }
 
 impl Filter {
-    pub(super) fn new(predicate: CompiledPredicate, schema: &TableSchema) -> Self {
-        let ids = predicate.columns().to_vec();
-        let columns = ids.iter().filter_map(|id| schema.index_of(*id)).collect();
-        Self { predicate, columns, ids }
+    pub(super) fn new(predicate: CompiledPredicate, schema: &TableSchema) -> Result<Self> {
+        let columns = ColumnSet::new(schema, predicate.columns().iter().copied())?;
+        Ok(Self { predicate: Arc::new(predicate), columns })
+    }
+
+    pub(super) fn predicate(&self) -> &CompiledPredicate {
+        &self.predicate
     }
 }
 
-/// Reads the matching rows of a row group in storage order, at most `limit` of them.
-///
-/// Columns of the predicate come first; what else is wanted is fetched and decoded only where rows match.
-pub(super) async fn read_group(
-    shared: &Arc<Shared>,
-    wanted: &Arc<Wanted>,
-    file: &Arc<OpenFile>,
-    group: Group,
-    limit: usize,
-) -> Result<Vec<RecordBatch>> {
-    let reader = Reader { shared, wanted, file, group };
-    let filter = wanted.filter.as_ref().filter(|_| !group.all_match);
-    let found = match filter {
-        None => reader.all_rows(limit).await,
-        Some(filter) => reader.matching_rows(filter, limit).await,
-    };
-    found.map_err(|error| error.with("segment", file.meta.id))
+/// One row group of one file.
+#[derive(Clone, Debug)]
+pub(super) struct GroupReader {
+    pub(super) file: Arc<OpenFile>,
+    pub(super) group: Group,
 }
 
-struct Reader<'a> {
-    shared: &'a Arc<Shared>,
-    wanted: &'a Arc<Wanted>,
-    file: &'a Arc<OpenFile>,
-    group: Group,
+/// What of a row group is read.
+#[derive(Debug)]
+pub(super) struct Columns<'a> {
+    pub(super) set: &'a ColumnSet,
+    pub(super) text: TextForm,
+    pub(super) selection: Option<RowSelection>,
+    /// How many rows come out.
+    pub(super) rows: usize,
 }
 
-impl Reader<'_> {
-    async fn all_rows(&self, limit: usize) -> Result<Vec<RecordBatch>> {
-        let rows = self.group.rows.min(limit);
-        if self.wanted.columns.is_empty() {
+impl GroupReader {
+    /// Which rows match.
+    pub(super) async fn test(&self, filter: &Filter) -> Result<Tested> {
+        let own = filter.clone();
+        let columns =
+            Columns { set: &filter.columns, text: TextForm::Coded, selection: None, rows: self.group.rows };
+        let tested = (BooleanBufferBuilder::new(self.group.rows), Vec::new());
+        let (mut mask, batches) = self
+            .read(columns, tested, move |(mask, batches), batch| {
+                mask.append_buffer(&own.predicate.evaluate(&own.columns.ids, &batch)?);
+                batches.push(batch);
+                Ok(())
+            })
+            .await?;
+        let mask = mask.finish();
+        Ok(Tested { matching: mask.count_set_bits(), mask, batches })
+    }
+
+    /// Runs a job that computes.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        (*self.file.shared.world.executor).blocking(job).await
+    }
+
+    /// Fetches, verifies and decodes columns, and folds their batches into `state`: all but the fetching in one job.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        columns: Columns<'_>,
+        mut state: T,
+        mut fold: impl FnMut(&mut T, RecordBatch) -> Result<()> + Send + 'static,
+    ) -> Result<T> {
+        let (group, rows) = (self.group.index, columns.rows);
+        if columns.set.is_empty() {
             self.file.check_present().await?;
-            return Ok(row_counts(rows, self.wanted.batch_rows));
+            for batch in row_counts(rows)? {
+                fold(&mut state, batch)?;
+            }
+            return Ok(state);
         }
-        let columns = self.wanted.columns.clone();
-        let fetched = self.fetch(&columns).await?;
-        let batch_rows = self.wanted.batch_rows;
-        let cut = move |batches: Vec<RecordBatch>| {
-            Ok(batches.iter().flat_map(|batch| slices(batch, batch_rows)).collect())
-        };
-        self.decode(fetched, columns, None, rows, batch_rows.max(DECODE_ROWS), cut).await
-    }
-
-    async fn matching_rows(&self, filter: &Filter, limit: usize) -> Result<Vec<RecordBatch>> {
-        let fetched = self.fetch(&filter.columns).await?;
-        let wanted = Arc::clone(self.wanted);
-        let columns = filter.columns.clone();
-        let rows = self.group.rows;
-        let evaluated =
-            self.decode(fetched, columns, None, rows, rows, move |batches| match &wanted.filter {
-                Some(filter) => evaluate(filter, &batches, limit),
-                None => Err(Error::internal("filter vanished")),
-            });
-        let (matching, mask, tested) = evaluated.await?;
-        if matching == 0 {
-            return Ok(Vec::new());
-        }
-        let others: Vec<_> =
-            self.wanted.columns.iter().copied().filter(|column| !filter.columns.contains(column)).collect();
-        let rest = if others.is_empty() {
-            None
-        } else {
-            let fetched = self.fetch(&others).await?;
-            let selection = RowSelection::from_boolean_buffer(mask);
-            self.decode(fetched, others.clone(), Some(selection), matching, matching, one_batch).await?
-        };
-        let tested_columns = filter.columns.clone();
-        let joined = join(self.wanted, (&tested_columns, &tested), (&others, rest.as_ref()), matching)?;
-        Ok(slices(&joined, self.wanted.batch_rows))
-    }
-
-    async fn fetch(&self, columns: &[usize]) -> Result<Fetched> {
-        let footer = self.file.footer().await?;
-        let ranges = footer.column_ranges(self.group.index, columns).ok_or_else(|| {
+        let footer = self.file.footer().await?.clone();
+        let positions = columns.set.positions.clone();
+        let ranges = footer.column_ranges(group, &positions).ok_or_else(|| {
             Error::corrupt("footer lacks a row group or column").with("file", &self.file.file.record().path)
         })?;
-        self.file.file.fetch(&ranges).await
-    }
-
-    /// Verifies, decodes and continues with `then`, all in one job.
-    async fn decode<T: Send + 'static>(
-        &self,
-        fetched: Fetched,
-        columns: Vec<usize>,
-        selection: Option<RowSelection>,
-        rows: usize,
-        batch_rows: usize,
-        then: impl FnOnce(Vec<RecordBatch>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let footer: Footer = self.file.footer().await?.clone();
-        let (file, wanted, group) = (Arc::clone(self.file), Arc::clone(self.wanted), self.group.index);
+        let fetched = self.file.file.fetch(&ranges).await?;
+        let file = Arc::clone(&self.file);
+        let (text, selection) = (columns.text, columns.selection);
         let job = move || {
             let verified = fetched.verify()?;
-            let part = Part { group, columns: &columns, text: TextForm::Own, selection, rows, batch_rows };
-            then(decode(&footer, &verified, file.file.record(), &wanted.schema, &part)?)
+            let part = Part { group, columns: &positions, text, selection, rows, batch_rows: DECODE_ROWS };
+            decode(&footer, &verified, file.file.record(), &file.schema, &part, |batch| {
+                fold(&mut state, batch)
+            })?;
+            Ok(state)
         };
-        (*self.shared.world.executor).blocking(job).await
+        self.blocking(job).await
     }
 }
 
-/// The number of matching rows, at most `limit`; which they are; and the columns of the predicate in them.
-fn evaluate(
-    filter: &Filter,
-    batches: &[RecordBatch],
-    limit: usize,
-) -> Result<(usize, BooleanBuffer, RecordBatch)> {
-    let batch = one_batch(batches.to_vec())?
-        .ok_or_else(|| Error::internal("row group without a batch of its predicate's columns"))?;
-    let mut mask = filter.predicate.evaluate(&filter.ids, &batch)?;
-    let mut matching = mask.count_set_bits();
-    if matching > limit {
-        mask = first_set(&mask, limit);
-        matching = limit;
-    }
-    let kept = filter_record_batch(&batch, &BooleanArray::new(mask.clone(), None))?;
-    Ok((matching, mask, kept))
-}
-
-/// The first `count` set bits of a mask.
-fn first_set(mask: &BooleanBuffer, count: usize) -> BooleanBuffer {
-    let end = mask.set_indices().nth(count).unwrap_or(mask.len());
-    BooleanBuffer::collect_bool(mask.len(), |row| row < end && mask.value(row))
-}
-
-/// Batches of one decoded row group as one; `None` for none.
-fn one_batch(batches: Vec<RecordBatch>) -> Result<Option<RecordBatch>> {
-    match batches.as_slice() {
-        [] => Ok(None),
-        [single] => Ok(Some(single.clone())),
-        [first, ..] => Ok(Some(arrow_select::concat::concat_batches(&first.schema(), &batches)?)),
-    }
-}
-
-/// Puts the wanted columns together from the predicate's and the others.
-fn join(
-    wanted: &Wanted,
-    tested: (&[usize], &RecordBatch),
-    others: (&[usize], Option<&RecordBatch>),
-    rows: usize,
-) -> Result<RecordBatch> {
-    let find = |(columns, batch): (&[usize], &RecordBatch), index: usize| {
-        let at = columns.iter().position(|column| *column == index)?;
-        Some((batch.schema().fields().get(at)?.clone(), Arc::clone(batch.columns().get(at)?)))
-    };
-    let (mut fields, mut arrays): (Vec<Arc<Field>>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
-    for index in &wanted.columns {
-        let found = find(tested, *index).or_else(|| find((others.0, others.1?), *index));
-        let (field, array) = found.ok_or_else(|| Error::internal("wanted column was not decoded"))?;
-        fields.push(field);
-        arrays.push(array);
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
-}
-
-/// Cuts a batch.
-pub(super) fn slices(batch: &RecordBatch, batch_rows: usize) -> Vec<RecordBatch> {
-    let starts = (0..batch.num_rows()).step_by(batch_rows.max(1));
-    starts.map(|start| batch.slice(start, batch_rows.min(batch.num_rows() - start))).collect()
-}
-
-/// Batches without columns.
-fn row_counts(rows: usize, batch_rows: usize) -> Vec<RecordBatch> {
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+/// Batches without columns, of `rows` rows together.
+fn row_counts(rows: usize) -> Result<Vec<RecordBatch>> {
     let schema = Arc::new(Schema::empty());
-    RecordBatch::try_new_with_options(schema, Vec::new(), &options)
-        .map(|batch| slices(&batch, batch_rows))
-        .unwrap_or_default()
+    let starts = (0..rows).step_by(DECODE_ROWS);
+    let batches = starts.map(|start| {
+        let options = RecordBatchOptions::new().with_row_count(Some(DECODE_ROWS.min(rows - start)));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), Vec::new(), &options)?)
+    });
+    batches.collect()
 }

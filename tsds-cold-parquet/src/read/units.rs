@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::Semaphore;
-use tsds_compute::CompiledPredicate;
 use tsds_traits::{Error, ErrorKind, Result, SegmentHandle, TableSchema};
 
 use super::file::{Group, OpenFile};
+use super::group::{Filter, GroupReader};
 use crate::tier::Shared;
 
 /// One step of a request. Every file has at least one, and its last one says so.
@@ -25,7 +25,14 @@ pub(super) struct Request {
     pub(super) shared: Arc<Shared>,
     pub(super) schema: Arc<TableSchema>,
     pub(super) segments: Vec<SegmentHandle>,
-    pub(super) predicate: Option<CompiledPredicate>,
+    pub(super) filter: Option<Filter>,
+}
+
+impl Unit {
+    /// The reader of the row group, if there is one to read.
+    pub(super) fn reader(&self) -> Option<GroupReader> {
+        Some(GroupReader { file: Arc::clone(&self.file), group: self.group? })
+    }
 }
 
 impl Request {
@@ -53,7 +60,7 @@ impl Request {
         let permit = allowed.acquire_owned().await.map_err(closed)?;
         let (shared, schema) = (Arc::clone(&self.shared), Arc::clone(&self.schema));
         let file = Arc::new(OpenFile::new(shared, schema, segment, handle, permit).await?);
-        let groups = file.groups(self.predicate.as_ref())?;
+        let groups = file.groups(self.filter.as_ref().map(Filter::predicate))?;
         if groups.is_empty() {
             return Ok(vec![Unit { file, group: None, last_of_file: true }]);
         }
