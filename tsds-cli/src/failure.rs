@@ -41,12 +41,6 @@ impl Report {
     }
 
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    #[must_use]
     pub(crate) fn excerpt(mut self, excerpt: Option<String>) -> Self {
         self.excerpt = excerpt;
         self
@@ -131,6 +125,15 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         if let Self::Usage(report) | Self::Failed(report) = &mut self {
             report.hint.get_or_insert_with(|| hint.into());
+        }
+        self
+    }
+
+    /// Shows the place in what the user typed.
+    #[must_use]
+    pub(crate) fn at(mut self, excerpt: Option<String>) -> Self {
+        if let Self::Usage(report) | Self::Failed(report) = &mut self {
+            report.excerpt = excerpt;
         }
         self
     }

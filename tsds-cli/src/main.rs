@@ -1,3 +1,7 @@
-//! The `tsds` binary.
+//! The `tsds` command with everything that ships with TSDS.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tsds_engine::builtin_registry().map_or_else(tsds_cli::fail, tsds_cli::run)
+}

@@ -11,8 +11,9 @@ mod source;
 mod time;
 
 pub(crate) use check::{Checked, check};
+pub(crate) use header::Header;
 pub(crate) use plan::{Plan, PlanOptions};
-pub(crate) use rows::{Chunk, Rows};
+pub(crate) use rows::Rows;
 pub(crate) use source::{ReadOptions, Source, read_headers};
 pub(crate) use time::TimeFormat;
 

@@ -51,7 +51,7 @@ enum TimeFields {
 
 /// One column of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Planned {
+pub(crate) struct Planned {
     pub(super) name: String,
     pub(super) origin: Origin,
     /// Known from the table, or once all files have been seen.
@@ -68,7 +68,7 @@ impl Planned {
 
 /// Where a column's values come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Time,
     Field(usize),
     FileStem,
@@ -188,7 +188,7 @@ impl Plan {
     }
 
     /// The columns in the order of the table.
-    pub(super) fn columns(&self) -> &[Planned] {
+    pub(crate) fn columns(&self) -> &[Planned] {
         &self.columns
     }
 

@@ -25,17 +25,24 @@ pub(crate) struct TextTable {
     table: Table,
     aligns: Vec<Align>,
     least_widths: Vec<u16>,
+    max_chars: usize,
 }
 
 impl TextTable {
     /// A table with these column headings.
     pub(crate) fn new<'a>(columns: impl IntoIterator<Item = (&'a str, Align)>) -> Self {
         let (names, aligns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-        let mut table = Self { table: Table::new(), aligns, least_widths: Vec::new() };
+        let mut table =
+            Self { table: Table::new(), aligns, least_widths: Vec::new(), max_chars: MAX_CELL_CHARS };
         table.table.load_style(STYLE);
         let heading = table.cells(names);
         table.table.set_header(heading);
         table
+    }
+
+    /// Cuts no text, however long.
+    pub(crate) fn unlimited(self) -> Self {
+        Self { max_chars: usize::MAX, ..self }
     }
 
     /// An empty table without headings that stands below this one, with columns at least as wide.
@@ -48,7 +55,7 @@ impl TextTable {
             // A column is one blank wider on each side than what it holds.
             before.max(width.saturating_add(2))
         });
-        Self { table, aligns: self.aligns.clone(), least_widths: least.collect() }
+        Self { table, aligns: self.aligns.clone(), least_widths: least.collect(), max_chars: self.max_chars }
     }
 
     /// Adds a row.
@@ -77,7 +84,7 @@ impl TextTable {
 
     fn cells(&self, values: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Cell> {
         let aligned = values.into_iter().zip(&self.aligns).map(|(value, align)| {
-            let cell = Cell::new(shown(value.as_ref()));
+            let cell = Cell::new(shown(value.as_ref(), self.max_chars));
             match align {
                 Align::Left => cell,
                 Align::Right => cell.set_alignment(CellAlignment::Right),
@@ -88,12 +95,12 @@ impl TextTable {
 }
 
 /// A value on one line of limited length, without control characters.
-fn shown(value: &str) -> String {
+fn shown(value: &str, max_chars: usize) -> String {
     let text = if value.chars().any(char::is_control) { printable(value) } else { value.to_owned() };
-    if text.chars().nth(MAX_CELL_CHARS).is_none() {
+    if text.chars().nth(max_chars).is_none() {
         return text;
     }
-    text.chars().take(MAX_CELL_CHARS - 1).chain(['…']).collect()
+    text.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -124,9 +131,9 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_and_control_characters_escaped() {
-        assert_eq!(shown(&"x".repeat(60)), "x".repeat(60));
-        assert_eq!(shown(&"x".repeat(61)), format!("{}…", "x".repeat(59)));
-        assert_eq!(shown("a\n\u{1b}[2J"), "a\\n\\u{1b}[2J");
+        assert_eq!(shown(&"x".repeat(60), 60), "x".repeat(60));
+        assert_eq!(shown(&"x".repeat(61), 60), format!("{}…", "x".repeat(59)));
+        assert_eq!(shown("a\n\u{1b}[2J", 60), "a\\n\\u{1b}[2J");
     }
 
     #[test]

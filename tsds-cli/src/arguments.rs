@@ -1,0 +1,278 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::demo::Mode;
+use crate::import::OnError;
+use crate::result::Format;
+
+/// Time series in three tiers: memory, device, Parquet.
+#[derive(Debug, Parser)]
+#[command(name = "tsds", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Data goes to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 wrong command line."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The database's directory [default: storage.base_path, which is ./tsds_storage]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Common options")]
+    pub(crate) path: Option<PathBuf>,
+    /// A JSON file with settings
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Common options")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, such as hot_tier.max_records=1000000; may be given several times
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE", value_parser = parse_setting, help_heading = "Common options")]
+    pub(crate) settings: Vec<(String, String)>,
+    /// Show no progress and no notes
+    #[arg(long, short, global = true, help_heading = "Common options")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ingest made-up trades, let them move through the tiers, and time queries
+    Demo(Demo),
+    /// Import CSV files into a table
+    Import(Import),
+    /// Query a table
+    Query(Query),
+    /// Show what the database holds
+    Stats(Shown),
+    /// List the tables and their columns
+    Tables(Shown),
+    /// Read everything that is stored and check every checksum
+    Verify(Shown),
+}
+
+/// How to show something.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Shown {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How many rows to ingest, such as 5000000, 5_000_000 or 5M
+    #[arg(value_parser = parse_count)]
+    pub(crate) rows: u64,
+    /// Which columns: 4 or 8
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) mode: Mode,
+    /// How many rows are durable before the next are written
+    #[arg(long, value_name = "ROWS", default_value = "10000", value_parser = parse_batch)]
+    pub(crate) batch_size: usize,
+    /// How many batches may be on their way at the same time; they are acknowledged in order
+    #[arg(long, value_name = "BATCHES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) in_flight: u8,
+    /// Time no queries
+    #[arg(long)]
+    pub(crate) no_queries: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The table, which is created if there is none
+    pub(crate) table: String,
+    /// CSV files with the same columns
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The time column; or several that make it: date,time or year,month,day,hour,minute,second from the front
+    #[arg(long, value_name = "COL,...", value_parser = parse_list)]
+    pub(crate) time: List,
+    /// What the time column of the table is called [default: the column's own name, or time for several]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) time_as: Option<String>,
+    /// Keep the columns that several columns of --time make up
+    #[arg(long)]
+    pub(crate) keep_parts: bool,
+    /// How times are written: s, ms, us or ns since 1970, or a pattern such as '%d.%m.%Y %H:%M' [default: ISO 8601]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) time_format: Option<String>,
+    /// The series columns, in sorting order; `file` stands for the file's name without ending
+    #[arg(long, value_name = "COL,...", value_parser = parse_list)]
+    pub(crate) series: Option<List>,
+    /// What stands for null, besides an empty field
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null: Option<String>,
+    /// What stands between fields; write \t for a tab
+    #[arg(long, value_name = "CHAR", default_value = ",", value_parser = parse_delimiter)]
+    pub(crate) delimiter: u8,
+    /// What to do about rows that cannot be taken
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) on_error: OnError,
+    /// How many rows are written at a time
+    #[arg(long, value_name = "ROWS", default_value = "50000", value_parser = parse_batch)]
+    pub(crate) batch_size: usize,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The table
+    pub(crate) table: String,
+    /// Keep the rows for which this is true, such as "price > 10 AND symbol IN ('AMD', 'F')"
+    #[arg(long = "where", value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// Show these columns, in this order
+    #[arg(long, value_name = "COL,...", value_parser = parse_list, conflicts_with_all = ["agg", "every", "by"])]
+    pub(crate) columns: Option<List>,
+    /// Group by time buckets of this width, such as 1m, 15m, 1h, 1d, 1mo or 1y
+    #[arg(long, value_name = "WIDTH", requires = "agg")]
+    pub(crate) every: Option<String>,
+    /// Group by these columns
+    #[arg(long, value_name = "COL,...", value_parser = parse_list, requires = "agg")]
+    pub(crate) by: Option<List>,
+    /// Compute these, such as 'count, sum(volume), min(price)'
+    #[arg(long, value_name = "CALL,...")]
+    pub(crate) agg: Option<String>,
+    /// Sort by these columns, such as time,price:desc
+    #[arg(long, value_name = "COL[:desc],...")]
+    pub(crate) sort: Option<String>,
+    /// Show at most this many rows
+    #[arg(long, value_name = "ROWS", value_parser = parse_count)]
+    pub(crate) limit: Option<u64>,
+    /// How to show them
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+    /// Write to this file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Say what the query would read, and run nothing
+    #[arg(long, conflicts_with_all = ["timing", "repeat"])]
+    pub(crate) explain: bool,
+    /// Print how long it took as JSON on stderr
+    #[arg(long)]
+    pub(crate) timing: bool,
+    /// Run the query so many times and show the last result
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) repeat: u32,
+}
+
+/// A list of names. A type of its own, since clap takes a `Vec` for an option that is given several times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct List(pub(crate) Vec<String>);
+
+fn parse_list(text: &str) -> Result<List, String> {
+    crate::names::parse_names(text).map(List)
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.contains('.') => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("write it as section.key=value".into()),
+    }
+}
+
+/// A number of rows, with `_` between digits and k, M or G behind if that reads better.
+fn parse_count(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.strip_suffix(['k', 'K', 'M', 'G']) {
+        Some(digits) if text.ends_with(['k', 'K']) => (digits, 1_000),
+        Some(digits) if text.ends_with('M') => (digits, 1_000_000),
+        Some(digits) => (digits, 1_000_000_000),
+        None => (text, 1),
+    };
+    let bad = || "write a whole number, such as 5000000, 5_000_000 or 5M".to_owned();
+    let number: u64 = digits.replace('_', "").parse().map_err(|_| bad())?;
+    number.checked_mul(factor).ok_or_else(|| "the number is too large".to_owned())
+}
+
+fn parse_batch(text: &str) -> Result<usize, String> {
+    match parse_count(text)? {
+        0 => Err("a batch has at least 1 row".into()),
+        rows if rows > 10_000_000 => Err("a batch has at most 10,000,000 rows".into()),
+        rows => usize::try_from(rows).map_err(|_| "the number is too large".to_owned()),
+    }
+}
+
+fn parse_delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" | b"tab" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err("a delimiter is one ASCII character".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn counts_are_read_as_people_write_them() {
+        let cases = [
+            ("0", 0),
+            ("5000", 5_000),
+            ("5_000_000", 5_000_000),
+            ("2k", 2_000),
+            ("3M", 3_000_000),
+            ("1G", 1_000_000_000),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_count(text), Ok(expected), "{text}");
+        }
+        for text in ["", "M", "-1", "1.5", "99999999999999999999", "99999999999999G"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+        assert!(parse_batch("0").is_err() && parse_batch("20M").is_err() && parse_batch("1").is_ok());
+    }
+
+    #[test]
+    fn a_setting_has_a_section_a_key_and_a_value() {
+        assert_eq!(parse_setting("a.b=c=d"), Ok(("a.b".into(), "c=d".into())));
+        assert!(parse_setting("a.b").is_err() && parse_setting("a=b").is_err());
+    }
+
+    #[test]
+    fn a_delimiter_is_one_character() {
+        assert_eq!((parse_delimiter(";"), parse_delimiter("\\t")), (Ok(b';'), Ok(b'\t')));
+        assert!(
+            parse_delimiter("\"").is_err() && parse_delimiter("ab").is_err() && parse_delimiter("é").is_err()
+        );
+    }
+
+    #[test]
+    fn common_options_stand_before_or_after_the_command() {
+        for line in ["tsds --path x stats --json", "tsds stats --json --path x"] {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(arguments.common.path, Some(PathBuf::from("x")));
+            assert!(matches!(arguments.command, Command::Stats(Shown { json: true })));
+        }
+    }
+
+    #[test]
+    fn options_that_exclude_each_other_are_refused() {
+        for line in [
+            "tsds query t --columns a --agg count",
+            "tsds query t --every 1h",
+            "tsds query t --explain --timing",
+            "tsds query t --repeat 0",
+            "tsds demo 10 --batch-size 0",
+            "tsds import t --time a",
+            "tsds import t f.csv",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `tsds stats`, `tsds tables`, `tsds verify`: what there is, and whether it is whole.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tsds_engine::{Database, Stats, TableStats, TierStats, TiersStats, VerifyReport};
+
+use super::closing;
+use crate::arguments::Shown;
+use crate::failure::{Failure, Result};
+use crate::output::{Align, Output, Progress, TextTable, Unit, bytes, seconds, thousands};
+use crate::session::Session;
+
+/// Shows what the database holds.
+pub(super) async fn stats(session: &Session, shown: Shown) -> Result<()> {
+    let database = session.open_existing().await?;
+    let outcome = match database.stats().await {
+        Ok(stats) if shown.json => session.output.print_json(&stats),
+        Ok(stats) => session.output.print(&stats_text(&stats)),
+        Err(error) => Err(error.into()),
+    };
+    closing(&database, outcome).await
+}
+
+/// Lists the tables.
+pub(super) async fn tables(session: &Session, shown: Shown) -> Result<()> {
+    let database = session.open_existing().await?;
+    let outcome = match database.stats().await {
+        Ok(stats) if shown.json => {
+            session.output.print_json(&stats.tables.iter().map(table_json).collect::<Vec<_>>())
+        }
+        Ok(stats) => session.output.print(&tables_text(&stats.tables)),
+        Err(error) => Err(error.into()),
+    };
+    closing(&database, outcome).await
+}
+
+/// Checks every checksum.
+pub(super) async fn verify(session: &Session, shown: Shown) -> Result<()> {
+    let database = session.open_existing().await?;
+    let outcome = run_verify(session, &database, shown).await;
+    closing(&database, outcome).await
+}
+
+async fn run_verify(session: &Session, database: &Database, shown: Shown) -> Result<()> {
+    let mut progress = Progress::start(&session.output, session.clock(), "verifying", Unit::Rows, 0);
+    let (done, total) = (AtomicU64::new(0), AtomicU64::new(0));
+    let work = database.verify(|now_done, now_total| {
+        done.store(now_done, Ordering::Relaxed);
+        total.store(now_total, Ordering::Relaxed);
+    });
+    let state = || {
+        let (done, total) = (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
+        (done, format!("{} of {} files", thousands(done), thousands(total)))
+    };
+    let report = progress.watch(work, state).await?;
+    let elapsed = progress.elapsed();
+    drop(progress);
+    if shown.json {
+        session.output.print_json(&report)?;
+    } else {
+        session.output.print(&verify_text(&report, elapsed))?;
+    }
+    if report.damage.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed("the database is damaged")
+        .value("places", report.damage.len())
+        .hint("restore what is damaged from a copy; the other data can be read"))
+}
+
+fn verify_text(report: &VerifyReport, elapsed: Duration) -> String {
+    let mut text = format!(
+        "read {} segment files, {} cold files and {} log files: {} rows, {} in {}\n",
+        thousands(report.segment_files),
+        thousands(report.cold_files),
+        thousands(report.log_files),
+        thousands(report.rows),
+        bytes(report.bytes),
+        seconds(elapsed),
+    );
+    if report.damage.is_empty() {
+        text.push_str("every checksum is right\n");
+        return text;
+    }
+    let mut table =
+        TextTable::new([("table", Align::Left), ("segment", Align::Left), ("problem", Align::Left)])
+            .unlimited();
+    for damage in &report.damage {
+        let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+        table.row([or_none(&damage.table), or_none(&damage.segment), damage.problem.clone()]);
+    }
+    text.push_str(&table.text());
+    text
+}
+
+fn table_json(table: &TableStats) -> serde_json::Value {
+    json!({
+        "name": table.name,
+        "rows": table.rows,
+        "chunk_interval": table.chunk_interval,
+        "columns": table.columns,
+    })
+}
+
+fn tables_text(tables: &[TableStats]) -> String {
+    if tables.is_empty() {
+        return "no tables\n".into();
+    }
+    let mut text = String::new();
+    for (index, table) in tables.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        let interval = table.chunk_interval.as_deref().unwrap_or("not fixed yet");
+        text.push_str(&format!(
+            "{}: {} rows, chunk interval {interval}\n",
+            table.name,
+            thousands(table.rows)
+        ));
+        let mut columns = TextTable::new([
+            ("column", Align::Left),
+            ("type", Align::Left),
+            ("role", Align::Left),
+            ("null", Align::Left),
+        ]);
+        for column in &table.columns {
+            columns.row([
+                column.name.as_str(),
+                &column.data_type,
+                column.role,
+                if column.nullable { "yes" } else { "no" },
+            ]);
+        }
+        text.push_str(&columns.text());
+    }
+    text
+}
+
+fn stats_text(stats: &Stats) -> String {
+    let mut tiers = TextTable::new([
+        ("table", Align::Left),
+        ("tier", Align::Left),
+        ("rows", Align::Right),
+        ("bytes", Align::Right),
+        ("segments", Align::Right),
+    ]);
+    for table in &stats.tables {
+        for (tier, name) in by_name(&table.tiers) {
+            tiers.row([
+                table.name.clone(),
+                name.to_owned(),
+                thousands(tier.rows),
+                bytes(tier.bytes),
+                thousands(tier.segments),
+            ]);
+        }
+    }
+    for (tier, name) in by_name(&stats.tiers) {
+        tiers.row([
+            "all".to_owned(),
+            name.to_owned(),
+            thousands(tier.rows),
+            bytes(tier.bytes),
+            thousands(tier.segments),
+        ]);
+    }
+    let mut text = tiers.text();
+    let resident = &stats.resident;
+    let limit = resident.limit_bytes.map(|limit| format!(" of {}", bytes(limit))).unwrap_or_default();
+    let device = resident.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+    text.push_str(&format!(
+        "\nwarm backend: {}{device}, {} segments with {} rows resident, {}{limit}\n",
+        resident.backend,
+        thousands(resident.segments),
+        thousands(resident.rows),
+        bytes(resident.bytes),
+    ));
+    text.push_str(&format!(
+        "log: {} in {} files, durable up to sequence {}\n",
+        bytes(stats.wal.bytes),
+        thousands(stats.wal.files),
+        stats.wal.durable
+    ));
+    let recovery = &stats.recovery;
+    if recovery.unclean {
+        text.push_str(&format!(
+            "opened after an unclean stop: {} rows came back from the log, {} of torn tail were cut\n",
+            thousands(recovery.replayed_rows),
+            bytes(recovery.torn_bytes),
+        ));
+    }
+    text
+}
+
+/// The tiers with their names, hot first.
+pub(super) fn by_name(tiers: &TiersStats) -> [(TierStats, &'static str); 3] {
+    [(tiers.hot, "hot"), (tiers.warm, "warm"), (tiers.cold, "cold")]
+}
+
+/// The tiers of one table, with a total.
+pub(super) fn tiers_text(tiers: &TiersStats) -> String {
+    let mut table = TextTable::new([
+        ("tier", Align::Left),
+        ("rows", Align::Right),
+        ("bytes", Align::Right),
+        ("segments", Align::Right),
+    ]);
+    let mut total = TierStats::default();
+    for (tier, name) in by_name(tiers) {
+        table.row([name.to_owned(), thousands(tier.rows), bytes(tier.bytes), thousands(tier.segments)]);
+        total.rows += tier.rows;
+        total.bytes += tier.bytes;
+        total.segments += tier.segments;
+    }
+    table.row(["all".to_owned(), thousands(total.rows), bytes(total.bytes), thousands(total.segments)]);
+    table.text()
+}
+
+/// Says something to people only.
+pub(super) fn say(output: &Output, json: bool, text: &str) -> Result<()> {
+    if json { Ok(()) } else { output.print(text) }
+}

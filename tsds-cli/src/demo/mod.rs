@@ -1,0 +1,14 @@
+//! The demonstration: made-up trades, as fast as they can be ingested.
+
+mod generate;
+mod memory;
+mod queries;
+mod sizing;
+mod supply;
+mod tickers;
+
+pub(crate) use generate::{Generator, Mode};
+pub(crate) use memory::memory;
+pub(crate) use queries::demo_queries;
+pub(crate) use sizing::size_tiers;
+pub(crate) use supply::Supply;

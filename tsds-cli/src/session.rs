@@ -1,0 +1,130 @@
+//! One run of a command: the world, the settings and the database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tsds_engine::Database;
+use tsds_engine::config::Layers;
+use tsds_traits::{Clock, Executor, Registry, Result as EngineResult, World};
+
+use crate::arguments::Common;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+use crate::settings::{database_path, layers};
+
+/// The file without which a directory holds no database.
+const CATALOG: &str = "catalog.redb";
+
+/// What a command works with.
+pub(crate) struct Session {
+    pub(crate) world: World,
+    pub(crate) output: Output,
+    pub(crate) layers: Layers,
+    common: Common,
+    registry: Registry,
+}
+
+impl Session {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub(crate) async fn new(
+        world: World,
+        output: Output,
+        common: Common,
+        registry: Registry,
+    ) -> Result<Self> {
+        let vfs = Arc::clone(&world.vfs);
+        let job = move || Ok((layers(&common, &*vfs), common));
+        let (layers, common) = (*world.executor).blocking(job).await?;
+        Ok(Self { world, output, layers: layers?, common, registry })
+    }
+
+    /// The directory of the database.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the settings.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        Ok(database_path(&self.common, &self.layers.settings()?))
+    }
+
+    /// Opens the database, creating it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// What opening says.
+    pub(crate) async fn open_or_create(&self) -> Result<Database> {
+        let settings = self.layers.settings()?;
+        for warning in settings.warnings() {
+            self.output.warn(warning);
+        }
+        let database = Database::builder(self.path()?)
+            .settings(settings)
+            .registry(self.registry.clone())
+            .world(self.world.clone())
+            .open()
+            .await?;
+        let recovery = database.recovery();
+        if recovery.unclean {
+            self.output.note(&format!(
+                "the database was not closed the last time: {} rows came back from the log",
+                crate::output::thousands(recovery.replayed_rows)
+            ));
+        }
+        Ok(database)
+    }
+
+    /// Opens the database if there is one.
+    ///
+    /// # Errors
+    ///
+    /// What opening says.
+    pub(crate) async fn open_if_exists(&self) -> Result<Option<Database>> {
+        let (vfs, path) = (Arc::clone(&self.world.vfs), self.path()?);
+        let job = move || match vfs.read_dir(&path) {
+            Ok(entries) => Ok(entries.iter().any(|entry| entry.name == CATALOG)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(tsds_traits::Error::from(error).with("path", path.display())),
+        };
+        if self.blocking(job).await? { self.open_or_create().await.map(Some) } else { Ok(None) }
+    }
+
+    /// Opens the database that is there.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, and what opening says.
+    pub(crate) async fn open_existing(&self) -> Result<Database> {
+        match self.open_if_exists().await? {
+            Some(database) => Ok(database),
+            None => Err(Failure::failed("there is no database here")
+                .value("path", self.path()?.display())
+                .hint("give its directory as --path, or make one with `tsds import` or `tsds demo`")),
+        }
+    }
+
+    /// Runs a blocking job.
+    ///
+    /// # Errors
+    ///
+    /// What the job says.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> EngineResult<T> + Send + 'static,
+    ) -> Result<T> {
+        Ok((*self.world.executor).blocking(job).await?)
+    }
+
+    /// The clock.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.world.clock
+    }
+
+    /// Where work runs.
+    pub(crate) fn executor(&self) -> &Arc<dyn Executor> {
+        &self.world.executor
+    }
+}
