@@ -122,14 +122,16 @@ fn created_directories_are_durable_at_once() {
 
 #[test]
 fn creating_a_directory_again_makes_durable_what_a_killed_process_left() {
-    let machine = SimWorld::new(9);
-    // The kill comes between the creation of `/a` and the sync of its name.
-    machine.faults().crash_at_operation(2);
-    machine.world().vfs.create_dir_all(Path::new("/a")).unwrap_err();
-    let machine = machine.kill();
-    machine.world().vfs.create_dir_all(Path::new("/a/b")).unwrap();
-    let after = machine.crash_with(Survival::Nothing);
-    assert!(after.world().vfs.read_dir(Path::new("/a/b")).is_ok());
+    for seed in 0..20 {
+        let machine = SimWorld::new(seed);
+        // The kill comes after the creation of `/a`, and before or after the sync of its name.
+        machine.faults().crash_at_operation(2);
+        machine.world().vfs.create_dir_all(Path::new("/a")).unwrap_err();
+        let machine = machine.kill();
+        machine.world().vfs.create_dir_all(Path::new("/a/b")).unwrap();
+        let after = machine.crash_with(Survival::Nothing);
+        assert!(after.world().vfs.read_dir(Path::new("/a/b")).is_ok(), "seed {seed}");
+    }
 }
 
 #[test]
@@ -149,6 +151,9 @@ fn many_created_and_removed_files_leave_nothing_behind() {
     let vfs = machine.world().vfs;
     machine.faults().set_capacity(Some(64 * 4096));
     machine.write_file("/kept", b"kept").unwrap();
+    create(&vfs, "/open", b"still open");
+    let open = vfs.open(Path::new("/open"), OpenMode::Read).unwrap();
+    vfs.remove_file(Path::new("/open")).unwrap();
     for round in 0..2000 {
         let path = format!("/{round}");
         create(&vfs, &path, &[1; 3 * 4096]);
@@ -158,6 +163,10 @@ fn many_created_and_removed_files_leave_nothing_behind() {
         }
     }
     vfs.sync_dir(Path::new("/")).unwrap();
+    let mut bytes = [0; 10];
+    open.read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"still open");
+    drop(open);
     assert_eq!(vfs.available_space(Path::new("/")).unwrap(), Some(63 * 4096));
     assert_eq!(machine.crash().read_file("/kept").unwrap(), b"kept");
 }

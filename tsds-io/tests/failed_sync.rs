@@ -55,6 +55,16 @@ fn dropping_the_cache_tells_the_truth_at_once() {
 }
 
 #[test]
+fn dropping_the_cache_keeps_what_was_written_since() {
+    let (machine, file) = after_failed_sync();
+    file.write_all_at(b"N", 0).unwrap();
+    file.drop_cache().unwrap();
+    assert_eq!(contents(&file), b"New", "the page is dirty again, and stays as it is");
+    file.sync_data().unwrap();
+    assert_eq!(machine.crash_with(Survival::Nothing).read_file("/file").unwrap(), b"New");
+}
+
+#[test]
 fn writing_the_bytes_again_makes_them_durable() {
     let (machine, file) = after_failed_sync();
     file.write_all_at(b"new", 0).unwrap();
@@ -86,6 +96,22 @@ fn a_failed_directory_sync_is_not_made_good_by_the_next() {
     vfs.sync_dir(Path::new("/")).unwrap();
     assert_eq!(machine.list_files("/").unwrap(), ["kept", "lost"]);
     assert_eq!(machine.crash_with(Survival::Everything).list_files("/").unwrap(), ["kept"]);
+}
+
+#[test]
+fn a_file_that_moved_on_after_a_failed_directory_sync_is_not_left_in_two_places() {
+    let machine = SimWorld::new(5);
+    let vfs = machine.world().vfs;
+    machine.write_file("/z/file", b"x").unwrap();
+    for directory in ["/a", "/m"] {
+        vfs.create_dir_all(Path::new(directory)).unwrap();
+    }
+    vfs.rename(Path::new("/z/file"), Path::new("/m/file")).unwrap();
+    machine.faults().inject(Fault::on(Operation::SyncDir, ErrorKind::Other));
+    vfs.sync_dir(Path::new("/m")).unwrap_err();
+    vfs.rename(Path::new("/m/file"), Path::new("/a/file")).unwrap();
+    vfs.sync_dir(Path::new("/a")).unwrap();
+    assert_eq!(machine.crash_with(Survival::Nothing).list_files("/").unwrap(), ["a/file"]);
 }
 
 #[test]

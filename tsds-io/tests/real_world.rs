@@ -2,9 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, RwLock};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use tsds_io::{Runtime, TokioExecutor, real_world};
 use tsds_traits::{Error, ErrorKind, Executor, OpenMode};
@@ -67,10 +68,35 @@ fn jobs_run_at_most_as_many_at_a_time_as_allowed_and_all_of_them() {
 fn no_job_is_forgotten_when_threads_come_and_go() {
     let runtime = Runtime::new(Some(2)).unwrap();
     let executor = TokioExecutor::with_job_limit(runtime.handle().clone(), 1);
-    for _ in 0..3000 {
-        let executor: &dyn Executor = &executor;
-        runtime.block_on(executor.blocking(|| Ok(()))).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..2000 {
+                    let executor: &dyn Executor = &executor;
+                    runtime.block_on(executor.blocking(|| Ok(()))).unwrap();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn jobs_that_wait_are_dropped_with_the_runtime_though_others_run() {
+    let runtime = Runtime::new(Some(1)).unwrap();
+    let executor = runtime.world().executor;
+    let gate = Arc::new(RwLock::new(()));
+    let closed = gate.write().unwrap();
+    for _ in 0..2000 {
+        let gate = Arc::clone(&gate);
+        executor.spawn_blocking(Box::new(move || drop(gate.read())));
     }
+    let waiting = (*executor).blocking(|| Ok(()));
+    let dropping = std::thread::spawn(move || drop(runtime));
+    assert_eq!(elsewhere(waiting).unwrap_err().kind(), ErrorKind::Closed);
+    let late = (*executor).blocking(|| Ok(())).now_or_never();
+    assert_eq!(late.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    drop(closed);
+    dropping.join().unwrap();
 }
 
 #[test]

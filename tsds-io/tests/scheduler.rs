@@ -209,8 +209,16 @@ fn tasks_that_are_left_wait_for_the_next_run_and_vanish_in_a_crash() {
     assert_eq!(*order.lock().unwrap(), [1]);
     let next = machine.crash();
     assert_eq!(*order.lock().unwrap(), [1, 99], "dropped with the world it lived in");
-    world.executor.spawn(Box::pin(async { panic!("nothing runs in a world that has ended") }));
-    world.executor.spawn_blocking(Box::new(|| panic!("nothing runs in a world that has ended")));
+    let (task_guard, job_guard) = (SaysWhenDropped(Arc::clone(&order)), SaysWhenDropped(Arc::clone(&order)));
+    world.executor.spawn(Box::pin(async move {
+        let _guard = task_guard;
+        panic!("nothing runs in a world that has ended");
+    }));
+    world.executor.spawn_blocking(Box::new(move || {
+        let _guard = job_guard;
+        panic!("nothing runs in a world that has ended");
+    }));
+    assert_eq!(*order.lock().unwrap(), [1, 99, 99, 99], "dropped at once");
     next.block_on(next.world().clock.sleep(Duration::from_secs(10)));
 }
 

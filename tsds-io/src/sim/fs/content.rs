@@ -98,11 +98,7 @@ impl Content {
             self.lost.split_off(&kept);
             self.reserved = self.reserved.min(kept);
             self.shortest = self.shortest.min(len);
-            if self.cache.cut(len) {
-                let number = len / PAGE;
-                *self.dirty.entry(number).or_default() |= sectors(&((len % PAGE) as usize..PAGE as usize));
-                self.lost.remove(&number);
-            }
+            self.cache.cut(len);
         }
         self.note_len(len, numbers);
     }

@@ -51,10 +51,9 @@ impl Change {
                 disk.entry(at.0).or_default().remove(&at.1);
             }
             Self::Rename { from, to, inode } => {
-                // After a failed sync the disk may know the inode under a name older than `from`.
-                for directory in [from.0, to.0] {
-                    disk.entry(directory).or_default().retain(|_, other| other != inode);
-                }
+                disk.entry(from.0).or_default().remove(&from.1);
+                // After a failed sync the disk may know the inode under an older name than `from`.
+                disk.values_mut().for_each(|entries| entries.retain(|_, other| other != inode));
                 disk.entry(to.0).or_default().insert(to.1.clone(), *inode);
             }
         }

@@ -51,20 +51,18 @@ impl Pages {
         }
     }
 
-    /// Everything at and beyond `len` becomes zeros. Returns whether a page was cut in the middle.
-    pub(crate) fn cut(&mut self, len: u64) -> bool {
+    /// Everything at and beyond `len` becomes zeros.
+    pub(crate) fn cut(&mut self, len: u64) {
         let kept = len.div_ceil(PAGE);
         if self.0.range(kept..).next().is_some() {
             Arc::make_mut(&mut self.0).split_off(&kept);
         }
         let within = (len % PAGE) as usize;
         let last = len / PAGE;
-        let has_tail =
-            within > 0 && self.get(last).is_some_and(|page| page[within..].iter().any(|byte| *byte != 0));
-        if has_tail {
+        let is_tail = |page: &Arc<Page>| page[within..].iter().any(|byte| *byte != 0);
+        if within > 0 && self.get(last).is_some_and(is_tail) {
             self.edit(last)[within..].fill(0);
         }
-        has_tail
     }
 
     pub(crate) fn count_from(&self, first: u64) -> u64 {

@@ -291,11 +291,11 @@ impl DiskState {
 
         let mut next = self.next_life(mix(seed, 1), timeline);
         let mut kept = BTreeMap::new();
+        // This ends, since each inode has one name.
         let mut unvisited = vec![ROOT];
-        let mut seen = BTreeSet::from([ROOT]);
         while let Some(directory) = unvisited.pop() {
             let mut entries = disk.remove(&directory).unwrap_or_default();
-            entries.retain(|_, inode| self.inodes.contains_key(inode) && seen.insert(*inode));
+            entries.retain(|_, inode| self.inodes.contains_key(inode));
             for &inode in entries.values() {
                 match self.inodes.get(&inode) {
                     Some(Inode::File { content, .. }) => {
