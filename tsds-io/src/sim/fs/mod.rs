@@ -2,10 +2,12 @@
 
 mod content;
 mod names;
+mod next_life;
 mod pages;
 mod power_cut;
 mod state;
 mod tools;
+mod tree;
 mod vfs;
 
 use std::path::{Component, Path};

@@ -25,6 +25,12 @@ impl Filler {
     }
 }
 
+/// Where the file grew, and with what.
+struct Growth {
+    old_len: u64,
+    filler: Filler,
+}
+
 /// Which of the unsynced units (sectors, or whole pages on a device that writes those atomically) reached the disk.
 enum Pattern {
     Nothing,
@@ -121,7 +127,7 @@ impl Content {
             Survival::Nothing => Pattern::Nothing,
             Survival::Random => Pattern::choose(numbers, units),
         };
-        let filler = Filler::choose(numbers, foreign);
+        let growth = Growth { old_len, filler: Filler::choose(numbers, foreign) };
         let mut unit = 0;
         for (&number, &mask) in &self.dirty {
             let mut survivors = 0_u8;
@@ -137,20 +143,18 @@ impl Content {
             if survivors == u8::MAX {
                 pages.copy_from(&self.cache, number);
             } else {
-                self.merge_page(pages, number, mask, survivors, old_len, &filler, numbers);
+                self.merge_page(pages, number, mask, survivors, &growth, numbers);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one loop body, apart for its length")]
     fn merge_page(
         &self,
         pages: &mut Pages,
         number: u64,
         mask: u8,
         survivors: u8,
-        old_len: u64,
-        filler: &Filler,
+        growth: &Growth,
         numbers: &mut SeededNumbers,
     ) {
         let earlier = self.earlier.get(&number).filter(|_| numbers.one_in(2));
@@ -162,8 +166,8 @@ impl Content {
                 }
             } else if let Some(page) = earlier {
                 pages.edit(number)[range.clone()].copy_from_slice(&page[range]);
-            } else if number * PAGE + sector * SECTOR >= old_len {
-                match filler {
+            } else if number * PAGE + sector * SECTOR >= growth.old_len {
+                match &growth.filler {
                     Filler::Zeros => {}
                     Filler::Garbage => numbers.fill(&mut pages.edit(number)[range]),
                     Filler::Foreign(page) => {
