@@ -95,8 +95,13 @@ impl Core {
     pub(crate) async fn ingest(self: &Arc<Self>, table: TableId, batch: RecordBatch) -> Result<Receipt> {
         self.check_open()?;
         self.check_writable()?;
-        let current = self.table(table)?;
-        let batch = validate::conform(batch, &current.record.name, &current.schema)?;
+        let schema_version;
+        let batch = {
+            // Not held while waiting for memory: it would pin the very memtables that must go.
+            let current = self.table(table)?;
+            schema_version = current.schema.version();
+            validate::conform(batch, &current.record.name, &current.schema)?
+        };
         let rows = batch.num_rows() as u64;
         let durability = self.wal.durability();
         if rows == 0 {
@@ -111,7 +116,7 @@ impl Core {
         let record = WalRecord {
             sequence: Sequence::ZERO,
             table,
-            schema_version: current.schema.version(),
+            schema_version,
             kind: RecordKind::ROWS,
             rows: u32::try_from(rows).map_err(|_| {
                 Error::invalid_input("batch has more than 4,294,967,295 rows").with("rows", rows)
