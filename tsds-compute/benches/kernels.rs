@@ -228,7 +228,10 @@ mod sum {
     #[divan::bench]
     fn mostly_zero(bencher: Bencher) {
         let mut numbers = Numbers(3);
-        run(bencher, (0..ROWS).map(|_| if numbers.next() % 3 == 0 { numbers.unit() } else { 0.0 }).collect());
+        run(
+            bencher,
+            (0..ROWS).map(|_| if numbers.next().is_multiple_of(3) { numbers.unit() } else { 0.0 }).collect(),
+        );
     }
 
     #[divan::bench]

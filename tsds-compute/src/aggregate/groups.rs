@@ -1,13 +1,15 @@
 //! Groups by dense numbers.
 
 use ahash::RandomState;
-use arrow_array::ArrayRef;
+use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 use hashbrown::HashTable;
 use tsds_traits::{AggregatePlan, ColumnId, Error, ErrorKind, Result, TableSchema, key_of_i64};
 
-use crate::array::{Column, Interner, Native, fixed_hasher, from_keys, from_texts, nulls_of, with_values};
+use crate::array::{
+    Codes, Column, Interner, Native, Text, Values, fixed_hasher, from_keys, from_texts, nulls_of, with_values,
+};
 use crate::sort::Ranked;
 
 /// Gives every distinct combination of group values and bucket a dense number, in order of first appearance.
@@ -29,6 +31,42 @@ struct GroupColumn {
     id: ColumnId,
     data_type: DataType,
     texts: Interner,
+}
+
+/// The group columns of a batch.
+pub(super) struct GroupRows<'a> {
+    pub(super) views: Vec<Column<'a>>,
+    /// For each dictionary the numbers of its texts, as far as they were needed.
+    known: Vec<Vec<u32>>,
+}
+
+/// Stands for a text of a dictionary whose number was not needed yet.
+const UNKNOWN: u32 = u32::MAX;
+
+impl<'a> GroupRows<'a> {
+    pub(super) fn new(views: Vec<Column<'a>>) -> Self {
+        let known = views.iter().map(|view| match &view.values {
+            Values::Text(text) if !matches!(text.codes, Codes::Plain) && text.values.len() <= view.len => {
+                vec![UNKNOWN; text.values.len()]
+            }
+            _ => Vec::new(),
+        });
+        Self { known: known.collect(), views }
+    }
+}
+
+impl GroupColumn {
+    fn text_id(&mut self, text: &Text<'_>, known: &mut [u32], row: usize) -> Result<u32> {
+        let slot = text.slot(row);
+        match known.get_mut(slot) {
+            Some(id) if *id != UNKNOWN => Ok(*id),
+            Some(id) => {
+                *id = self.texts.intern(text.values.value(slot))?;
+                Ok(*id)
+            }
+            None => self.texts.intern(text.values.value(slot)),
+        }
+    }
 }
 
 impl Groups {
@@ -65,12 +103,13 @@ impl Groups {
         self.columns.iter().map(|column| column.id)
     }
 
-    /// The words of an unbucketed row. `views` are the group columns.
-    pub(super) fn key(&mut self, views: &[Column<'_>], row: usize, key: &mut Vec<u64>) -> Result<()> {
+    /// The words of an unbucketed row.
+    pub(super) fn key(&mut self, rows: &mut GroupRows<'_>, row: usize, key: &mut Vec<u64>) -> Result<()> {
         key.clear();
         key.resize(self.stride, 0);
         let nulls_at = self.columns.len();
-        for (index, (column, view)) in self.columns.iter_mut().zip(views).enumerate() {
+        let views = rows.views.iter().zip(&mut rows.known);
+        for (index, (column, (view, known))) in self.columns.iter_mut().zip(views).enumerate() {
             if view.is_null(row) {
                 key[nulls_at + index / 64] |= 1 << (index % 64);
                 continue;
@@ -78,7 +117,7 @@ impl Groups {
             key[index] = with_values!(&view.values,
                 numbers => numbers[row].key(),
                 bools => u64::from(bools.value(row)),
-                text => u64::from(column.texts.intern(text.value(row))?));
+                text => u64::from(column.text_id(text, known, row)?));
         }
         Ok(())
     }

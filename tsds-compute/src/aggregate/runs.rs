@@ -3,7 +3,7 @@
 use arrow_buffer::BooleanBuffer;
 use tsds_traits::{Error, Result, TableSchema};
 
-use super::groups::Groups;
+use super::groups::{GroupRows, Groups};
 use super::selection::Selection;
 use crate::array::{Column, Columns, Values, changes, views};
 use crate::bucket::{BucketSpan, Bucketer};
@@ -26,11 +26,11 @@ pub(super) fn find(
 ) -> Result<Vec<Run>> {
     let rows = columns.rows();
     let arrays = groups.column_ids().map(|id| columns.array(id)).collect::<Result<Vec<_>>>()?;
-    let group_views = views(arrays.into_iter().map(|array| array.as_ref()))?;
-    let starts: Vec<usize> = match (rows, group_views.is_empty()) {
+    let mut group_rows = GroupRows::new(views(arrays.into_iter().map(|array| array.as_ref()))?);
+    let starts: Vec<usize> = match (rows, group_rows.views.is_empty()) {
         (0, _) => return Ok(Vec::new()),
         (_, true) => vec![0],
-        (_, false) => changes(&group_views, rows).set_indices().collect(),
+        (_, false) => changes(&group_rows.views, rows).set_indices().collect(),
     };
     let times = match bucketer {
         Some(bucketer) => Some((bucketer, times(schema, columns)?)),
@@ -45,7 +45,7 @@ pub(super) fn find(
         if selected.count(start, end) == 0 {
             continue;
         }
-        groups.key(&group_views, start, &mut key)?;
+        groups.key(&mut group_rows, start, &mut key)?;
         let Some((bucketer, times)) = times else {
             runs.push(Run { start, end, group: groups.intern(&key)? as usize });
             continue;

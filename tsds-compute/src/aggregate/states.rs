@@ -4,6 +4,7 @@ use arrow_array::RecordBatch;
 use tsds_traits::{Error, Result};
 
 use super::Aggregator;
+use super::groups::GroupRows;
 use crate::array::{Column, Values, conform_batch, record_batch, views};
 
 /// The states of all groups, in the order in which they appeared.
@@ -22,7 +23,7 @@ pub(super) fn merge(aggregator: &mut Aggregator, batch: &RecordBatch) -> Result<
     let schema = aggregator.plan.state_schema(&aggregator.schema)?;
     let batch = conform_batch(batch, &schema)?;
     let (group_columns, rest) = batch.columns().split_at(aggregator.plan.group_by.len());
-    let group_views = views(group_columns.iter().map(|array| array.as_ref()))?;
+    let mut group_rows = GroupRows::new(views(group_columns.iter().map(|array| array.as_ref()))?);
     let (buckets, mut rest) = match (aggregator.bucketer, rest) {
         (Some(_), [bucket, rest @ ..]) => (Some(Column::new(bucket.as_ref())?), rest),
         (_, rest) => (None, rest),
@@ -35,7 +36,7 @@ pub(super) fn merge(aggregator: &mut Aggregator, batch: &RecordBatch) -> Result<
     let mut key = Vec::new();
     let mut groups = Vec::with_capacity(batch.num_rows());
     for row in 0..batch.num_rows() {
-        aggregator.groups.key(&group_views, row, &mut key)?;
+        aggregator.groups.key(&mut group_rows, row, &mut key)?;
         if let Some(starts) = starts {
             aggregator.groups.set_bucket(&mut key, starts[row]);
         }

@@ -73,6 +73,14 @@ impl TextSet {
         self.ranges.is_empty()
     }
 
+    /// The only member of the set, if it has just one.
+    pub fn single(&self) -> Option<&[u8]> {
+        match self.ranges.as_slice() {
+            [(start, End::Before(end))] if end.strip_suffix(&[0]) == Some(start.as_slice()) => Some(start),
+            _ => None,
+        }
+    }
+
     /// Whether the set holds `text`.
     pub fn contains(&self, text: &str) -> bool {
         let text = text.as_bytes();
@@ -239,6 +247,8 @@ mod tests {
         let set = TextSet::of_members(["b", "a", "b"]);
         assert!(set.contains("a") && set.contains("b") && !set.contains("") && !set.contains("aa"));
         assert!(TextSet::of_members([]).is_empty());
+        assert_eq!(TextSet::of_members(["ab", "ab"]).single(), Some("ab".as_bytes()));
+        assert_eq!((set.single(), TextSet::of(Comparison::LessOrEqual, "").single()), (None, Some(&b""[..])));
         assert_eq!(TextSet::empty().complement(), TextSet::full());
     }
 }

@@ -32,6 +32,9 @@ const SPAN: i32 = 64;
 /// How many doubles are added before the window is checked for room: 2^10 terms of 53 + 63 bits stay below 2^126.
 const BLOCK: usize = 1024;
 
+/// After this many doubles outside the window, the rest of a block does without one.
+const MAX_OUTSIDE: usize = 32;
+
 /// A double is `mantissa · 2^(biased - BIAS)`, with a 53-bit mantissa if `biased` is not zero.
 const BIAS: i32 = 1075;
 const MANTISSA_BITS: u32 = 52;
@@ -76,10 +79,16 @@ impl ExactSum {
     fn add_floats<T: Copy>(&mut self, values: &[T], widen: impl Fn(T) -> f64) {
         for block in values.chunks(BLOCK) {
             self.make_room();
-            let mut rest = block;
-            while let Some(outside) = self.add_inside(rest, &widen) {
-                self.add_outside(widen(rest[outside]));
-                rest = &rest[outside + 1..];
+            let (mut rest, mut outside) = (block, 0);
+            while let Some(index) = self.add_inside(rest, &widen) {
+                self.add_outside(widen(rest[index]));
+                rest = &rest[index + 1..];
+                outside += 1;
+                if outside == MAX_OUTSIDE {
+                    // No window fits these: looking for one costs more than it saves.
+                    rest.iter().for_each(|value| self.add_anywhere(widen(*value)));
+                    break;
+                }
             }
         }
     }
@@ -93,9 +102,10 @@ impl ExactSum {
         let mut window = self.window;
         for (index, value) in values.iter().enumerate() {
             let bits = widen(*value).to_bits();
-            let not_zero = if bits << 1 == 0 { 0 } else { u64::MAX };
+            // Zeros are everywhere in some data and must not cost a branch: they add nothing, with any shift.
+            let not_zero = u64::from(bits << 1 != 0).wrapping_neg();
             let shift = ((bits >> MANTISSA_BITS) & BIASED_SPECIAL).wrapping_sub(biased_base) & not_zero;
-            if shift >= span && not_zero != 0 {
+            if shift >= span {
                 self.window = window;
                 return Some(index);
             }
@@ -109,24 +119,29 @@ impl ExactSum {
         None
     }
 
+    /// Adds a double to the wide accumulator.
+    #[inline]
+    fn add_anywhere(&mut self, value: f64) {
+        match split(value) {
+            Some((mantissa, exponent)) => self.wide().add_double(mantissa, exponent),
+            None => self.add_special(value),
+        }
+    }
+
+    #[cold]
+    fn add_special(&mut self, value: f64) {
+        self.nan |= value.is_nan();
+        self.positive_infinity |= value == f64::INFINITY;
+        self.negative_infinity |= value == f64::NEG_INFINITY;
+    }
+
     /// Adds a double that the window does not take as it is.
     #[cold]
     fn add_outside(&mut self, value: f64) {
-        let bits = value.to_bits();
-        let biased = (bits >> MANTISSA_BITS) & BIASED_SPECIAL;
-        if biased == BIASED_SPECIAL {
-            self.nan |= value.is_nan();
-            self.positive_infinity |= value == f64::INFINITY;
-            self.negative_infinity |= value == f64::NEG_INFINITY;
+        let Some((mantissa, exponent)) = split(value) else { return self.add_special(value) };
+        if mantissa == 0 {
             return;
         }
-        let fraction = (bits & ((1 << MANTISSA_BITS) - 1)) as i64;
-        // Subnormals have the exponent of the smallest normal numbers and no hidden bit.
-        let (magnitude, exponent) = match biased {
-            0 => (fraction, 1 - BIAS),
-            biased => (fraction | 1 << MANTISSA_BITS, biased as i32 - BIAS),
-        };
-        let mantissa = if value.is_sign_negative() { -magnitude } else { magnitude };
         if self.open_window(exponent) {
             self.window = self.window.wrapping_add(i128::from(mantissa) << (exponent - self.base));
         } else {
@@ -233,6 +248,21 @@ impl ExactSum {
     pub fn heap_bytes(&self) -> usize {
         if self.wide.is_some() { size_of::<Wide>() } else { 0 }
     }
+}
+
+/// A finite double as `mantissa · 2^exponent`; `None` for an infinity or NaN.
+#[inline]
+fn split(value: f64) -> Option<(i64, i32)> {
+    let bits = value.to_bits();
+    let biased = (bits >> MANTISSA_BITS) & BIASED_SPECIAL;
+    if biased == BIASED_SPECIAL {
+        return None;
+    }
+    // Subnormals have the exponent of the smallest normal numbers and no hidden bit.
+    let hidden = u64::from(biased != 0);
+    let magnitude = (bits & ((1 << MANTISSA_BITS) - 1) | hidden << MANTISSA_BITS) as i64;
+    let sign = bits as i64 >> 63;
+    Some(((magnitude ^ sign) - sign, biased.max(1) as i32 - BIAS))
 }
 
 /// How many of the top bits are equal to the sign: at least 1.

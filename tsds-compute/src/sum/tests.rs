@@ -113,7 +113,7 @@ fn values() -> impl Strategy<Value = Vec<f64>> {
     prop_oneof![
         prop::collection::vec(sensor, 0..60),
         prop::collection::vec(spread, 0..60),
-        prop::collection::vec(finite(), 0..40),
+        prop::collection::vec(finite(), 0..100),
         prop::collection::vec(awkward.clone(), 0..40),
         prop::collection::vec(prop_oneof![finite(), awkward], 0..40),
     ]

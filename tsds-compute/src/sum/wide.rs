@@ -27,14 +27,17 @@ impl Default for Wide {
 
 impl Wide {
     /// Adds the mantissa of a double times `2^exponent`, from -1074 to 971.
+    #[inline]
     pub(super) fn add_double(&mut self, mantissa: i64, exponent: i32) {
         self.count_addition();
         let (digit, offset) = position(exponent);
         // The low digit is not negative: the arithmetic shift floors.
         let high = mantissa >> (32 - offset);
-        let low = (mantissa & ((1i64 << (32 - offset)) - 1)) << offset;
-        self.digits[digit] = self.digits[digit].wrapping_add(low);
-        self.digits[digit + 1] = self.digits[digit + 1].wrapping_add(high);
+        let low = (mantissa << offset) & 0xffff_ffff;
+        if let Some([first, second]) = self.digits.get_mut(digit..digit + 2) {
+            *first = first.wrapping_add(low);
+            *second = second.wrapping_add(high);
+        }
     }
 
     /// Adds `mantissa · 2^exponent`, from -1074 to 1088.
@@ -64,6 +67,7 @@ impl Wide {
         }
     }
 
+    #[inline]
     fn count_addition(&mut self) {
         self.additions += 1;
         if self.additions > MAX_ADDITIONS {
@@ -103,6 +107,7 @@ impl Wide {
 }
 
 /// The digit and the bit inside it where an exponent falls.
+#[inline]
 fn position(exponent: i32) -> (usize, u32) {
     let bit = (exponent - i32::from(SumState::MIN_EXPONENT)) as u32;
     ((bit / 32) as usize, bit % 32)

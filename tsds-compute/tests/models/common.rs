@@ -127,7 +127,7 @@ pub(crate) struct Layout {
 
 pub(crate) fn layout() -> impl Strategy<Value = Layout> {
     (0usize..70, 0u8..3, any::<bool>(), any::<bool>()).prop_map(|(offset, text, odd_dictionary, garbage)| {
-        Layout { offset: if offset < 3 || offset > 60 { offset } else { 0 }, text, odd_dictionary, garbage }
+        Layout { offset: if (3..=60).contains(&offset) { 0 } else { offset }, text, odd_dictionary, garbage }
     })
 }
 
