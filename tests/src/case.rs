@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use proptest::strategy::Strategy;
-use tsds_io::SimWorld;
+use tsds_io::{SimWorld, Survival};
 use tsds_traits::BuildContext;
 
 use crate::CaseResult;
@@ -102,6 +102,12 @@ impl Machine {
     #[must_use]
     pub fn crash(self) -> Self {
         Self { sim: self.sim.crash() }
+    }
+
+    /// Cuts the power; nothing that was not synced survives.
+    #[must_use]
+    pub fn crash_with_total_loss(self) -> Self {
+        Self { sim: self.sim.crash_with(Survival::Nothing) }
     }
 }
 

@@ -58,3 +58,8 @@ pub use outcome::{CaseResult, Failure};
 pub use property::for_all;
 pub use settings::{DEFAULT_INPUTS, DEFAULT_SEED, Settings};
 pub use suite::{BackendReport, Outcome, Report, Suite};
+
+/// The guide for plugin authors is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-a-plugin.md")]
+struct WritingAPlugin;

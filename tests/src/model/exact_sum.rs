@@ -13,7 +13,7 @@ const UNIT: i32 = -1074;
 /// The exact sum of integers or floats: a two's complement integer that counts units of 2^-1074, and what is not finite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExactSum {
-    limbs: [u64; LIMBS],
+    limbs: Box<[u64; LIMBS]>,
     nan: bool,
     positive_infinity: bool,
     negative_infinity: bool,
@@ -21,7 +21,7 @@ pub struct ExactSum {
 
 impl Default for ExactSum {
     fn default() -> Self {
-        Self { limbs: [0; LIMBS], nan: false, positive_infinity: false, negative_infinity: false }
+        Self { limbs: Box::new([0; LIMBS]), nan: false, positive_infinity: false, negative_infinity: false }
     }
 }
 
@@ -110,7 +110,7 @@ impl ExactSum {
             .filter(|shift| mantissa.len() * 8 + shift <= LIMBS * 64)
             .ok_or_else(|| Failure::new(format!("no sum of 64-bit numbers has the state {state:?}")))?;
         if state.flags == 0 {
-            sum.limbs = shifted_left(sign_extended(&mantissa), shift);
+            *sum.limbs = shifted_left(sign_extended(&mantissa), shift);
         }
         Ok(sum)
     }
@@ -121,7 +121,7 @@ impl ExactSum {
         let nan = self.nan || (self.positive_infinity && self.negative_infinity);
         let special = nan || self.positive_infinity || self.negative_infinity;
         Self {
-            limbs: if special { [0; LIMBS] } else { self.limbs },
+            limbs: if special { Box::new([0; LIMBS]) } else { self.limbs.clone() },
             nan,
             positive_infinity: self.positive_infinity && !nan,
             negative_infinity: self.negative_infinity && !nan,

@@ -1,6 +1,7 @@
 //! A tier that keeps rows as they are, in memory, and on disk too if it is durable. It answers by the suite's own model.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -167,13 +168,13 @@ impl Tier for ReferenceTier {
         // Under the lock and in one job: whoever stops waiting stops nothing half-way.
         let store = move || {
             let mut state = lock(&state);
-            if !state.segments.contains_key(&held.meta.id) {
+            if let Entry::Vacant(vacant) = state.segments.entry(held.meta.id) {
                 if durable {
                     let json =
                         serde_json::to_vec(&held).map_err(|e| Error::internal("json").with("cause", e))?;
                     world.replace_file(&path, &json)?;
                 }
-                state.segments.insert(held.meta.id, Arc::new(held));
+                vacant.insert(Arc::new(held));
             }
             Ok(Put::Stored(stored))
         };

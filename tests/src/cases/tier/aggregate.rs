@@ -8,7 +8,9 @@ use tsds_traits::{
     Tier,
 };
 
-use super::bench::{TierBench, aggregate, edge_segment, offer_all, sensor_segments, store_all, with_tier};
+use super::bench::{
+    TierBench, aggregate, edge_segment, offer_all, sensor_segments, store_all, stored_segment, with_tier,
+};
 use crate::CaseResult;
 use crate::case::{Case, cases};
 use crate::data::queries::{self, functions_of};
@@ -136,8 +138,8 @@ fn nothing_that_matches_gives_no_group(bench: &TierBench) -> CaseResult {
 fn an_aggregate_of_an_absent_segment_gives_not_found(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| {
         let segments = sensor_segments(2, 10)?;
-        let mut handles = store_all(&tier, &segments[..1]).await?;
-        handles.push(segments[1].handle(&handles[0].record));
+        let handles = store_all(&tier, &segments).await?;
+        tier.remove(&[stored_segment(&handles[1])]).await?;
         let request = AggregateRequest {
             schema: segments[0].schema.clone(),
             segments: handles,

@@ -230,8 +230,8 @@ pub(super) fn sensor_segments(count: u64, rows: usize) -> CaseResult<Vec<Segment
         vec![
             Some(Value::Text(format!("host-{}", row % 3))),
             Some(Value::Int((segment as i64 * DAY + number / 2) * 1_000_000)),
-            (row % 7 != 0).then(|| Value::F64(number as f64 / 4.0 - 3.0)),
-            (row % 5 != 0).then_some(Value::Int(number % 4)),
+            (!row.is_multiple_of(7)).then(|| Value::F64(number as f64 / 4.0 - 3.0)),
+            (!row.is_multiple_of(5)).then_some(Value::Int(number % 4)),
         ]
     };
     let segment = |number: u64| {

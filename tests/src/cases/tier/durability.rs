@@ -1,6 +1,5 @@
 //! What survives closing, killing and power cuts.
 
-use bytes::Bytes;
 use tsds_traits::SegmentHandle;
 
 use super::bench::{
@@ -180,7 +179,7 @@ fn a_tier_reopens_after_a_power_cut_at_any_moment(bench: &TierBench) -> CaseResu
             for stored in tier.list().await? {
                 tier.remove(&[stored]).await?;
             }
-            let handle = segments[0].handle(&Bytes::from(store(&tier, &segments[0]).await?.record));
+            let handle = segments[0].handle(&store(&tier, &segments[0]).await?.record);
             ensure_readable(&tier, &segments[..1], &[handle]).await
         });
         outcome.map_err(|failure: Failure| failure.during(format!("power cut at operation {moment}")))?;

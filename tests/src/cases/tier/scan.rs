@@ -148,8 +148,8 @@ fn a_scan_of_no_segments_is_empty(bench: &TierBench) -> CaseResult {
 fn an_absent_segment_gives_not_found_and_ends_the_stream(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| {
         let segments = sensor_segments(3, 20)?;
-        let mut handles = store_all(&tier, &segments[..2]).await?;
-        handles.push(segments[2].handle(&handles[1].record));
+        let handles = store_all(&tier, &segments).await?;
+        tier.remove(&[stored_segment(&handles[2])]).await?;
         let request = plain_scan(&segments[0].schema, &handles);
         let mut stream = tier.clone().scan(request.clone());
         let (mut batches, mut error) = (Vec::new(), None);
