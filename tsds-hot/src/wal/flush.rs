@@ -4,11 +4,11 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tsds_traits::{Error, ErrorKind, Sequence, WalRecord};
 
-use super::format::framed_len;
 use super::prepare::prepare_ahead;
+use super::settings::WalSettings;
 use super::shared::Shared;
 use super::state::{Phase, State};
-use super::write::{Failure, LiveFile, Writer, payload_len};
+use super::write::{Failure, LiveFile, Writer};
 
 /// Says that a job is needed, unless one runs. If this returns true, call [`spawn`] after giving the lock back: an
 /// executor may run the job at once.
@@ -64,7 +64,7 @@ impl Job {
             || state.wanted > state.durable
             || state.pending_bytes >= self.shared.settings.group_bytes;
         if !state.queue.is_empty() && due {
-            let records = take_group(&mut state, writer, self.shared.settings.group_bytes);
+            let records = take_group(&mut state, writer, &self.shared.settings);
             return Work::Group { records, durable: state.durable };
         }
         if closing || (state.mark_wanted && state.mark_missing()) {
@@ -82,7 +82,7 @@ impl Job {
 
     fn write(&self, writer: &mut Writer, records: Vec<WalRecord>, durable: Sequence) {
         let written = writer.write(&records, durable);
-        let bytes: u64 = records.iter().map(|record| framed_len(payload_len(record))).sum();
+        let bytes: u64 = records.iter().map(|record| self.shared.settings.framed_len(record)).sum();
         let last = records.last().map_or(durable, |record| record.sequence);
         // Memory goes back before anybody is told, since those who wait may append at once.
         drop(records);
@@ -163,15 +163,15 @@ impl Drop for Job {
 }
 
 /// Takes what goes to one file with one sync; at least one record.
-fn take_group(state: &mut State, writer: &Writer, group_bytes: u64) -> Vec<WalRecord> {
+fn take_group(state: &mut State, writer: &Writer, settings: &WalSettings) -> Vec<WalRecord> {
     let mut records: Vec<WalRecord> = Vec::new();
     let (mut room, mut total) = (0, 0);
     while let Some(front) = state.queue.front() {
-        let (sequence, len) = (front.sequence, framed_len(payload_len(front)));
+        let (sequence, len) = (front.sequence, settings.framed_len(front));
         match records.last() {
             None => room = writer.room_for(sequence, len),
             Some(before) => {
-                if before.sequence.next() != sequence || total + len > room || total >= group_bytes {
+                if before.sequence.next() != sequence || total + len > room || total >= settings.group_bytes {
                     break;
                 }
             }

@@ -22,7 +22,6 @@ pub(crate) fn open_blocking(
     directory: PathBuf,
     open: WalOpen,
 ) -> Result<(Shared, u64)> {
-    world.vfs.create_dir_all(&directory)?;
     let mut found = survey(&*world.vfs, &directory, &open)?;
     if let Some(damage) = found.damage.take() {
         return Err(damage.into_error());
@@ -32,6 +31,8 @@ pub(crate) fn open_blocking(
             .with("last_sequence", found.last)
             .with("next_sequence", open.next));
     }
+    // Up to here nothing is changed.
+    world.vfs.create_dir_all(&directory)?;
     if let Some((file, offset)) = &found.torn_at {
         tracing::warn!(
             %file,
@@ -46,7 +47,7 @@ pub(crate) fn open_blocking(
     for path in std::mem::take(&mut found.unneeded) {
         pool.recycle(path);
     }
-    copy_last_file(&world, &mut pool, &mut found, &open)?;
+    copy_last_file(&world, &settings, &mut pool, &mut found, &open)?;
     trim(&mut pool, &settings);
     let torn_bytes = found.torn_bytes;
     Ok((assemble(settings, world, pool, found, &open), torn_bytes))
@@ -58,10 +59,16 @@ pub(crate) fn open_blocking(
 ///
 /// The copy has another name until it is whole and durable. Cut short at any point, the next open starts over from what
 /// was there before, or finds the copy and ignores what it replaces.
-fn copy_last_file(world: &World, pool: &mut FilePool, found: &mut Survey, open: &WalOpen) -> Result<()> {
+fn copy_last_file(
+    world: &World,
+    settings: &WalSettings,
+    pool: &mut FilePool,
+    found: &mut Survey,
+    open: &WalOpen,
+) -> Result<()> {
     let in_doubt = |file: &mut LogFile| !file.closed || found.replaced_remain;
     let Some(old) = found.live.pop_if(in_doubt) else { return Ok(()) };
-    match copied(world, pool, &old, open) {
+    match copied(world, settings, pool, &old, open) {
         Ok(copy) => {
             found.live.push(copy);
             pool.recycle(old.path);
@@ -77,9 +84,15 @@ fn copy_last_file(world: &World, pool: &mut FilePool, found: &mut Survey, open: 
     }
 }
 
-fn copied(world: &World, pool: &mut FilePool, old: &LogFile, open: &WalOpen) -> Result<LogFile> {
+fn copied(
+    world: &World,
+    settings: &WalSettings,
+    pool: &mut FilePool,
+    old: &LogFile,
+    open: &WalOpen,
+) -> Result<LogFile> {
     let prepared = pool.take_unfinished()?;
-    match Copy::new(world, old, &prepared, open)?.run(old, open.floor) {
+    match Copy::new(world, old, &prepared, open, settings.frame_bytes)?.run(old, open.floor) {
         Ok((header, end)) => {
             let path = pool.publish(&prepared)?;
             Ok(LogFile { header, path, len: end, file: prepared.file, last: old.last, end, closed: true })
@@ -117,7 +130,13 @@ struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
-    fn new(world: &World, old: &LogFile, to: &'a PreparedFile, open: &WalOpen) -> Result<Self> {
+    fn new(
+        world: &World,
+        old: &LogFile,
+        to: &'a PreparedFile,
+        open: &WalOpen,
+        frame_bytes: usize,
+    ) -> Result<Self> {
         let mut salt = [0; 32];
         world.random.fill(&mut salt)?;
         let header = FileHeader {
@@ -129,7 +148,7 @@ impl<'a> Copy<'a> {
             salt,
             ..old.header
         };
-        let target = Target::new(open.database, to.number, old.header.predecessor_last);
+        let target = Target::new(open.database, to.number, old.header.predecessor_last, frame_bytes);
         Ok(Self { to, header, target, buffer: GroupBuffer::default(), position: 0 })
     }
 
@@ -188,7 +207,7 @@ fn assemble(settings: WalSettings, world: World, pool: FilePool, found: Survey, 
     state.live = found.live.iter().map(live_file).collect();
     state.recovered = found.live.into_iter().map(Arc::new).collect();
     let pool = Arc::new(Mutex::new(pool));
-    let writer = Writer::new(open.database, world.random.clone(), pool.clone(), settings.file_bytes, tail);
+    let writer = Writer::new(open.database, world.random.clone(), pool.clone(), &settings, tail);
     Shared::new(world, settings, state, writer, pool)
 }
 

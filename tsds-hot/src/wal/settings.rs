@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tsds_traits::{Error, ErrorKind, Result};
+use tsds_traits::{Error, ErrorKind, Result, WalRecord};
 
-use super::format::PAGE;
+use super::format::{FRAME_ALIGN, MAX_BODY, PAGE, framed_len};
 
 /// How the log is laid out and how much it holds back in memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct WalSettings {
     pub max_record_bytes: u64,
     /// Bytes after which no further record joins a group that is written and synced at once.
     pub group_bytes: u64,
+    /// Bytes of the largest frame, from 1 KiB to 16 MiB; rounded down to a multiple of 8. A longer record is split.
+    pub frame_bytes: usize,
     /// Released files that are kept to be written again, which syncs about twice as fast as a new file.
     pub recycled_files: usize,
 }
@@ -34,6 +36,7 @@ impl Default for WalSettings {
             max_pending_bytes: 64 << 20,
             max_record_bytes: 256 << 20,
             group_bytes: 8 << 20,
+            frame_bytes: MAX_BODY,
             recycled_files: 1,
         }
     }
@@ -62,11 +65,25 @@ impl WalSettings {
         if !(1..=(1 << 30)).contains(&self.group_bytes) {
             return refuse("group_bytes", "1 to 1 GiB");
         }
+        if !((1 << 10)..=MAX_BODY).contains(&self.frame_bytes) {
+            return refuse("frame_bytes", "1 KiB to 16 MiB");
+        }
+        self.frame_bytes -= self.frame_bytes % FRAME_ALIGN;
         self.file_bytes -= self.file_bytes % PAGE as u64;
         Ok(self)
+    }
+
+    /// Bytes of the frames of a record.
+    pub(crate) fn framed_len(&self, record: &WalRecord) -> u64 {
+        framed_len(payload_len(record), self.frame_bytes)
     }
 
     pub(crate) fn sync_mark(&self) -> Duration {
         Duration::from_millis(self.sync_mark_ms)
     }
+}
+
+/// Bytes of a record's payload.
+pub(crate) fn payload_len(record: &WalRecord) -> u64 {
+    record.payload.iter().map(|slice| slice.len() as u64).sum()
 }

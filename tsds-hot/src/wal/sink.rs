@@ -10,13 +10,11 @@ use tsds_traits::{
     Durability, Error, ErrorKind, Result, Sequence, WalOpen, WalRecord, WalSink, WalUsage, World,
 };
 
-use super::format::{MAX_BODY, framed_len};
 use super::open::open_blocking;
 use super::prepare::prepare;
-use super::settings::WalSettings;
+use super::settings::{WalSettings, payload_len};
 use super::shared::Shared;
 use super::state::Phase;
-use super::write::payload_len;
 use super::{NAME, flush, pause, release, replay};
 
 /// The write-ahead log `tsds.wal.arrow`: framed, checksummed records in preallocated files, synced in groups.
@@ -54,7 +52,8 @@ impl ArrowWal {
 
     fn check_record(&self, record: &WalRecord) -> Result<()> {
         let (len, most) = (payload_len(record), self.shared.settings.max_record_bytes);
-        if len > most.min((MAX_BODY as u64) << 15) {
+        let most_frames = u64::from(u16::MAX) * self.shared.settings.frame_bytes as u64;
+        if len > most.min(most_frames) {
             return Err(Error::invalid_input(
                 "record is too large for the write-ahead log; ingest smaller batches",
             )
@@ -181,7 +180,7 @@ impl WalSink for ArrowWal {
 impl ArrowWal {
     async fn append_checked(&self, record: WalRecord) -> Result<()> {
         self.check_record(&record)?;
-        let len = framed_len(payload_len(&record));
+        let len = self.shared.settings.framed_len(&record);
         {
             let state = self.shared.lock();
             state.check_open()?;
@@ -195,7 +194,7 @@ impl ArrowWal {
         let full =
             state.pending_bytes > 0 && state.pending_bytes + len > self.shared.settings.max_pending_bytes;
         if !full {
-            state.push(record);
+            state.push(record, len);
         }
         let flush = full || state.pending_bytes >= self.shared.settings.group_bytes;
         if full {

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use tsds_traits::{Error, ErrorKind, Result, Sequence, SequenceInterval, WalRecord};
 
-use super::format::framed_len;
 use super::read::LogFile;
-use super::write::{LiveFile, payload_len};
+use super::write::LiveFile;
 
 /// Refused intervals that are remembered for those who ask late.
 const REMEMBERED: usize = 4096;
@@ -128,9 +127,9 @@ impl State {
             .with("expected", self.next))
     }
 
-    /// Queues a record that was checked.
-    pub(crate) fn push(&mut self, record: WalRecord) {
-        self.pending_bytes += framed_len(payload_len(&record));
+    /// Queues a record that was checked, and whose frames take `len` bytes.
+    pub(crate) fn push(&mut self, record: WalRecord, len: u64) {
+        self.pending_bytes += len;
         self.appended = record.sequence;
         self.next = record.sequence.next();
         self.queue.push_back(record);

@@ -3,5 +3,6 @@
 
 mod contract;
 mod crash;
+mod damage;
 mod space;
 mod support;

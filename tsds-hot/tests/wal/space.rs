@@ -119,7 +119,8 @@ fn a_full_disk_refuses_writes_and_the_log_goes_on_when_there_is_space() {
     assert!(refused.iter().any(|sequence| *sequence == 0), "append refuses as well");
     for survival in [Survival::Nothing, Survival::Everything] {
         let machine = machine.possible_crash(survival, 0);
-        let served = machine.block_on(async { sequences(&*open(&machine, 0, 1_000).await.unwrap(), 0).await });
+        let served =
+            machine.block_on(async { sequences(&*open(&machine, 0, 1_000).await.unwrap(), 0).await });
         assert_eq!(served, survivors);
     }
 }
@@ -144,7 +145,8 @@ fn what_a_full_disk_refused_stays_away_even_if_its_bytes_were_written() {
         });
         for (survival, variant) in [(Survival::Everything, 0), (Survival::Random, 1), (Survival::Random, 2)] {
             let machine = machine.possible_crash(survival, variant);
-            let served = machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+            let served =
+                machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
             assert_eq!(served, (1..=nth).collect::<Vec<_>>());
         }
         // Without a crash the log goes on, and the refused sequences stay a gap.

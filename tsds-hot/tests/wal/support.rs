@@ -16,7 +16,7 @@ pub(crate) const DATABASE: DatabaseId = DatabaseId(*b"a test database!");
 
 /// Small files, so that a short test sees several.
 pub(crate) fn settings() -> WalSettings {
-    WalSettings { file_bytes: 32 << 10, ..WalSettings::default() }
+    WalSettings { file_bytes: 32 << 10, frame_bytes: 16 << 10, ..WalSettings::default() }
 }
 
 pub(crate) fn open_with(floor: u64, next: u64) -> WalOpen {
@@ -28,7 +28,11 @@ pub(crate) fn open_with(floor: u64, next: u64) -> WalOpen {
     }
 }
 
-pub(crate) async fn open_as(machine: &SimWorld, settings: WalSettings, open: WalOpen) -> Result<Arc<ArrowWal>> {
+pub(crate) async fn open_as(
+    machine: &SimWorld,
+    settings: WalSettings,
+    open: WalOpen,
+) -> Result<Arc<ArrowWal>> {
     ArrowWal::open(settings, machine.world(), PathBuf::from(DIRECTORY), open).await
 }
 

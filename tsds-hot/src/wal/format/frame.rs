@@ -132,12 +132,12 @@ pub(crate) fn looks_like_frame(bytes: &[u8], number: u64) -> bool {
     bytes.starts_with(MAGIC) && bytes_at(bytes, 8).map(u64::from_le_bytes) == Some(number)
 }
 
-/// Bytes of the frames of a record with `payload` bytes.
-pub(crate) fn framed_len(payload: u64) -> u64 {
-    let full = payload / MAX_BODY as u64;
-    let rest = payload % MAX_BODY as u64;
+/// Bytes of the frames of a record with `payload` bytes, in frames of at most `frame_bytes` each.
+pub(crate) fn framed_len(payload: u64, frame_bytes: usize) -> u64 {
+    let full = payload / frame_bytes as u64;
+    let rest = payload % frame_bytes as u64;
     let last = if rest > 0 || full == 0 { FRAME_HEADER as u64 + round_up(rest, FRAME_ALIGN) } else { 0 };
-    full * (FRAME_HEADER + MAX_BODY) as u64 + last
+    full * (FRAME_HEADER + frame_bytes) as u64 + last
 }
 
 fn put(header: &mut [u8; FRAME_HEADER], at: usize, bytes: &[u8]) {
@@ -207,9 +207,9 @@ mod tests {
 
     #[test]
     fn framed_length_counts_every_frame() {
-        assert_eq!(framed_len(0), 80);
-        assert_eq!(framed_len(1), 88);
-        assert_eq!(framed_len(MAX_BODY as u64), (80 + MAX_BODY) as u64);
-        assert_eq!(framed_len(MAX_BODY as u64 + 1), (80 + MAX_BODY + 88) as u64);
+        assert_eq!(framed_len(0, MAX_BODY), 80);
+        assert_eq!(framed_len(1, MAX_BODY), 88);
+        assert_eq!(framed_len(MAX_BODY as u64, MAX_BODY), (80 + MAX_BODY) as u64);
+        assert_eq!(framed_len(MAX_BODY as u64 + 1, MAX_BODY), (80 + MAX_BODY + 88) as u64);
     }
 }

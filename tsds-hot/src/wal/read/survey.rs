@@ -259,6 +259,9 @@ fn read_file(
             (last, end) = (record.sequence, cursor.good_end());
         }
     }
+    if next.is_none() {
+        end = cursor.good_end();
+    }
     survey.last = last;
     survey.files.push(FileSurvey {
         name: FileName::log(header.number),

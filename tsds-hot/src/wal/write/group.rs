@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use tsds_traits::{DatabaseId, RecordKind, SchemaVersion, Sequence, TableId, WalRecord};
 
-use crate::wal::format::{
-    FRAME_ALIGN, FRAME_HEADER, FileHeader, FrameHeader, FrameKind, MAX_BODY, PAGE, Seed, flags,
-};
+use crate::wal::format::{FRAME_ALIGN, FRAME_HEADER, FileHeader, FrameHeader, FrameKind, PAGE, Seed, flags};
 
 /// Above this much, memory is given back after a group.
 const KEEP: usize = 32 << 20;
@@ -24,11 +22,13 @@ pub(crate) struct Target {
     pub(crate) seed: Seed,
     /// What the frames state as durable.
     pub(crate) durable: Sequence,
+    /// Bytes of the largest body.
+    pub(crate) frame_bytes: usize,
 }
 
 impl Target {
-    pub(crate) fn new(database: DatabaseId, number: u64, durable: Sequence) -> Self {
-        Self { number, seed: Seed::new(database, number), durable }
+    pub(crate) fn new(database: DatabaseId, number: u64, durable: Sequence, frame_bytes: usize) -> Self {
+        Self { number, seed: Seed::new(database, number), durable, frame_bytes }
     }
 }
 
@@ -47,7 +47,7 @@ impl GroupBuffer {
         let mut slices = Slices { slices: &record.payload, slice: 0, at: 0 };
         let mut left: usize = record.payload.iter().map(Bytes::len).sum();
         for part in 0u16.. {
-            let length = left.min(MAX_BODY);
+            let length = left.min(target.frame_bytes);
             left -= length;
             let begin = self.bytes.len();
             self.bytes.resize(begin + FRAME_HEADER, 0);

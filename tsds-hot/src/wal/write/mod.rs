@@ -6,4 +6,4 @@ mod writer;
 
 pub(crate) use group::{GroupBuffer, Target};
 pub(crate) use pool::{FilePool, PreparedFile};
-pub(crate) use writer::{Failure, LiveFile, Writer, payload_len};
+pub(crate) use writer::{Failure, LiveFile, Writer};

@@ -15,7 +15,8 @@ use tsds_traits::{DatabaseId, Error, ErrorKind, Random, Result, Sequence, VfsFil
 
 use super::group::{GroupBuffer, Target};
 use super::pool::FilePool;
-use crate::wal::format::{FileHeader, PAGE, framed_len, round_up};
+use crate::wal::WalSettings;
+use crate::wal::format::{FileHeader, PAGE, round_up};
 
 /// Pages at the end of a file that are kept for marks: one when writing pauses, one at close.
 const MARK_PAGES: u64 = 2 * PAGE as u64;
@@ -44,7 +45,7 @@ pub(crate) struct Writer {
     database: DatabaseId,
     random: Arc<dyn Random>,
     pool: Arc<Mutex<FilePool>>,
-    file_bytes: u64,
+    settings: WalSettings,
     active: Option<Active>,
     /// The file that the next new one follows, and the last record before it.
     tail: (u64, Sequence),
@@ -70,10 +71,18 @@ impl Writer {
         database: DatabaseId,
         random: Arc<dyn Random>,
         pool: Arc<Mutex<FilePool>>,
-        file_bytes: u64,
+        settings: &WalSettings,
         tail: (u64, Sequence),
     ) -> Self {
-        Self { database, random, pool, file_bytes, active: None, tail, buffer: GroupBuffer::default() }
+        Self {
+            database,
+            random,
+            pool,
+            settings: settings.clone(),
+            active: None,
+            tail,
+            buffer: GroupBuffer::default(),
+        }
     }
 
     /// Bytes of frames that may be written in one group that begins with `sequence`: what is left in the file, or what a
@@ -81,7 +90,7 @@ impl Writer {
     pub(crate) fn room_for(&self, sequence: Sequence, first_len: u64) -> u64 {
         match self.current(sequence, first_len) {
             Some(active) => active.room(),
-            None => self.file_bytes.saturating_sub(MARK_PAGES + PAGE as u64),
+            None => self.settings.file_bytes.saturating_sub(MARK_PAGES + PAGE as u64),
         }
     }
 
@@ -112,7 +121,7 @@ impl Writer {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Err(Failure::Refused(Error::internal("a group of the write-ahead log has no records")));
         };
-        let frames_len = records.iter().map(|record| framed_len(payload_len(record))).sum();
+        let frames_len = records.iter().map(|record| self.settings.framed_len(record)).sum();
         let is_new = self.current(first.sequence, frames_len).is_none();
         self.buffer.clear();
         if is_new {
@@ -121,7 +130,7 @@ impl Writer {
         let Some(active) = &mut self.active else {
             return Err(Failure::Refused(Error::internal("the write-ahead log has no file")));
         };
-        let target = Target::new(self.database, active.live.number, durable);
+        let target = Target::new(self.database, active.live.number, durable, self.settings.frame_bytes);
         for record in records {
             self.buffer.record(target, record);
         }
@@ -152,7 +161,7 @@ impl Writer {
         else {
             return Ok(false);
         };
-        let target = Target::new(self.database, active.live.number, durable);
+        let target = Target::new(self.database, active.live.number, durable, self.settings.frame_bytes);
         self.buffer.clear();
         self.buffer.mark(target, closed);
         let written = active.write(self.buffer.finish(target));
@@ -235,11 +244,6 @@ impl Active {
             ),
         }
     }
-}
-
-/// Bytes of a record's payload.
-pub(crate) fn payload_len(record: &WalRecord) -> u64 {
-    record.payload.iter().map(|slice| slice.len() as u64).sum()
 }
 
 fn lock(pool: &Mutex<FilePool>) -> std::sync::MutexGuard<'_, FilePool> {
