@@ -60,6 +60,7 @@ impl Job {
     fn next_work(&self, writer: &mut Writer) -> Work {
         let mut state = self.shared.lock();
         let closing = state.phase == Phase::Closing;
+        let stopped = matches!(state.phase, Phase::Poisoned | Phase::Closed);
         let due = closing
             || state.wanted > state.durable
             || state.pending_bytes >= self.shared.settings.group_bytes;
@@ -67,12 +68,12 @@ impl Job {
             let records = take_group(&mut state, writer, &self.shared.settings);
             return Work::Group { records, durable: state.durable };
         }
-        if closing || (state.mark_wanted && state.mark_missing()) {
+        if closing || (state.mark_wanted && state.mark_missing() && !stopped) {
             state.mark_wanted = false;
             return Work::Mark { durable: state.durable, closed: closing };
         }
         state.writing = false;
-        if matches!(state.phase, Phase::Poisoned | Phase::Closed) {
+        if stopped {
             writer.stop();
         }
         drop(state);

@@ -1,6 +1,5 @@
 //! The parts of an open log that its callers, jobs and tasks share.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -23,7 +22,6 @@ pub(crate) struct Shared {
     pub(crate) writer: Mutex<Writer>,
     /// Locked while files are made or given away. Taken after `writer` and never with `state` held.
     pub(crate) pool: Arc<Mutex<FilePool>>,
-    pub(crate) preparing: AtomicBool,
 }
 
 impl Shared {
@@ -42,7 +40,6 @@ impl Shared {
             closing: Arc::new(Notify::new()),
             writer: Mutex::new(writer),
             pool,
-            preparing: AtomicBool::new(false),
         }
     }
 

@@ -112,12 +112,12 @@ impl ArrowWal {
                     state.phase = Phase::Closing;
                 }
                 match state.phase {
-                    Phase::Closed => {
+                    Phase::Closed if !state.preparing => {
                         let refused = state.refusals > refusals_before;
                         return state.last_refusal().filter(|_| refused).map_or(Ok(()), Err);
                     }
                     Phase::Poisoned => return state.check_open(),
-                    Phase::Open | Phase::Closing => flush::claim(&mut state),
+                    Phase::Open | Phase::Closing | Phase::Closed => flush::claim(&mut state),
                 }
             };
             shared.closing.notify_waiters();
@@ -127,6 +127,15 @@ impl ArrowWal {
             changed.as_mut().await;
             changed.set(shared.changed.notified());
         }
+    }
+}
+
+impl Drop for ArrowWal {
+    /// Without a close, what was not synced is dropped, and nothing more is begun: whoever opens the log next must not meet
+    /// this one.
+    fn drop(&mut self) {
+        self.shared.lock().abandon();
+        self.shared.closing.notify_waiters();
     }
 }
 

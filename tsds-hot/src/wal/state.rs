@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) mark_wanted: bool,
     /// Whether a job writes.
     pub(crate) writing: bool,
+    /// Whether a job prepares the next file.
+    pub(crate) preparing: bool,
     /// Whether the task that waits for a pause runs.
     pub(crate) timer: bool,
     pub(crate) last_write: Duration,
@@ -80,6 +82,7 @@ impl State {
             wanted: durable,
             mark_wanted: false,
             writing: false,
+            preparing: false,
             timer: false,
             last_write: Duration::ZERO,
             refused: VecDeque::new(),
@@ -93,6 +96,13 @@ impl State {
             unneeded: Vec::new(),
             released,
         }
+    }
+
+    /// Drops what is not written: nobody holds the log any more.
+    pub(crate) fn abandon(&mut self) {
+        self.phase = Phase::Closed;
+        self.queue.clear();
+        self.pending_bytes = 0;
     }
 
     /// Fails unless records are taken.

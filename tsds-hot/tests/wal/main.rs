@@ -4,5 +4,8 @@
 mod contract;
 mod crash;
 mod damage;
+mod errors;
+mod golden;
+mod model;
 mod space;
 mod support;
