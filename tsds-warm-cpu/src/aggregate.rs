@@ -2,7 +2,7 @@
 //!
 //! The groups of all segments go through one window of workers, in no particular order: states are exact, so that the
 //! answer does not depend on it. A worker takes an aggregator from a pool, folds its group, and puts it back; there are never
-//! more aggregators than workers. At the end their states are merged.
+//! more aggregators than workers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +20,9 @@ use crate::stop::Stop;
 /// An aggregator that takes more memory than this gives its states away and starts anew: a group may have several states,
 /// and so the number of groups does not decide how much memory an aggregate takes here.
 const FLUSH_BYTES: usize = 64 << 20;
+
+/// Up to this many groups, states of several aggregators are merged here.
+const MERGE_GROUPS: usize = 16_384;
 
 /// An aggregate under way.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ impl Aggregation {
         let worker = Arc::clone(&self);
         let early =
             groups.try_flatten().map(move |reader| Arc::clone(&worker).fold(reader)).buffer_unordered(width);
-        let rest = stream::once(self.finish());
+        let rest = stream::once(async move { self.finish() }).flatten();
         early.chain(rest).map_ok(|states| stream::iter(states.into_iter().map(Ok))).try_flatten().boxed()
     }
 
@@ -91,21 +94,35 @@ impl Aggregation {
         Ok(Vec::new())
     }
 
-    /// Merges the states of all aggregators.
-    async fn finish(self: Arc<Self>) -> Result<Vec<RecordBatch>> {
-        let executor = Arc::clone(&self.reading.finder.world.executor);
-        let job = move || {
-            let mut aggregators = std::mem::take(&mut *self.idle()).into_iter();
-            let Some(mut merged) = aggregators.next() else { return Ok(Vec::new()) };
-            for other in aggregators {
-                self.reading.stop.check()?;
-                for states in other.states()? {
-                    merged.merge_states(&states)?;
-                }
-            }
-            merged.states()
+    /// The states of what is left: merged where that is little work, else as they are, since whoever asked merges anyway.
+    fn finish(self: Arc<Self>) -> BoxStream<'static, Result<Vec<RecordBatch>>> {
+        let width = self.reading.width();
+        let mut aggregators = std::mem::take(&mut *self.idle());
+        let groups: usize = aggregators.iter().map(Aggregator::groups).sum();
+        let shares = match groups <= MERGE_GROUPS {
+            true => vec![aggregators],
+            false => aggregators.drain(..).map(|aggregator| vec![aggregator]).collect(),
         };
-        (*executor).blocking(job).await
+        let states = move |share| {
+            let aggregation = Arc::clone(&self);
+            async move {
+                let executor = Arc::clone(&aggregation.reading.finder.world.executor);
+                (*executor).blocking(move || aggregation.states(share)).await
+            }
+        };
+        stream::iter(shares).map(states).buffer_unordered(width).boxed()
+    }
+
+    fn states(&self, aggregators: Vec<Aggregator>) -> Result<Vec<RecordBatch>> {
+        let mut aggregators = aggregators.into_iter();
+        let Some(mut merged) = aggregators.next() else { return Ok(Vec::new()) };
+        for other in aggregators {
+            self.reading.stop.check()?;
+            for states in other.states()? {
+                merged.merge_states(&states)?;
+            }
+        }
+        merged.states()
     }
 
     fn take(&self) -> Result<Aggregator> {

@@ -49,6 +49,12 @@ impl Filter {
         Ok(Self { terms })
     }
 
+    /// The same with one more condition.
+    #[must_use]
+    pub(crate) fn with_term(&self, term: &Term) -> Self {
+        Self { terms: self.terms.iter().chain([term]).cloned().collect() }
+    }
+
     pub(crate) fn terms(&self) -> &[Term] {
         &self.terms
     }
@@ -80,7 +86,12 @@ impl Filter {
 }
 
 impl Term {
-    fn new(mut parts: Vec<Predicate>, schema: &TableSchema) -> Result<Self> {
+    /// Conditions that must all hold, as one.
+    ///
+    /// # Errors
+    ///
+    /// As [`CompiledPredicate::new`].
+    pub(crate) fn new(mut parts: Vec<Predicate>, schema: &TableSchema) -> Result<Self> {
         let predicate = if parts.len() == 1 { parts.remove(0) } else { Predicate::And(parts) };
         let test = CompiledPredicate::new(&predicate, schema)?;
         let keys = match test.test() {

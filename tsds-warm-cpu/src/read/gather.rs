@@ -20,6 +20,30 @@ pub(crate) struct GroupRows {
 }
 
 impl GroupRows {
+    /// The rows of several parts, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` if Arrow refuses.
+    pub(crate) fn join(parts: Vec<Self>) -> Result<Self> {
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let width = parts.first().map_or(0, |part| part.columns.len());
+        let column =
+            |index| join(parts.iter().filter_map(|part: &Self| part.columns.get(index).cloned()).collect());
+        Ok(Self { columns: (0..width).map(column).collect::<Result<_>>()?, rows })
+    }
+
+    /// Those of the rows that are selected.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` if Arrow refuses.
+    pub(crate) fn select(self, selection: &Selection) -> Result<Self> {
+        let Some(picks) = picks(selection, self.columns.len()) else { return Ok(self) };
+        let columns = self.columns.iter().map(|array| Ok(picks.filter(array)?));
+        Ok(Self { columns: columns.collect::<Result<_>>()?, rows: picks.count() })
+    }
+
     /// The rows as a batch whose columns have no names.
     ///
     /// # Errors
@@ -44,15 +68,7 @@ pub(crate) fn gather(
     parts: &HashMap<ColumnId, Part>,
     rows: usize,
 ) -> Result<GroupRows> {
-    let picks = match selection {
-        Selection::Rows(bits) => {
-            let bits = BooleanArray::new(bits.clone(), None);
-            let builder = FilterBuilder::new(&bits);
-            // Finding the rows once pays where several columns need them.
-            Some(if columns.len() > 1 { builder.optimize().build() } else { builder.build() })
-        }
-        _ => None,
-    };
+    let picks = picks(selection, columns.len());
     let gathered = columns.iter().map(|id| {
         let part = parts
             .get(id)
@@ -60,6 +76,15 @@ pub(crate) fn gather(
         gather_part(part, selection, picks.as_ref(), rows)
     });
     Ok(GroupRows { columns: gathered.collect::<Result<_>>()?, rows: selection.count(rows) })
+}
+
+/// `None` where nothing or everything is selected.
+fn picks(selection: &Selection, columns: usize) -> Option<FilterPredicate> {
+    let Selection::Rows(bits) = selection else { return None };
+    let bits = BooleanArray::new(bits.clone(), None);
+    let builder = FilterBuilder::new(&bits);
+    // Finding the rows once pays where several columns need them.
+    Some(if columns > 1 { builder.optimize().build() } else { builder.build() })
 }
 
 fn gather_part(

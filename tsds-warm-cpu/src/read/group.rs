@@ -7,11 +7,11 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_buffer::BooleanBuffer;
 use tsds_compute::Verdict;
-use tsds_traits::{CodecLookup, ColumnId, Error, Result, SegmentMeta, SortKey, World};
+use tsds_traits::{CodecLookup, ColumnId, Error, Result, SegmentMeta, World};
 
 use super::gather::{GroupRows, gather};
-use super::top;
-use crate::filter::{Filter, Selection, Survey, select, survey};
+use super::top::{Bound, Top, first_rows};
+use crate::filter::{Filter, Selection, Survey, Term, select, survey};
 use crate::segment::{Group, Part, Segment};
 use crate::stop::Stop;
 
@@ -25,11 +25,12 @@ pub(crate) struct Wanted {
     pub(crate) top: Option<Top>,
 }
 
-/// The first rows in an order.
-#[derive(Debug)]
-pub(crate) struct Top {
-    pub(crate) order: Vec<SortKey>,
-    pub(crate) limit: u64,
+impl Wanted {
+    /// The same, of rows that also meet this condition.
+    #[must_use]
+    pub(crate) fn with_term(&self, term: &Term) -> Self {
+        Self { filter: self.filter.with_term(term), columns: self.columns.clone(), top: self.top.clone() }
+    }
 }
 
 /// Reads one group of a segment.
@@ -40,6 +41,8 @@ pub(crate) struct GroupReader {
     pub(crate) stop: Arc<Stop>,
     pub(crate) segment: Segment,
     pub(crate) group: Group,
+    /// Shared by the groups of a segment whose first rows are wanted.
+    pub(crate) bound: Option<Arc<Bound>>,
 }
 
 impl GroupReader {
@@ -78,7 +81,7 @@ impl GroupReader {
             self.stop.check()?;
             let Segment::Memory(segment) = &self.segment else { return Ok(None) };
             let survey = survey(&wanted.filter, &self.segment, &self.group);
-            let needed = wanted.filter.columns().into_iter().chain(wanted.key_columns());
+            let needed = wanted.filter.columns().into_iter().chain(wanted.top.iter().flat_map(Top::columns));
             let needed = needed.chain(wanted.columns.iter().copied());
             let mut parts = HashMap::new();
             for column in needed {
@@ -148,11 +151,9 @@ impl GroupReader {
         let rows = self.group.len();
         let at_most = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let selection = select(&wanted.filter, survey, rows, parts, &*self.codecs)?;
-        let selection = match &wanted.top {
-            Some(top) if selection.count(rows) > at_most(top.limit) => {
-                let keys = wanted.key_columns();
-                let keyed = gather(&keys, &selection, parts, rows)?;
-                top::first_rows(selection, rows, &keyed, &keys, &top.order, at_most(top.limit))?
+        let selection = match (&wanted.top, &self.bound) {
+            (Some(top), Some(bound)) if selection.count(rows) > top.limit => {
+                first_rows(selection, &self.segment, &self.group, parts, top, bound)?
             }
             _ => selection,
         };
@@ -254,17 +255,6 @@ impl Matches<'_> {
     }
 }
 
-impl Wanted {
-    /// The columns that say which rows are the first ones, each once.
-    fn key_columns(&self) -> Vec<ColumnId> {
-        let keys = self.top.iter().flat_map(|top| &top.order);
-        let mut columns: Vec<ColumnId> = keys.map(|key| key.column).collect();
-        columns.sort_unstable();
-        columns.dedup();
-        columns
-    }
-}
-
 /// The columns that decide which rows are wanted, and the rows for which each does.
 fn deciding(wanted: &Wanted, survey: &Survey) -> HashMap<ColumnId, Vec<Range<usize>>> {
     let mut deciding: HashMap<ColumnId, Vec<Range<usize>>> = HashMap::new();
@@ -275,7 +265,7 @@ fn deciding(wanted: &Wanted, survey: &Survey) -> HashMap<ColumnId, Vec<Range<usi
             *rows = union(rows, open);
         }
     }
-    for column in wanted.key_columns() {
+    for column in wanted.top.iter().flat_map(Top::columns) {
         deciding.insert(column, survey.possible.clone());
     }
     deciding

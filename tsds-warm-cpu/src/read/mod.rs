@@ -14,7 +14,8 @@ use crate::segment::{Finder, Group, MemorySegment, Segment};
 use crate::stop::Stop;
 
 pub(crate) use gather::GroupRows;
-pub(crate) use group::{GroupReader, Matches, Top, Wanted};
+pub(crate) use group::{GroupReader, Matches, Wanted};
+pub(crate) use top::{Bound, Top};
 
 /// A segment of a request, as it is at the first poll.
 #[derive(Clone, Debug)]
@@ -70,6 +71,7 @@ impl Reading {
             stop: Arc::clone(&self.stop),
             segment,
             group,
+            bound: None,
         }
     }
 }

@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tsds_traits::{Result, ScanRequest, SegmentBatch};
 
-use crate::read::{GroupReader, GroupRows, Matches, Reading, Target};
+use crate::read::{Bound, GroupReader, GroupRows, Matches, Reading, Target};
 use crate::segment::{Finder, Segment};
 use crate::stop::Stop;
 use plan::ScanPlan;
@@ -103,10 +103,14 @@ impl Scan {
             true => Arc::clone(request_delivered),
             false => Arc::default(),
         };
+        let bound = match sorted {
+            true => None,
+            false => Bound::new(&self.reading.schema, &self.plan.order),
+        };
         let groups = segment.cuts().groups().map(|group| Unit {
             position,
             last: group.index + 1 == segment.cuts().group_count(),
-            reader: self.reading.reader(segment.clone(), group),
+            reader: GroupReader { bound: bound.clone(), ..self.reading.reader(segment.clone(), group) },
             sorted,
             delivered: Arc::clone(&delivered),
         });
@@ -128,8 +132,12 @@ impl Scan {
                 move |found: Matches<'_>| scan.plan.batches(&scan.plan.stored.columns, &found.gather()?);
             reader.read(&self.plan.stored, left, batches).await?.map(Found::Batches)
         } else {
+            let wanted = match reader.bound.as_ref().and_then(|bound| bound.term()) {
+                Some(term) => Arc::new(self.plan.unsorted.with_term(&term)),
+                None => Arc::clone(&self.plan.unsorted),
+            };
             let candidates = |found: Matches<'_>| found.gather();
-            reader.read(&self.plan.unsorted, None, candidates).await?.map(Found::Candidates)
+            reader.read(&wanted, None, candidates).await?.map(Found::Candidates)
         };
         Ok((unit, found.unwrap_or(Found::Batches(Vec::new()))))
     }

@@ -5,7 +5,6 @@ use tsds_compute::sort_indices;
 use tsds_traits::{ColumnId, Result, SegmentMeta, SortKey, TableSchema};
 
 use crate::read::GroupRows;
-use crate::segment::join;
 
 /// Whether rows are stored in this order already, so that nothing needs to be sorted: what is left of it without columns
 /// that have one value only begins like the storage order without those. Equal rows come in storage order in any case.
@@ -59,13 +58,7 @@ pub(crate) fn sort(
     order: &[SortKey],
     limit: Option<u64>,
 ) -> Result<GroupRows> {
-    let rows = groups.iter().map(|group| group.rows).sum();
-    let mut joined = Vec::with_capacity(columns.len());
-    for index in 0..columns.len() {
-        joined.push(join(groups.iter().filter_map(|group| group.columns.get(index).cloned()).collect())?);
-    }
-    drop(groups);
-    let joined = GroupRows { columns: joined, rows };
+    let joined = GroupRows::join(groups)?;
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let order: UInt32Array = sort_indices(columns, &joined.batch()?, order, limit)?;
     let sorted = arrow_select::take::take_arrays(&joined.columns, &order, None)?;

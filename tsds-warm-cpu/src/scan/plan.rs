@@ -47,7 +47,10 @@ impl ScanPlan {
         let keys = request.order.iter().map(|key| key.column);
         let with_keys = distinct(request.projection.iter().copied().chain(keys));
         let columns = distinct(with_keys.iter().copied().chain(filter.columns()));
-        let top = request.limit.map(|limit| Top { order: request.order.clone(), limit });
+        let top = request.limit.map(|limit| Top {
+            order: request.order.clone(),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+        });
         Ok(Self {
             columns,
             order: request.order.clone(),
