@@ -1,5 +1,6 @@
 //! Chunks: slices of a table's time.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -123,7 +124,7 @@ impl FromStr for ChunkInterval {
 /// Cuts a batch into the rows of each chunk, ascending by chunk; the rows of one chunk keep their order. `time` is the
 /// position of the time column.
 ///
-/// A batch that lies in one chunk is returned as it is, without a copy.
+/// A batch that lies in one chunk is returned as it is, without a copy; one without rows has no chunk.
 ///
 /// # Errors
 ///
@@ -140,37 +141,39 @@ pub fn partition(
     if array.null_count() > 0 {
         return Err(no_time());
     }
-    let mut chunks: Vec<(ChunkRange, Vec<u32>)> = Vec::new();
-    let mut current = None;
-    for (row, time) in times.iter().enumerate() {
-        let second = second_of(*time, unit);
-        let index = match current {
-            Some(index) if in_chunk(&chunks, index, second) => index,
-            _ => chunk_index(&mut chunks, interval.range_of(second)),
-        };
-        current = Some(index);
-        if let Some((_, rows)) = chunks.get_mut(index) {
-            rows.push(row as u32);
-        }
-    }
-    if let [(chunk, _)] = chunks.as_slice() {
-        return Ok(vec![(*chunk, batch.clone())]);
-    }
-    chunks.sort_unstable_by_key(|(chunk, _)| *chunk);
-    let take = |(chunk, rows): (ChunkRange, Vec<u32>)| {
-        Ok((chunk, take_record_batch(batch, &UInt32Array::from(rows))?))
+    let bounds = times.iter().min().zip(times.iter().max());
+    let Some((first, last)) = bounds.map(|(first, last)| (second_of(*first, unit), second_of(*last, unit)))
+    else {
+        return Ok(Vec::new());
     };
-    chunks.into_iter().map(take).collect()
+    let chunk = interval.range_of(first);
+    if chunk.contains_second(last) {
+        return Ok(vec![(chunk, batch.clone())]);
+    }
+    let rows = rows_by_chunk(times, unit, interval)?;
+    let take = |(chunk, rows)| Ok((chunk, take_record_batch(batch, &UInt32Array::from(rows))?));
+    rows.into_iter().map(take).collect()
 }
 
-fn in_chunk(chunks: &[(ChunkRange, Vec<u32>)], index: usize, second: i64) -> bool {
-    chunks.get(index).is_some_and(|(chunk, _)| chunk.contains_second(second))
+/// The rows of each chunk.
+fn rows_by_chunk(
+    times: &[i64],
+    unit: TimeUnit,
+    interval: ChunkInterval,
+) -> Result<BTreeMap<ChunkRange, Vec<u32>>> {
+    let rows = u32::try_from(times.len())
+        .map_err(|_| Error::invalid_input("batch has too many rows").with("rows", times.len()))?;
+    let mut chunks: BTreeMap<ChunkRange, Vec<u32>> = BTreeMap::new();
+    let mut chunk = ChunkRange { start: 0, end: 0 };
+    for (row, time) in (0..rows).zip(times) {
+        let second = second_of(*time, unit);
+        if !chunk.contains_second(second) {
+            chunk = interval.range_of(second);
+        }
+        chunks.entry(chunk).or_default().push(row);
+    }
+    Ok(chunks)
 }
 
-/// The position of a chunk, added at the end if it is new. Few chunks are open at once: newest first is near.
-fn chunk_index(chunks: &mut Vec<(ChunkRange, Vec<u32>)>, chunk: ChunkRange) -> usize {
-    chunks.iter().rposition(|(own, _)| *own == chunk).unwrap_or_else(|| {
-        chunks.push((chunk, Vec::new()));
-        chunks.len() - 1
-    })
-}
+#[cfg(test)]
+mod tests;

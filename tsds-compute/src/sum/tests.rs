@@ -321,3 +321,37 @@ fn the_largest_states_merge_without_harm() {
     }
     assert_eq!(sum.state().unwrap_err().kind(), ErrorKind::Internal);
 }
+
+/// `docs/formats/sum-state.md` lists these.
+#[test]
+fn the_stored_form_is_frozen() {
+    let finite = |high: i64, low: u64, exponent| SumState {
+        flags: 0,
+        mantissa: i128::from(high) << 64 | i128::from(low),
+        exponent,
+        wide: None,
+    };
+    let wide = |top: u8, exponent| {
+        let mut bytes = vec![0; 26];
+        (bytes[0], bytes[25]) = (1, top);
+        SumState { flags: 0, mantissa: 0, exponent, wide: Some(bytes) }
+    };
+    let special = |flags| SumState { flags, ..SumState::default() };
+    let (large, larger) = (2f64.powi(100), 2f64.powi(200));
+    let examples: [(&[f64], SumState); 7] = [
+        (&[0.0, -0.0], finite(0, 0, 0)),
+        (&[0.1, 0.2], finite(0, 0x0026_6666_6666_6667, -55)),
+        (&[large, -1.0], finite(0xf_ffff_ffff, u64::MAX, 0)),
+        (&[larger, 0.125], wide(0x08, -3)),
+        (&[-larger, 0.125], wide(0xf8, -3)),
+        (&[f64::INFINITY, 1.0], special(2)),
+        (&[f64::INFINITY, f64::NEG_INFINITY], special(1)),
+    ];
+    for (values, state) in examples {
+        assert_eq!(exact(values).state().unwrap(), state, "{values:?}");
+        state.validate().unwrap();
+    }
+    let mut integers = ExactSum::new();
+    integers.add_signed(&[12i64, -20]);
+    assert_eq!(integers.state().unwrap(), finite(-1, u64::MAX, 3));
+}

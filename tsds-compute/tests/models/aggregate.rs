@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::{Float64Array, RecordBatch};
+use arrow_array::{
+    ArrayRef, BinaryArray, Float64Array, Int16Array, Int64Array, RecordBatch, UInt8Array, UInt64Array,
+};
 use arrow_buffer::BooleanBuffer;
 use proptest::prelude::*;
 use tsds_compute::sum::{ExactSum, average, to_f64};
@@ -323,7 +325,7 @@ fn a_state_with_a_sum_that_is_not_canonical_is_corrupt() {
     source.update(&ids(&schema), &one, position, None).unwrap();
     let state = source.states().unwrap().remove(0);
     let mut columns = state.columns().to_vec();
-    columns[2] = Arc::new(arrow_array::UInt64Array::from(vec![2]));
+    columns[2] = Arc::new(UInt64Array::from(vec![2]));
     let forged = RecordBatch::try_new(state.schema(), columns).unwrap();
     assert_eq!(aggregator(&schema, &plan).merge_states(&forged).unwrap_err().kind(), ErrorKind::Corrupt);
     aggregator(&schema, &plan).merge_states(&state).unwrap();
@@ -337,4 +339,36 @@ fn results_need_a_name_per_column() {
     let result = result_schema(&schema, &plan, &["host".into(), "rows".into()]).unwrap();
     assert_eq!(result.field(1).name(), "rows");
     assert!(result.field(0).is_nullable() && !result.field(1).is_nullable());
+}
+
+/// `docs/formats/sum-state.md` describes these columns.
+#[test]
+fn the_stored_form_is_frozen() {
+    let schema = schema();
+    let plan = plan_of(vec![TOTAL], &[(Function::Sum, Some(LOAD))]);
+    let mut aggregator = aggregator(&schema, &plan);
+    let large = 2f64.powi(200);
+    let loads = [(0, 0.1), (0, 0.2), (1, -large), (1, 0.125), (2, f64::NEG_INFINITY)];
+    let rows: Vec<Row> = loads
+        .iter()
+        .map(|(total, load)| row(&[(TOTAL, Value::UInt(*total)), (LOAD, Value::F64(*load))]))
+        .collect();
+    let position = SegmentPosition { sequence: 1, first_row: 0 };
+    aggregator.update(&ids(&schema), &batch(&schema, &rows, &PLAIN), position, None).unwrap();
+    let state = aggregator.states().unwrap().remove(0);
+    let mut wide = vec![0; 26];
+    (wide[0], wide[25]) = (0x01, 0xf8);
+    let expected: [(&str, ArrayRef); 7] = [
+        ("group.0", Arc::new(UInt64Array::from(vec![0, 1, 2]))),
+        ("agg.0.count", Arc::new(UInt64Array::from(vec![2, 2, 1]))),
+        ("agg.0.sum.flags", Arc::new(UInt8Array::from(vec![0, 0, 4]))),
+        ("agg.0.sum.low", Arc::new(UInt64Array::from(vec![0x0026_6666_6666_6667, 0, 0]))),
+        ("agg.0.sum.high", Arc::new(Int64Array::from(vec![0, 0, 0]))),
+        ("agg.0.sum.exponent", Arc::new(Int16Array::from(vec![-55, -3, 0]))),
+        ("agg.0.sum.wide", Arc::new(BinaryArray::from(vec![None, Some(wide.as_slice()), None]))),
+    ];
+    assert_eq!(state.num_columns(), expected.len());
+    for (name, array) in expected {
+        assert_eq!(state.column_by_name(name).unwrap(), &array, "{name}");
+    }
 }
