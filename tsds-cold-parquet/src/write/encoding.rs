@@ -13,6 +13,10 @@ use crate::settings::{PageCompression, ParquetSettings};
 const PAGE_ROWS: usize = 20_000;
 /// How often a bloom filter may say "perhaps" wrongly.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+/// Beyond this, numbers are too distinct for a dictionary: it costs time and saves nothing.
+const NUMBER_DICTIONARY_BYTES: usize = 256 << 10;
+/// Text may be longer, and gains more.
+const TEXT_DICTIONARY_BYTES: usize = 1 << 20;
 /// Bytes of text that a page or row group keeps as a bound.
 const BOUND_BYTES: usize = 64;
 
@@ -45,11 +49,12 @@ pub(super) fn properties(
         .set_key_value_metadata(Some(key_values));
     for (index, column) in schema.columns().iter().enumerate() {
         let path = ColumnPath::new(vec![column.name.clone()]);
-        builder = match encoding(&column.data_type) {
-            Some(encoding) => builder.set_column_encoding(path.clone(), encoding),
-            None => builder.set_column_dictionary_enabled(path.clone(), true),
-        };
-        if schema.series_indices().contains(&index) {
+        let Encodings { dictionary_bytes, other } = encodings(&column.data_type);
+        builder = builder
+            .set_column_encoding(path.clone(), other)
+            .set_column_dictionary_enabled(path.clone(), dictionary_bytes.is_some())
+            .set_column_dictionary_page_size_limit(path.clone(), dictionary_bytes.unwrap_or_default());
+        if schema.series_indices().contains(&index) && column.data_type != DataType::Boolean {
             let distinct = meta.series.clamp(1, settings.row_group_rows as u64);
             builder = builder
                 .set_column_bloom_filter_enabled(path.clone(), true)
@@ -76,12 +81,22 @@ fn sorting_columns(schema: &TableSchema) -> Vec<SortingColumn> {
         .collect()
 }
 
-/// The encoding of a column's pages, or `None` for a dictionary. The reasons and measurements are in ADR 6.
-fn encoding(data_type: &DataType) -> Option<Encoding> {
-    match data_type {
-        DataType::Timestamp(_, _) => Some(Encoding::DELTA_BINARY_PACKED),
-        DataType::Float32 | DataType::Float64 => Some(Encoding::BYTE_STREAM_SPLIT),
-        DataType::Boolean => Some(Encoding::PLAIN),
-        _ => None,
-    }
+/// How the values of a column are encoded.
+struct Encodings {
+    /// How large a dictionary may grow before the rest of the row group goes without; `None` for no dictionary.
+    dictionary_bytes: Option<usize>,
+    /// The encoding without a dictionary.
+    other: Encoding,
+}
+
+/// The encodings of a type. The reasons and measurements are in ADR 6.
+fn encodings(data_type: &DataType) -> Encodings {
+    let (dictionary_bytes, other) = match data_type {
+        DataType::Timestamp(_, _) => (None, Encoding::DELTA_BINARY_PACKED),
+        DataType::Float32 | DataType::Float64 => (Some(NUMBER_DICTIONARY_BYTES), Encoding::BYTE_STREAM_SPLIT),
+        DataType::Boolean => (None, Encoding::PLAIN),
+        DataType::Utf8 | DataType::Dictionary(_, _) => (Some(TEXT_DICTIONARY_BYTES), Encoding::PLAIN),
+        _ => (Some(NUMBER_DICTIONARY_BYTES), Encoding::DELTA_BINARY_PACKED),
+    };
+    Encodings { dictionary_bytes, other }
 }
