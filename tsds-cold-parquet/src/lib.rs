@@ -26,3 +26,11 @@ pub use path::check_column_names;
 pub use settings::ParquetSettings;
 pub use store::{FromDisk, VfsObjectStore};
 pub use tier::{ParquetTier, plugin};
+
+/// What the tests in `tests/` use, for those that need to see the inside.
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+#[cfg(test)]
+extern crate self as tsds_cold_parquet;

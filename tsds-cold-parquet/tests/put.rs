@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, TimestampSecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use common::*;
-use tsds_cold_parquet::{ParquetSettings, plugin};
+use tsds_cold_parquet::{ParquetSettings, ParquetTier, plugin};
 use tsds_io::{Fault, Operation, Survival};
 use tsds_traits::{
     ChunkRange, ErrorKind, Factory, Put, Registry, SchemaVersion, SegmentId, SegmentSource, StoredSegment,
@@ -325,4 +325,22 @@ fn settings_come_from_json_and_are_checked() {
     };
     assert_eq!(failed(serde_json::json!({"compression": "snappy"})).kind(), ErrorKind::ConfigInvalid);
     assert_eq!(failed(serde_json::json!({"row_groups": 1})).kind(), ErrorKind::ConfigInvalid);
+}
+
+#[test]
+fn any_object_store_will_do() {
+    let (machine, world) = sim(16);
+    let store = Arc::new(object_store::memory::InMemory::new());
+    let tier = ParquetTier::new(store, settings(), context(&world)).unwrap();
+    let source = MemorySource::sample(1, 3_000);
+    machine.block_on(async {
+        let stored = put(&tier, &source).await.unwrap();
+        assert_eq!(put(&tier, &source).await.unwrap(), stored);
+        let found = scan(&tier, everything(&source.schema, vec![handle(&source, &stored)])).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|batch| batch.rows).collect();
+        assert_eq!(rows_of(&found), rows_of(&source.batches));
+        tier.remove(&tier.list().await.unwrap()).await.unwrap();
+        assert!(tier.list().await.unwrap().is_empty());
+    });
+    assert!(machine.list_files("/").unwrap().is_empty());
 }

@@ -14,3 +14,6 @@ pub(crate) use aggregate::aggregate;
 pub(crate) use fetch::VerifiedFile;
 pub(crate) use footer::Footer;
 pub(crate) use scan::scan;
+
+#[cfg(test)]
+mod forged_tests;
