@@ -1,5 +1,7 @@
 //! Which rows of an array have a key in a set.
 
+use std::ops::RangeInclusive;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
@@ -11,7 +13,7 @@ use arrow_schema::DataType;
 use tsds_traits::{Error, KeySet, Result, key_of_f32, key_of_f64, key_of_i64};
 
 /// Beyond this many ranges a binary search per value is cheaper than one pass per range.
-const MAX_PASSES: usize = 4;
+const MAX_PASSES: usize = 8;
 
 /// The rows that are not null and whose key is in `keys`.
 ///
@@ -61,17 +63,14 @@ fn booleans(values: &BooleanBuffer, keys: &KeySet) -> BooleanBuffer {
 fn select<T: Copy>(values: &[T], keys: &KeySet, key: impl Fn(T) -> u64) -> BooleanBuffer {
     match keys.ranges() {
         [] => BooleanBuffer::new_unset(values.len()),
-        [range] => {
-            // One unsigned comparison per value: what lies below the range wraps to above its length.
-            let (low, span) = (*range.start(), *range.end() - *range.start());
-            pack(values, |value| key(value).wrapping_sub(low) <= span)
+        [first, rest @ ..] if rest.len() < MAX_PASSES => {
+            let one = |range: &RangeInclusive<u64>| {
+                // One unsigned comparison per value: what lies below the range wraps to above its length.
+                let (low, span) = (*range.start(), *range.end() - *range.start());
+                pack(values, |value| key(value).wrapping_sub(low) <= span)
+            };
+            rest.iter().fold(one(first), |found, range| &found | &one(range))
         }
-        ranges if ranges.len() <= MAX_PASSES => pack(values, |value| {
-            let key = key(value);
-            ranges.iter().fold(false, |hit, range| {
-                hit | (key.wrapping_sub(*range.start()) <= *range.end() - *range.start())
-            })
-        }),
         _ => pack(values, |value| keys.contains(key(value))),
     }
 }

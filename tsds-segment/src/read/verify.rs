@@ -6,7 +6,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use tsds_compute::{column_stats, conform};
 use tsds_traits::{ColumnId, Error, Result, VfsFile};
 
-use super::open::{read_footer, short_is_corrupt};
+use super::open::{Opened, read_footer, short_is_corrupt};
 use super::{SegmentFile, open_file};
 use crate::format::{BlockEntry, WholeFile};
 use crate::order::TimeOrder;
@@ -53,8 +53,8 @@ impl SegmentFile {
         let file = open_file(&*self.inner.world.vfs, &self.inner.path).map_err(in_file)?;
         // Some file systems cannot: then the page cache answers, which is the next best.
         let _ = file.drop_cache();
-        self.verify_footer(&*file).map_err(in_file)?;
-        let (bytes, crc32c) = self.verify_file(&*file).map_err(in_file)?;
+        let opened = self.verify_footer(&*file).map_err(in_file)?;
+        let crc32c = verify_gaps(&*file, &opened).map_err(in_file)?;
 
         let mut blocks = 0;
         for (position, column) in self.schema().columns().iter().enumerate() {
@@ -63,50 +63,15 @@ impl SegmentFile {
             let source = rows.map(|rows| rows.iter().map(|batch| batch.column(position).clone()).collect());
             self.verify_column(&*file, column.id, position, source)?;
         }
-        Ok(Verified { rows: self.meta().rows, blocks, bytes, crc32c })
+        Ok(Verified { rows: self.meta().rows, blocks, bytes: opened.file_len, crc32c })
     }
 
-    fn verify_footer(&self, file: &dyn VfsFile) -> Result<()> {
+    fn verify_footer(&self, file: &dyn VfsFile) -> Result<Opened> {
         let again = read_footer(file, Some(self.inner.footer.database))?;
         if again.footer == self.inner.footer && again.file_len == self.inner.file_len {
-            return Ok(());
+            return Ok(again);
         }
         Err(Error::corrupt("segment file changed since it was opened").with("segment", self.meta().id))
-    }
-
-    /// Checks that everything outside the blocks is padding of zeros, and takes the checksum of the whole file.
-    fn verify_file(&self, file: &dyn VfsFile) -> Result<(u64, u32)> {
-        let opened = read_footer(file, Some(self.inner.footer.database))?;
-        let mut entries = opened.footer.columns.iter().flat_map(|column| column.entries()).peekable();
-        let mut covered = opened.header_len;
-        let mut whole = WholeFile::new();
-        let mut chunk = vec![0; CHUNK];
-        let mut offset = 0;
-        while offset < opened.file_len {
-            let len = (opened.file_len - offset).min(CHUNK as u64) as usize;
-            let chunk = chunk.get_mut(..len).unwrap_or_default();
-            file.read_exact_at(chunk, offset).map_err(|error| short_is_corrupt(error, offset))?;
-            whole.update(chunk);
-            let end = offset + len as u64;
-            // Padding lies between the end of a block and the next block, or the footer.
-            loop {
-                let next = entries.peek().map_or(opened.footer_offset, |entry| entry.offset);
-                let gap = covered.max(offset)..next.min(end);
-                if gap.start < gap.end {
-                    let bytes = chunk.get((gap.start - offset) as usize..(gap.end - offset) as usize);
-                    if bytes.is_none_or(|bytes| bytes.iter().any(|byte| *byte != 0)) {
-                        return Err(Error::corrupt("segment file has bytes between its blocks")
-                            .with("offset", gap.start));
-                    }
-                }
-                match entries.next_if(|entry: &&BlockEntry| entry.offset < end) {
-                    Some(entry) => covered = entry.end(),
-                    None => break,
-                }
-            }
-            offset = end;
-        }
-        Ok((opened.file_len, whole.finish()))
     }
 
     fn verify_column(
@@ -144,6 +109,40 @@ impl SegmentFile {
         }
         Ok(())
     }
+}
+
+/// Checks that everything outside the blocks is padding of zeros, and returns the checksum of the whole file.
+fn verify_gaps(file: &dyn VfsFile, opened: &Opened) -> Result<u32> {
+    let mut blocks = opened.footer.columns.iter().flat_map(|column| column.entries()).peekable();
+    let mut whole = WholeFile::new();
+    let mut buffer = vec![0; CHUNK];
+    // What the header or a block covers ends here; what follows up to the next block, or the footer, is padding.
+    let mut covered = opened.header_len;
+    let mut start = 0;
+    while start < opened.file_len {
+        let len = (opened.file_len - start).min(CHUNK as u64) as usize;
+        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        file.read_exact_at(bytes, start).map_err(|error| short_is_corrupt(error, start))?;
+        whole.update(bytes);
+        let end = start + len as u64;
+        loop {
+            let next = blocks.peek().map_or(opened.footer_offset, |block| block.offset);
+            let gap = covered.max(start)..next.min(end);
+            if gap.start < gap.end {
+                let gap_bytes = bytes.get((gap.start - start) as usize..(gap.end - start) as usize);
+                if gap_bytes.is_none_or(|bytes| bytes.iter().any(|byte| *byte != 0)) {
+                    let error = Error::corrupt("segment file has bytes between its blocks");
+                    return Err(error.with("offset", gap.start));
+                }
+            }
+            match blocks.next_if(|block: &&BlockEntry| block.offset < end) {
+                Some(block) => covered = block.end(),
+                None => break,
+            }
+        }
+        start = end;
+    }
+    Ok(whole.finish())
 }
 
 /// Arrays taken piece by piece, whatever their borders. Equality of arrays is by bits: two NaNs of equal payload are equal, zeros of
