@@ -13,6 +13,8 @@ use crate::fixture::build_context;
 use crate::property::for_all;
 use crate::settings::Settings;
 
+pub use crate::real_machine::RealMachine;
+
 /// One line of a trait's contract, as a check that every backend of the trait goes through.
 pub struct Case<F: ?Sized> {
     /// A sentence, in snake case.

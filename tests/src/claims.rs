@@ -34,6 +34,10 @@ pub enum Claim {
     Bytes,
     /// A codec filters without decoding.
     Filter,
+    /// A tier has a limit of bytes, small enough to be reached in a test: at most 8 MiB.
+    Room,
+    /// Not of the backend but of the run: memory is measured.
+    MemoryMeter,
     /// A key provider makes new keys.
     Rotation,
 }
@@ -55,6 +59,8 @@ impl Claim {
             Self::Booleans => "booleans",
             Self::Bytes => "bytes",
             Self::Filter => "filter",
+            Self::Room => "small_limit_bytes",
+            Self::MemoryMeter => "memory_meter",
             Self::Rotation => "rotation",
         }
     }

@@ -96,8 +96,12 @@ pub trait KeyProviderFixture: Send + Sync + 'static {
 
 /// What the suite opens backends with: a directory of their own in a simulated world, and no codecs.
 pub(crate) fn build_context(world: World) -> BuildContext {
-    let codecs = Arc::new(CodecSet::default());
-    BuildContext::new(world, DatabaseId(*b"tsds-conformance"), PathBuf::from("/database/plugin"), codecs)
+    build_context_in(world, PathBuf::from("/database/plugin"))
+}
+
+/// As [`build_context`], in another directory.
+pub(crate) fn build_context_in(world: World, directory: PathBuf) -> BuildContext {
+    BuildContext::new(world, DatabaseId(*b"tsds-conformance"), directory, Arc::new(CodecSet::default()))
 }
 
 /// The fixture of anything that is a registered [`Plugin`]: opened by its own factory, as the engine opens it.

@@ -47,13 +47,16 @@ pub mod claims;
 pub mod data;
 pub mod fixture;
 mod main_macro;
+mod meter;
 pub mod model;
 mod outcome;
 mod property;
+mod real_machine;
 mod settings;
 mod suite;
 mod watched;
 
+pub use meter::MemoryMeter;
 pub use outcome::{CaseResult, Failure};
 pub use property::for_all;
 pub use settings::{DEFAULT_INPUTS, DEFAULT_SEED, Settings};

@@ -1,6 +1,7 @@
 //! The macro that makes a test binary.
 
-/// The `main` function of a conformance test binary (`harness = false`): every case of each trait over each backend.
+/// The `main` function of a conformance test binary (`harness = false`): every case of each trait over each backend. Also
+/// makes the [`MemoryMeter`](crate::MemoryMeter) the global allocator of the binary.
 ///
 /// ```no_run
 /// # use std::sync::Arc;
@@ -27,6 +28,9 @@
 #[macro_export]
 macro_rules! conformance_main {
     ($($section:ident: [$($fixture:expr),* $(,)?]),* $(,)?) => {
+        #[global_allocator]
+        static MEMORY_METER: $crate::MemoryMeter = $crate::MemoryMeter;
+
         fn main() -> ::std::process::ExitCode {
             let suite = $crate::Suite::new();
             $($(let suite = $crate::conformance_main!(@add suite $section $fixture);)*)*

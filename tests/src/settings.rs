@@ -18,7 +18,7 @@ pub const DEFAULT_INPUTS: u32 = 24;
 /// | `TSDS_SEED` | the seed of everything that is generated: a number, or `random` |
 /// | `TSDS_INPUTS` | how many inputs every property is tried with |
 /// | `TSDS_REQUIRE` | ids, separated by commas, whose absence is a failure |
-/// | `TSDS_CONFORMANCE_REPORT` | where the JSON report goes, instead of `target/tsds-conformance.json` |
+/// | `TSDS_CONFORMANCE_REPORT` | where the JSON report goes, instead of `target/tsds-conformance.json`, or `target/tsds-conformance.<package>.json` for a test binary of another package |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The seed of everything that is generated. The same seed gives the same inputs to every backend.

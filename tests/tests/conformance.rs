@@ -29,6 +29,7 @@ fn wal(variant: &str, settings: serde_json::Value) -> PluginFixture {
 tsds_conformance::conformance_main! {
     tiers: [
         tier(tsds_warm_cpu::plugins()[0]),
+        tier(tsds_warm_cpu::plugins()[0]).with_settings("little-room", json!({ "max_memory_mb": 2 })),
         tier(tsds_cold_parquet::plugin()),
         reference::tier::volatile(),
         reference::tier::durable(),

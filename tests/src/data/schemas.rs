@@ -31,6 +31,15 @@ fn spec(name: &str, data_type: DataType, nullable: bool) -> ColumnSpec {
 ///
 /// A failure if the traits refuse the schema.
 pub fn schema(specs: &[ColumnSpec], time: usize, series: &[usize]) -> CaseResult<Arc<TableSchema>> {
+    schema_of(TableId(7), specs, time, series)
+}
+
+fn schema_of(
+    table: TableId,
+    specs: &[ColumnSpec],
+    time: usize,
+    series: &[usize],
+) -> CaseResult<Arc<TableSchema>> {
     let id = |index: usize| ColumnId(1_000 - 7 * index as u32);
     let columns = specs.iter().enumerate().map(|(index, spec)| Column {
         id: id(index),
@@ -39,7 +48,7 @@ pub fn schema(specs: &[ColumnSpec], time: usize, series: &[usize]) -> CaseResult
         nullable: spec.nullable && index != time,
     });
     let series: Vec<ColumnId> = series.iter().map(|index| id(*index)).collect();
-    let schema = TableSchema::new(TableId(7), SchemaVersion(1), columns.collect(), id(time), &series)
+    let schema = TableSchema::new(table, SchemaVersion(1), columns.collect(), id(time), &series)
         .map_err(|error| Failure::from(error).during("generating a schema"))?;
     Ok(Arc::new(schema))
 }
@@ -79,6 +88,23 @@ pub fn every_type() -> CaseResult<Arc<TableSchema>> {
             .map(|(index, data_type)| spec(&format!("value {index} of {data_type}"), data_type, true)),
     );
     schema(&columns, 0, &[1, 2])
+}
+
+/// A table for each type: time, a series column, and a nullable column of the type. For tiers that decline [`every_type`].
+///
+/// # Errors
+///
+/// As [`schema`].
+pub fn each_type() -> CaseResult<Vec<Arc<TableSchema>>> {
+    let of_type = |(number, data_type): (u32, DataType)| {
+        let columns = [
+            spec("unit", DataType::Int32, true),
+            spec("value", data_type, true),
+            spec("time", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
+        ];
+        schema_of(TableId(number), &columns, 2, &[0])
+    };
+    (100..).zip(stored_types()).map(of_type).collect()
 }
 
 /// Any schema: a time column of any unit at any place, up to two series columns, up to four others.

@@ -120,9 +120,14 @@ fn random_number(random: &dyn Random) -> u64 {
     }
 }
 
-/// `tsds-conformance.json` in the `target` folder that holds this binary.
+/// `tsds-conformance.json` in the `target` folder that holds this binary. Test binaries of other packages share the folder,
+/// and have the package's name in theirs.
 fn default_report() -> Option<PathBuf> {
     let binary = std::env::current_exe().ok()?;
     let dependencies = binary.ancestors().find(|path| path.file_name().is_some_and(|name| name == "deps"))?;
-    Some(dependencies.parent()?.parent()?.join("tsds-conformance.json"))
+    let name = match std::env::var("CARGO_PKG_NAME") {
+        Ok(package) if package != env!("CARGO_PKG_NAME") => format!("tsds-conformance.{package}.json"),
+        _ => "tsds-conformance.json".into(),
+    };
+    Some(dependencies.parent()?.parent()?.join(name))
 }

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::checksum::{checked, sealed};
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,6 +25,7 @@ pub struct ReferenceTier {
     world: World,
     directory: PathBuf,
     capabilities: TierCapabilities,
+    limit_bytes: Option<u64>,
     state: Arc<Mutex<State>>,
 }
 
@@ -52,7 +54,11 @@ fn path_of(directory: &std::path::Path, id: SegmentId) -> PathBuf {
 }
 
 impl ReferenceTier {
-    pub async fn open(context: BuildContext, capabilities: TierCapabilities) -> Result<Arc<dyn Tier>> {
+    pub async fn open(
+        context: BuildContext,
+        capabilities: TierCapabilities,
+        limit_bytes: Option<u64>,
+    ) -> Result<Arc<dyn Tier>> {
         let (vfs, directory) = (context.world.vfs.clone(), context.directory.clone());
         let durable = capabilities.durability >= Durability::Process;
         let load = move || {
@@ -63,7 +69,7 @@ impl ReferenceTier {
                     let file = vfs.open(&directory.join(&entry.name), OpenMode::Read)?;
                     let mut bytes = vec![0; file.len()? as usize];
                     file.read_exact_at(&mut bytes, 0)?;
-                    let held: Held = serde_json::from_slice(&bytes)
+                    let held: Held = serde_json::from_slice(checked(&bytes)?)
                         .map_err(|error| Error::corrupt("segment file").with("cause", error))?;
                     segments.insert(held.meta.id, Arc::new(held));
                 }
@@ -72,7 +78,8 @@ impl ReferenceTier {
         };
         let segments = (*context.world.executor).blocking(load).await?;
         let state = Arc::new(Mutex::new(State { closed: false, segments }));
-        Ok(Arc::new(Self { world: context.world, directory: context.directory, capabilities, state }))
+        let (world, directory) = (context.world, context.directory);
+        Ok(Arc::new(Self { world, directory, capabilities, limit_bytes, state }))
     }
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>> {
@@ -164,15 +171,19 @@ impl Tier for ReferenceTier {
         let held = Held { meta: (*meta).clone(), rows };
         let stored = Stored { bytes: meta.plain_bytes, record: Bytes::from(meta.id.to_string()) };
         let (world, path, durable) = (self.world.clone(), path_of(&self.directory, meta.id), self.durable());
-        let state = self.state.clone();
+        let (state, limit) = (self.state.clone(), self.limit_bytes);
         // Under the lock and in one job: whoever stops waiting stops nothing half-way.
         let store = move || {
             let mut state = lock(&state);
+            let used: u64 = state.segments.values().map(|held| held.meta.plain_bytes).sum();
             if let Entry::Vacant(vacant) = state.segments.entry(held.meta.id) {
+                if limit.is_some_and(|limit| used + held.meta.plain_bytes > limit) {
+                    return Err(Error::new(ErrorKind::NoSpace, "tier is full").with("used", used));
+                }
                 if durable {
                     let json =
                         serde_json::to_vec(&held).map_err(|e| Error::internal("json").with("cause", e))?;
-                    world.replace_file(&path, &json)?;
+                    world.replace_file(&path, &sealed(json))?;
                 }
                 vacant.insert(Arc::new(held));
             }
@@ -222,7 +233,7 @@ impl Tier for ReferenceTier {
             segments: state.segments.len() as u64,
             rows: held.clone().map(|held| held.meta.rows).sum(),
             bytes: held.map(|held| held.meta.plain_bytes).sum(),
-            limit_bytes: None,
+            limit_bytes: self.limit_bytes,
         }
     }
 
@@ -238,6 +249,7 @@ impl Tier for ReferenceTier {
 pub struct ReferenceTierFixture {
     pub id: &'static str,
     pub capabilities: TierCapabilities,
+    pub limit_bytes: Option<u64>,
 }
 
 #[async_trait]
@@ -251,24 +263,24 @@ impl TierFixture for ReferenceTierFixture {
     }
 
     async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>> {
-        ReferenceTier::open(context, self.capabilities.clone()).await
+        ReferenceTier::open(context, self.capabilities.clone(), self.limit_bytes).await
     }
 }
 
 /// Volatile, with every pushdown.
 pub fn volatile() -> ReferenceTierFixture {
     let capabilities = TierCapabilities::new(Durability::Volatile).with_all_pushdown();
-    ReferenceTierFixture { id: "reference.tier.volatile", capabilities }
+    ReferenceTierFixture { id: "reference.tier.volatile", capabilities, limit_bytes: None }
 }
 
 /// Durable, with every pushdown.
 pub fn durable() -> ReferenceTierFixture {
     let capabilities = TierCapabilities::new(Durability::Power).with_all_pushdown();
-    ReferenceTierFixture { id: "reference.tier.durable", capabilities }
+    ReferenceTierFixture { id: "reference.tier.durable", capabilities, limit_bytes: None }
 }
 
-/// Volatile, with plain scans only and a largest segment.
+/// Volatile, with plain scans only, a largest segment and little room.
 pub fn plain() -> ReferenceTierFixture {
     let capabilities = TierCapabilities::new(Durability::Volatile).with_max_segment_bytes(1 << 30);
-    ReferenceTierFixture { id: "reference.tier.plain", capabilities }
+    ReferenceTierFixture { id: "reference.tier.plain", capabilities, limit_bytes: Some(1 << 20) }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::checksum::{checked, sealed};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -74,7 +75,7 @@ impl ReferenceWal {
     ) -> Result<Arc<dyn WalSink>> {
         let (vfs, directory) = (context.world.vfs.clone(), context.directory.clone());
         let load = move || {
-            let mut found = Vec::new();
+            let (mut files, mut found) = (Vec::new(), Vec::new());
             if durability >= Durability::Process {
                 vfs.create_dir_all(&directory)?;
                 for entry in vfs.read_dir(&directory)? {
@@ -82,13 +83,21 @@ impl ReferenceWal {
                         let file = vfs.open(&directory.join(&entry.name), OpenMode::Read)?;
                         let mut bytes = vec![0; file.len()? as usize];
                         file.read_exact_at(&mut bytes, 0)?;
-                        let stored: Vec<StoredRecord> =
-                            serde_json::from_slice(&bytes).map_err(|_| Error::corrupt("log file"))?;
-                        found.extend(stored.into_iter().map(from_stored));
+                        let (previous, stored): (u64, Vec<StoredRecord>) =
+                            serde_json::from_slice(checked(&bytes)?)
+                                .map_err(|_| Error::corrupt("log file"))?;
+                        files.push((previous, stored));
                     }
                 }
             }
-            found.sort_by_key(|record| record.sequence);
+            files.sort_by_key(|(previous, _)| *previous);
+            for (previous, stored) in files {
+                let last = found.last().map_or(Sequence::ZERO, |record: &WalRecord| record.sequence);
+                if Sequence(previous) != last && Sequence(previous) > open.floor {
+                    return Err(Error::corrupt("a file of the log is missing").with("after", last));
+                }
+                found.extend(stored.into_iter().map(from_stored));
+            }
             Ok(found)
         };
         let found: Vec<WalRecord> = (*context.world.executor).blocking(load).await?;
@@ -120,9 +129,9 @@ impl ReferenceWal {
             }
             let result = if on_disk {
                 let stored: Vec<StoredRecord> = state.pending.iter().map(to_stored).collect();
-                let json =
-                    serde_json::to_vec(&stored).map_err(|e| Error::internal("json").with("cause", e))?;
-                world.replace_file(&directory.join(format!("{last}.json")), &json)
+                let json = serde_json::to_vec(&(state.durable.0, stored))
+                    .map_err(|e| Error::internal("json").with("cause", e))?;
+                world.replace_file(&directory.join(format!("{last}.json")), &sealed(json))
             } else {
                 Ok(())
             };

@@ -32,6 +32,7 @@ enum Sabotage {
     EncodesAnything,
     KeepsNulls,
     FiltersUnasked,
+    AllocatesWhatTheBytesSay,
 }
 
 #[derive(Debug)]
@@ -115,6 +116,11 @@ impl Codec for Saboteur {
         };
         let decoded = self.inner.decode(version, &bytes, rows, data_type);
         match (self.sabotage, decoded) {
+            (Sabotage::AllocatesWhatTheBytesSay, Err(error)) => {
+                let length = bytes.get(..4).map_or(0, |four| usize::from(four[3]) << 16);
+                drop(std::hint::black_box(Vec::<u8>::with_capacity(length)));
+                Err(error)
+            }
             (Sabotage::PanicsOnDamage, Err(error)) if error.kind() == tsds_traits::ErrorKind::Corrupt => {
                 panic!("index out of bounds")
             }
@@ -208,5 +214,7 @@ saboteurs! { suite;
     a_codec_that_encodes_anything: Sabotage::EncodesAnything => types_that_are_not_claimed_are_unsupported,
     a_codec_whose_filter_keeps_nulls: Sabotage::KeepsNulls
         => a_filter_keeps_the_rows_whose_keys_are_in_the_set,
+    a_codec_that_allocates_what_the_bytes_say: Sabotage::AllocatesWhatTheBytesSay
+        => damaged_bytes_take_no_more_memory_than_the_rows_need,
     a_codec_that_filters_unasked: Sabotage::FiltersUnasked => a_filter_that_is_not_claimed_is_unsupported,
 }

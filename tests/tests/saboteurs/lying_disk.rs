@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::reference::checksum::sealed;
 use tsds_traits::{DirEntry, OpenMode, Vfs, VfsFile, VfsLock, World};
 
 /// What the file system does wrong.
@@ -19,6 +20,8 @@ pub enum Lie {
     HidesFullDisk,
     /// Every sync is done twenty times.
     SyncsTooOften,
+    /// The checksum of a file is always right, whatever was read.
+    RepairsChecksums,
 }
 
 /// The same world with this disk.
@@ -98,7 +101,13 @@ impl LyingFile {
 
 impl VfsFile for LyingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.inner.read_at(buffer, offset)
+        let read = self.inner.read_at(buffer, offset)?;
+        // The reference implementations read whole files.
+        if self.lie == Lie::RepairsChecksums && offset == 0 && read > 8 {
+            let sealed = sealed(buffer[8..read].to_vec());
+            buffer[..8].copy_from_slice(&sealed[..8]);
+        }
+        Ok(read)
     }
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

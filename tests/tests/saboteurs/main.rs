@@ -12,7 +12,10 @@ mod lying_disk;
 mod tier;
 mod wal;
 
-use tsds_conformance::{Report, Settings, Suite};
+use tsds_conformance::{MemoryMeter, Report, Settings, Suite};
+
+#[global_allocator]
+static METER: MemoryMeter = MemoryMeter;
 
 /// Runs one case over a suite of one backend.
 fn run(suite: &Suite, case: &str) -> Report {

@@ -50,6 +50,10 @@ enum Sabotage {
     TakesLastForFirst,
     CutsBucketsTowardsZero,
     ReportsNoUsage,
+    EvictsByItself,
+    DeclinesEverything,
+    RewritesInPlace,
+    EndsEarlyWhenASegmentGoes,
     LivesOnALyingDisk(Lie),
 }
 
@@ -91,7 +95,8 @@ impl TierFixture for Fixture {
         let claimed = claimed.with_limit(sabotage != Sabotage::AnswersBeyondItsClaims);
         let world = context.world.clone();
         let capabilities = TierCapabilities::new(kept).with_all_pushdown();
-        let inner = ReferenceTier::open(context, capabilities).await?;
+        let limit = (sabotage == Sabotage::EvictsByItself).then_some(1 << 20);
+        let inner = ReferenceTier::open(context, capabilities, limit).await?;
         Ok(Arc::new(Saboteur { inner, world, sabotage, capabilities: claimed, puts: AtomicU64::new(0) }))
     }
 }
@@ -215,6 +220,23 @@ impl Tier for Saboteur {
 
     async fn put(&self, source: Arc<dyn SegmentSource>) -> Result<Put> {
         match self.sabotage {
+            Sabotage::DeclinesEverything if source.schema().columns().len() != 4 => {
+                Ok(Put::Declined("no".into()))
+            }
+            Sabotage::RewritesInPlace => {
+                let (id, record) = (source.meta().id, Bytes::new());
+                self.inner.remove(&[StoredSegment { id, record }]).await?;
+                self.inner.put(source).await
+            }
+            Sabotage::EvictsByItself => loop {
+                match self.inner.put(source.clone()).await {
+                    Err(error) if error.kind() == ErrorKind::NoSpace => {
+                        let oldest = self.inner.list().await?;
+                        self.inner.remove(&oldest[..1]).await?;
+                    }
+                    result => return result,
+                }
+            },
             Sabotage::StoresPartOfAFailedSource => self.inner.put(Arc::new(ShortSource(source))).await,
             Sabotage::StoresAgain => match self.inner.put(source).await? {
                 Put::Stored(mut stored) => {
@@ -239,7 +261,7 @@ impl Tier for Saboteur {
             let item = match item {
                 Ok(batch) => saboteur.change_batch(&request, batch).map(Ok),
                 Err(error) if error.kind() == ErrorKind::NotFound => match saboteur.sabotage {
-                    Sabotage::SkipsAbsentSegments => None,
+                    Sabotage::SkipsAbsentSegments | Sabotage::EndsEarlyWhenASegmentGoes => None,
                     Sabotage::DoesNotNameWhatIsAbsent => Some(Err(Error::new(ErrorKind::NotFound, "absent"))),
                     _ => Some(Err(error)),
                 },
@@ -365,6 +387,21 @@ saboteurs! { suite;
         => every_function_of_every_type_gives_the_right_state,
     a_tier_that_cuts_buckets_towards_zero: Sabotage::CutsBucketsTowardsZero => any_plan_gives_the_right_states,
     a_tier_that_reports_no_usage: Sabotage::ReportsNoUsage => usage_counts_what_is_held,
+    a_tier_that_evicts_by_itself: Sabotage::EvictsByItself
+        => a_full_tier_refuses_with_no_space_and_keeps_what_it_has,
+    a_tier_that_declines_everything: Sabotage::DeclinesEverything
+        => rows_of_any_schema_are_read_as_they_were_put,
+    a_tier_that_declines_every_type: Sabotage::DeclinesEverything => every_edge_value_is_read_as_it_was_put,
+    a_tier_that_rewrites_in_place: Sabotage::RewritesInPlace
+        => threads_that_put_scan_and_remove_do_not_disturb_each_other,
+    a_tier_that_ends_early_when_a_segment_goes: Sabotage::EndsEarlyWhenASegmentGoes
+        => any_history_leaves_what_was_put_and_not_removed,
+    a_tier_that_hides_a_full_disk: Sabotage::LivesOnALyingDisk(Lie::HidesFullDisk)
+        => a_full_disk_refuses_a_put_with_no_space,
+    a_tier_that_believes_what_it_reads: Sabotage::LivesOnALyingDisk(Lie::RepairsChecksums)
+        => damaged_files_give_corrupt_or_the_right_rows,
+    a_tier_that_syncs_no_file_and_is_killed_often: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
+        => any_history_leaves_what_was_put_and_not_removed,
     a_tier_that_syncs_no_file: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
         => what_was_stored_survives_a_power_cut,
     a_tier_that_syncs_no_directory: Sabotage::LivesOnALyingDisk(Lie::SyncsNoDirectory)

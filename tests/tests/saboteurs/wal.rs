@@ -30,6 +30,7 @@ enum Sabotage {
     StaysOpen,
     IgnoresWhatIsKnownDurable,
     SkipsRecordsOfUnknownKind,
+    SyncsEveryAppend,
     LivesOnALyingDisk(Lie),
 }
 
@@ -88,6 +89,9 @@ impl WalSink for Saboteur {
         let sequence = record.sequence.0;
         self.inner.append(record).await?;
         self.last.store(sequence, Ordering::SeqCst);
+        if self.sabotage == Sabotage::SyncsEveryAppend {
+            self.inner.sync(Sequence(sequence)).await?;
+        }
         Ok(())
     }
 
@@ -177,6 +181,15 @@ saboteurs! { suite;
         => a_failed_sync_is_never_repeated,
     a_log_that_is_poisoned_by_a_full_disk: Sabotage::LivesOnALyingDisk(Lie::HidesFullDisk)
         => a_full_disk_refuses_and_does_not_poison,
+    a_log_that_believes_what_it_reads: Sabotage::LivesOnALyingDisk(Lie::RepairsChecksums)
+        => damage_to_what_is_known_durable_is_corruption_or_harmless,
+    a_log_that_does_not_miss_what_was_cut: Sabotage::IgnoresWhatIsKnownDurable
+        => files_that_are_cut_are_corruption_or_harmless,
+    a_log_that_loses_records_now_and_then: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
+        => any_history_replays_what_was_durable,
+    a_log_that_forgets_too_much_now_and_then: Sabotage::ForgetsAboveTheFloor
+        => any_history_replays_what_was_durable,
+    a_log_that_waits_for_the_disk: Sabotage::SyncsEveryAppend => appending_does_not_wait_for_the_disk,
     a_log_whose_waiters_do_not_share: Sabotage::LivesOnALyingDisk(Lie::SyncsTooOften)
         => concurrent_syncs_share_the_disk,
 }

@@ -11,6 +11,7 @@ use crate::case::{Case, cases};
 use crate::claims::Claim;
 use crate::data::blocks::blocks;
 use crate::fixture::CodecFixture;
+use crate::meter::peak_of;
 use crate::outcome::{ensure, ensure_eq};
 use crate::{CaseResult, Failure};
 
@@ -21,6 +22,7 @@ pub(super) fn cases() -> Vec<Case<dyn CodecFixture>> {
         [] foreign_bytes_are_corrupt_or_decode,
         [] another_number_of_rows_is_corrupt_or_decodes,
         [] bytes_of_another_type_are_corrupt_or_decode,
+        [claims MemoryMeter] damaged_bytes_take_no_more_memory_than_the_rows_need,
     ]
 }
 
@@ -168,6 +170,48 @@ fn bytes_of_another_type_are_corrupt_or_decode(bench: &CodecBench) -> CaseResult
                     .map_err(|failure: Failure| failure.during(format!("read as {other}")))
             },
         )?;
+    }
+    Ok(())
+}
+
+/// What decoding may take: a small multiple of what the values need, and for raw bytes of what the codec may expand to.
+fn memory_bound(codec: &dyn Codec, bytes: &Buffer, rows: usize, data_type: &DataType) -> usize {
+    // Errors, buffers that are rounded up, tables of a fixed size.
+    const FIXED: usize = 256 << 10;
+    let width = data_type.primitive_width().unwrap_or(8);
+    let content = match data_type {
+        DataType::Binary => bytes.len() * codec.capabilities().max_expansion as usize,
+        _ => 0,
+    };
+    FIXED + 8 * (rows * width + bytes.len() + content)
+}
+
+fn damaged_bytes_take_no_more_memory_than_the_rows_need(bench: &CodecBench) -> CaseResult {
+    let codec = bench.fixture.open()?;
+    for data_type in claimed_types(&*codec) {
+        let flips = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40);
+        bench.for_all(&(blocks(&data_type, ROWS), flips), |(block, flips)| {
+            let bytes = encode(&*codec, &block, &block.hints())?.to_vec();
+            let places = flips.iter().map(|(at, to)| (at.index(bytes.len().max(1)), *to));
+            // Lengths stand in headers, and are dangerous when they are large.
+            let header = (0..bytes.len().min(16)).flat_map(|at| [(at, 0xff), (at, 0x7f), (at, 0x80)]);
+            for (at, to) in places.chain(header) {
+                let mut damaged = bytes.clone();
+                if let Some(byte) = damaged.get_mut(at) {
+                    *byte = to;
+                }
+                let (damaged, rows) = (Buffer::from(damaged), block.cells.len());
+                let bound = memory_bound(&*codec, &damaged, rows, &data_type);
+                let (_, peak) = peak_of(|| codec.decode(codec.version(), &damaged, rows, &data_type));
+                ensure(peak <= bound, || {
+                    format!(
+                        "{rows} rows from {} bytes, byte {at} set to {to:#x}: {peak} bytes of memory",
+                        damaged.len()
+                    )
+                })?;
+            }
+            Ok(())
+        })?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use arrow_schema::DataType;
 use tsds_traits::{Codec, EncodeHints, TypeSet};
 
 use crate::case::{Bench, Case};
-use crate::claims::Claims;
+use crate::claims::{Claim, Claims};
 use crate::data::arrays::{self, Cell};
 use crate::data::blocks::Block;
 use crate::data::edges::block_types;
@@ -22,7 +22,8 @@ use crate::{CaseResult, Failure};
 pub(crate) type CodecBench = Bench<dyn CodecFixture>;
 
 pub(crate) fn claims(fixture: &dyn CodecFixture) -> CaseResult<Claims> {
-    Ok(Claims::of_codec(fixture.open()?.capabilities()))
+    let claims = Claims::of_codec(fixture.open()?.capabilities());
+    Ok(claims.with(Claim::MemoryMeter, crate::meter::is_installed()))
 }
 
 /// Every case of the trait.

@@ -8,11 +8,11 @@ use tsds_traits::{
     Tier,
 };
 
-use super::bench::{
-    TierBench, aggregate, edge_segment, offer_all, sensor_segments, store_all, stored_segment, with_tier,
-};
+use super::bench::{TierBench, aggregate, offer_all, sensor_segments, store_all, stored_segment, with_tier};
+use super::edges::store_edges;
 use crate::CaseResult;
 use crate::case::{Case, cases};
+use crate::data::arrays::Layout;
 use crate::data::queries::{self, functions_of};
 use crate::data::segments::{Row, Segment};
 use crate::data::{schemas, segments};
@@ -59,18 +59,19 @@ async fn ensure_aggregate(
 
 fn every_function_of_every_type_gives_the_right_state(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| {
-        let (taken, handles) = offer_all(&tier, &[edge_segment()?]).await?;
-        let Some(schema) = taken.first().map(|segment| segment.schema.clone()) else {
-            return Ok(());
-        };
-        for column in schema.columns() {
-            for function in functions_of(column) {
-                let aggregates = vec![Aggregate { function, column: Some(column.id) }];
-                for group_by in [vec![], schema.sort_columns()[..1].to_vec()] {
-                    let plan = AggregatePlan { group_by, bucket: None, aggregates: aggregates.clone() };
-                    ensure_aggregate(&tier, &taken, &handles, None, &plan).await.map_err(|failure| {
-                        failure.during(format!("{} of {}", function.name(), column.data_type))
-                    })?;
+        for (segment, handle) in store_edges(&tier, Layout::COMPACT, 1_000).await? {
+            let schema = segment.schema.clone();
+            let (segments, handles) = ([segment], [handle]);
+            for column in schema.columns() {
+                for function in functions_of(column) {
+                    let aggregates = vec![Aggregate { function, column: Some(column.id) }];
+                    for group_by in [vec![], schema.sort_columns()[..1].to_vec()] {
+                        let plan = AggregatePlan { group_by, bucket: None, aggregates: aggregates.clone() };
+                        let what = || format!("{} of {}", function.name(), column.data_type);
+                        ensure_aggregate(&tier, &segments, &handles, None, &plan)
+                            .await
+                            .map_err(|failure| failure.during(what()))?;
+                    }
                 }
             }
         }

@@ -10,9 +10,7 @@ use tsds_traits::{
 };
 
 use crate::case::{Bench, Machine};
-use crate::claims::Claims;
-use crate::data::arrays::value_of;
-use crate::data::edges::edge_cells;
+use crate::claims::{Claim, Claims};
 use crate::data::schemas;
 use crate::data::segments::{DAY, Row, Segment, rows_of};
 use crate::fixture::TierFixture;
@@ -27,7 +25,8 @@ pub(crate) fn claims(fixture: &dyn TierFixture) -> CaseResult<Claims> {
     let machine = Machine::new(0);
     machine.run(async {
         let tier = fixture.open(machine.context()).await?;
-        let claims = Claims::of_tier(tier.capabilities());
+        let small = tier.usage().limit_bytes.is_some_and(|limit| limit <= 8 << 20);
+        let claims = Claims::of_tier(tier.capabilities()).with(Claim::Room, small);
         tier.close().await?;
         Ok(claims)
     })
@@ -239,27 +238,4 @@ pub(super) fn sensor_segments(count: u64, rows: usize) -> CaseResult<Vec<Segment
         Segment::new(&schema, number, number as i64 * DAY, rows)
     };
     Ok((0..count).map(segment).collect())
-}
-
-/// A segment with every type that the tier takes, or with fewer columns where it declines some: each column has each of its
-/// edge values, and nulls.
-pub(super) fn edge_segment() -> CaseResult<Segment> {
-    let schema = schemas::every_type()?;
-    let columns: Vec<Vec<Option<Value>>> = schema
-        .columns()
-        .iter()
-        .map(|column| {
-            let edges = edge_cells(&column.data_type);
-            edges.iter().map(|cell| value_of(&column.data_type, cell)).chain([None]).collect()
-        })
-        .collect();
-    let rows = columns.iter().map(Vec::len).max().unwrap_or(0) * 2;
-    let value = |index: usize, row: usize| match (index, &columns[index]) {
-        (index, _) if index == schema.time_index() => Some(Value::Int(row as i64 * 7_919)),
-        // Series columns repeat, so that there are ties.
-        (index, values) if schema.series_indices().contains(&index) => values[row % 3].clone(),
-        (_, values) => values[row % values.len()].clone(),
-    };
-    let row = |row: usize| -> Row { (0..columns.len()).map(|index| value(index, row)).collect() };
-    Ok(Segment::new(&schema, 0, 0, (0..rows).map(row).collect()))
 }

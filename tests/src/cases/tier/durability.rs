@@ -36,20 +36,25 @@ fn stored_on(bench: &TierBench, machine: &Machine, segments: &[Segment]) -> Case
 fn what_was_stored_is_there_after_reopening(bench: &TierBench) -> CaseResult {
     let segments = sensor_segments(3, 50)?;
     let machine = bench.machine();
-    let handles = stored_on(bench, &machine, &segments)?;
+    let receipts = machine.run(async {
+        let tier = open(bench, &machine).await?;
+        let mut receipts = Vec::new();
+        for segment in &segments {
+            receipts.push(store(&tier, segment).await?);
+        }
+        tier.close().await?;
+        Ok(receipts)
+    })?;
     let machine = machine.kill();
     machine.run(async {
         let tier = open(bench, &machine).await?;
         let ids: Vec<_> = segments.iter().map(Segment::id).collect();
         ensure_eq(&listed(&tier).await?, &ids, "list after reopening")?;
+        let handles: Vec<_> =
+            segments.iter().zip(&receipts).map(|(segment, stored)| segment.handle(&stored.record)).collect();
         ensure_readable(&tier, &segments, &handles).await?;
-        for (segment, handle) in segments.iter().zip(&handles) {
-            let again = store(&tier, segment).await?;
-            ensure_eq(
-                &again.record,
-                &handle.record,
-                "the record of a segment that is put again after reopening",
-            )?;
+        for (segment, stored) in segments.iter().zip(&receipts) {
+            ensure_eq(&store(&tier, segment).await?, stored, "what putting again after reopening returns")?;
         }
         ensure_eq(&listed(&tier).await?, &ids, "list after putting again")
     })

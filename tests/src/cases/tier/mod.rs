@@ -3,11 +3,15 @@
 mod aggregate;
 mod bench;
 mod durability;
+mod edges;
+mod faults;
+mod history;
 mod honesty;
 mod lifecycle;
 mod pushdown;
 mod scan;
 mod storage;
+mod threads;
 
 use crate::case::Case;
 use crate::fixture::TierFixture;
@@ -19,6 +23,9 @@ pub fn cases() -> Vec<Case<dyn TierFixture>> {
     let groups = [
         storage::cases(),
         durability::cases(),
+        faults::cases(),
+        history::cases(),
+        threads::cases(),
         scan::cases(),
         pushdown::cases(),
         aggregate::cases(),

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tsds_traits::{ColumnId, Predicate, ScanRequest, SortKey, TableSchema, Tier, Value};
 
-use super::bench::{
-    TierBench, edge_segment, ensure_scan, offer_all, plain_scan, sensor_segments, store_all, with_tier,
-};
+use super::bench::{TierBench, ensure_scan, offer_all, plain_scan, sensor_segments, store_all, with_tier};
+use super::edges::store_edges;
 use crate::CaseResult;
 use crate::case::{Case, cases};
-use crate::data::arrays::value_of;
+use crate::data::arrays::{Layout, value_of};
 use crate::data::edges::edge_cells;
 use crate::data::queries::{self, COMPARISONS};
 use crate::data::segments::Segment;
@@ -38,7 +37,8 @@ fn all_columns(schema: &TableSchema) -> Vec<ColumnId> {
 
 /// The row numbers matter, not the values: two columns are enough to tell rows apart and to check the filtered one.
 fn narrow(schema: &Arc<TableSchema>, column: ColumnId) -> Vec<ColumnId> {
-    vec![schema.time_column().id, column]
+    let time = schema.time_column().id;
+    if column == time { vec![time] } else { vec![time, column] }
 }
 
 /// Literals of a column: the edges, and nothing else.
@@ -48,20 +48,19 @@ fn edge_values(schema: &TableSchema, column: ColumnId) -> Vec<Value> {
     edge_cells(&data_type).iter().filter_map(|cell| value_of(&data_type, cell)).collect()
 }
 
-/// Runs `check` on the edge segment, for each of its columns.
+/// Runs `check` on the edge values of every type, column by column.
 fn for_every_column(
     bench: &TierBench,
     check: impl AsyncFn(&Arc<dyn Tier>, &[Segment], &ScanRequest, ColumnId) -> CaseResult,
 ) -> CaseResult {
     with_tier(bench, async |tier| {
-        let (taken, handles) = offer_all(&tier, &[edge_segment()?]).await?;
-        let Some(schema) = taken.first().map(|segment| segment.schema.clone()) else {
-            return Ok(());
-        };
-        for column in all_columns(&schema) {
-            let request =
-                ScanRequest { projection: narrow(&schema, column), ..plain_scan(&schema, &handles) };
-            check(&tier, &taken, &request, column).await?;
+        for (segment, handle) in store_edges(&tier, Layout::COMPACT, 1_000).await? {
+            let schema = segment.schema.clone();
+            let plain = plain_scan(&schema, &[handle]);
+            for column in all_columns(&schema) {
+                let request = ScanRequest { projection: narrow(&schema, column), ..plain.clone() };
+                check(&tier, std::slice::from_ref(&segment), &request, column).await?;
+            }
         }
         Ok(())
     })

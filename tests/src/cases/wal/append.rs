@@ -1,7 +1,10 @@
 //! Appending and replaying.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
+use tsds_io::Operation;
 use tsds_traits::{ErrorKind, RecordKind, SchemaVersion, Sequence, TableId, WalRecord};
 
 use super::bench::{
@@ -20,6 +23,7 @@ pub(super) fn cases() -> Vec<Case<dyn WalFixture>> {
         [] durable_never_goes_back_and_reaches_what_was_synced,
         [] sync_of_what_was_not_appended_is_invalid_input,
         [] concurrent_syncs_all_return,
+        [] appending_does_not_wait_for_the_disk,
         [claims Process] records_come_back_in_order_after_reopening,
         [claims Process] a_replay_starts_after_what_is_asked,
         [claims Process] records_of_every_size_come_back,
@@ -167,6 +171,21 @@ fn concurrent_syncs_all_return(bench: &WalBench) -> CaseResult {
         })?;
     }
     Ok(())
+}
+
+fn appending_does_not_wait_for_the_disk(bench: &WalBench) -> CaseResult {
+    let machine = bench.machine();
+    machine.run(async {
+        let sink = open(bench, &machine, first()).await?;
+        append_durably(&*sink, 1..=2).await?;
+        for operation in [Operation::Write, Operation::Sync, Operation::SyncDir] {
+            machine.sim.faults().set_delay(operation, Duration::from_secs(5));
+        }
+        let before = machine.sim.now();
+        append(&*sink, 3..=20).await?;
+        let waited = machine.sim.now() - before;
+        ensure(waited < Duration::from_secs(5), || format!("18 appends waited {waited:?} for the disk"))
+    })
 }
 
 fn records_of_every_size_come_back(bench: &WalBench) -> CaseResult {

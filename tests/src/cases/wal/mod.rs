@@ -2,8 +2,10 @@
 
 mod append;
 mod bench;
+mod damage;
 mod durability;
 mod faults;
+mod history;
 mod release;
 
 use crate::case::Case;
@@ -13,6 +15,13 @@ pub(crate) use bench::claims;
 
 /// Every case of the trait.
 pub fn cases() -> Vec<Case<dyn WalFixture>> {
-    let groups = [append::cases(), durability::cases(), faults::cases(), release::cases()];
+    let groups = [
+        append::cases(),
+        durability::cases(),
+        faults::cases(),
+        damage::cases(),
+        release::cases(),
+        history::cases(),
+    ];
     groups.into_iter().flatten().collect()
 }
