@@ -18,8 +18,8 @@ use super::gather::GroupRows;
 use crate::filter::{Selection, Term};
 use crate::segment::{Group, Part, Segment};
 
-/// How many rows are looked at between two looks at the bound.
-const SLICE_ROWS: usize = 16_384;
+/// About how many rows are looked at between two looks at the bound.
+const SLICE_ROWS: usize = if cfg!(test) { 24 } else { 16_384 };
 
 /// The first rows in an order.
 #[derive(Clone, Debug)]
@@ -110,7 +110,8 @@ pub(crate) fn first_rows(
     let mut slice = 0..0;
     let selected = |rows: &Range<usize>| match &selection {
         Selection::Rows(bits) => bits.slice(rows.start, rows.len()),
-        _ => BooleanBuffer::new_set(rows.len()),
+        Selection::Everything => BooleanBuffer::new_set(rows.len()),
+        Selection::Nothing => BooleanBuffer::new_unset(rows.len()),
     };
     for block in group.blocks.clone() {
         let block_rows = segment.cuts().block_in(group, block);
@@ -203,3 +204,7 @@ impl Kept<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "top_tests.rs"]
+mod tests;

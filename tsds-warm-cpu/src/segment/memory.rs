@@ -101,9 +101,44 @@ impl MemorySegment {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use tsds_traits::{ChunkRange, KeyDomain, SchemaVersion, SegmentId, Sequence, SequenceInterval, TableId};
+    use arrow_array::{Array, ArrayRef};
+    use tsds_compute::column_stats;
+    use tsds_segment::ColumnDecoder;
+    use tsds_traits::{
+        ChunkRange, CodecSet, Column, KeyDomain, SchemaVersion, SegmentId, Sequence, SequenceInterval,
+        TableId,
+    };
 
+    use super::super::{Body, Piece, Segment};
     use super::*;
+
+    /// A segment of these columns, cut into these blocks, several of which have about `group_rows` rows together.
+    pub(crate) fn segment(columns: &[(Column, ArrayRef)], block_rows: &[u32], group_rows: u64) -> Segment {
+        let rows = block_rows.iter().map(|rows| u64::from(*rows)).sum();
+        let meta = SegmentMeta { plain_bytes: rows * ((32 << 20) / group_rows), ..meta(rows) };
+        let cuts = Cuts::new(&meta, block_rows.iter().copied()).unwrap();
+        let stats = |id, array: &ArrayRef, rows: std::ops::Range<u64>| {
+            column_stats(id, &array.slice(rows.start as usize, (rows.end - rows.start) as usize)).unwrap()
+        };
+        let column = |(column, array): &(Column, ArrayRef)| {
+            let decoder = Arc::new(ColumnDecoder::new(Arc::new(CodecSet::default()), column, None).unwrap());
+            let part = |group: super::super::Group| {
+                let body = Body::Values(array.slice(group.rows.start as usize, group.len()));
+                Part::new(decoder.clone(), vec![Piece { rows: 0..group.len(), body }])
+            };
+            MemoryColumn {
+                column: column.id,
+                block_stats: (0..cuts.blocks())
+                    .map(|block| stats(column.id, array, cuts.block(block)))
+                    .collect(),
+                group_stats: cuts.groups().map(|group| stats(column.id, array, group.rows)).collect(),
+                parts: cuts.groups().map(part).collect(),
+                value_bytes: 0,
+            }
+        };
+        let columns = columns.iter().map(column).collect();
+        Segment::Memory(Arc::new(MemorySegment::new(Arc::new(meta), cuts.clone(), columns)))
+    }
 
     /// Metadata of a segment of so many narrow rows.
     pub(crate) fn meta(rows: u64) -> SegmentMeta {
