@@ -269,3 +269,38 @@ fn keep_codes<C: InRange>(
         _ => mask.clear(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
+
+    use super::*;
+
+    /// No predicate folds into such a set, but backends may be given any.
+    #[test]
+    fn a_set_that_separates_the_zeros_is_evaluated_by_key() {
+        let doubles = vec![-0.0, 0.0, 1.0, -1.0, f64::NAN];
+        let arrays: [ArrayRef; 2] = [
+            Arc::new(Float32Array::from_iter_values(doubles.iter().map(|value| *value as f32))),
+            Arc::new(Float64Array::from(doubles)),
+        ];
+        for array in arrays {
+            let column = Column::new(array.as_ref()).unwrap();
+            let key = |row: usize| column.value(row).unwrap().order_key().unwrap();
+            let batch = RecordBatch::try_from_iter([("x", array.clone())]).unwrap();
+            let passes = |set: KeySet| {
+                let id = ColumnId(1);
+                let bits = evaluate(&Test::Keys(id, set), &Columns::new(&[id], &batch).unwrap()).unwrap();
+                bits.iter().collect::<Vec<_>>()
+            };
+            let from_positive = KeySet::from_ranges([key(1)..=key(2)]);
+            assert_eq!(passes(from_positive.clone()), [false, true, true, false, false]);
+            assert_eq!(passes(from_positive.complement()), [true, false, false, true, true]);
+            let to_negative = KeySet::from_ranges([key(3)..=key(0)]);
+            assert_eq!(passes(to_negative.clone()), [true, false, false, true, false]);
+            assert_eq!(passes(to_negative.complement()), [false, true, true, false, true]);
+        }
+    }
+}

@@ -14,7 +14,7 @@ pub(super) struct Ordered {
     columns: Vec<ColumnId>,
     order: Vec<SortKey>,
     limit: usize,
-    /// Rows in order of arrival.
+    /// Rows; equal ones in order of arrival.
     batches: Vec<RecordBatch>,
     rows: usize,
 }
@@ -48,11 +48,10 @@ impl Ordered {
         self.rows += rows;
         if self.rows / 2 > self.limit.max(MIN_KEPT_ROWS) {
             let joined = self.join()?;
-            // In order of arrival still, which breaks ties.
-            let mut kept = self.sorted(&joined)?.values().to_vec();
-            kept.sort_unstable();
-            self.rows = kept.len();
-            self.batches = vec![take_record_batch(&joined, &UInt32Array::from(kept))?];
+            // Equal rows stay in order of arrival, and all that comes later comes after them.
+            let kept = self.sorted(&joined)?;
+            self.rows = kept.values().len();
+            self.batches = vec![take_record_batch(&joined, &kept)?];
         }
         Ok(())
     }

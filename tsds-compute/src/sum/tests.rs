@@ -269,6 +269,44 @@ fn long_sums_carry_and_spill() {
 }
 
 #[test]
+fn a_full_window_is_emptied_before_it_overflows() {
+    // The first value puts the others at the window's upper end, where it has room for about 2,000.
+    let mut values = vec![1.0];
+    values.resize(100_001, 1.5 * 2f64.powi(31));
+    assert_eq!(to_f64(&exact(&values).state().unwrap()), 1.0 + 1.5 * 2f64.powi(31) * 100_000.0);
+}
+
+#[test]
+fn a_window_is_not_lowered_further_than_it_has_room() {
+    let mut values = vec![1.0];
+    values.extend([1.5 * 2f64.powi(31); 256]);
+    // Three bits below the window, which has four bits left.
+    values.push(2f64.powi(-35));
+    values.extend([1.5 * 2f64.powi(28); 700]);
+    assert_eq!(to_f64(&exact(&values).state().unwrap()), naive(&values).to_f64());
+}
+
+#[test]
+fn digits_of_the_wide_accumulator_carry_in_time() {
+    // The exponent at which most of a mantissa falls into one digit.
+    let (mantissa, exponent) = ((1i64 << 53) - 1, -1074 + 31);
+    for mantissa in [mantissa, -mantissa] {
+        let mut wide = Wide::default();
+        (0..5_000).for_each(|_| wide.add_double(mantissa, exponent));
+        let state = SumState::finite_wide(&wide.to_bytes(), -1074).unwrap();
+        assert_eq!(state, SumState::finite(i128::from(mantissa) * 5_000, exponent).unwrap());
+    }
+}
+
+#[test]
+fn a_remainder_beyond_all_bits_of_the_quotient_breaks_a_tie() {
+    // 2^128 = (2^64 + 2^11) · (2^64 - 2^11) + 2^22: the quotient's bits alone are a tie.
+    let one = SumState::finite(1, 0).unwrap();
+    let expected = 2f64.powi(-64) * (1.0 + f64::EPSILON);
+    assert_eq!(average(&one, u64::MAX - 2_047), Some(expected));
+}
+
+#[test]
 fn a_tie_goes_to_even_and_a_hair_decides_it() {
     let tie = [1.0, f64::EPSILON / 2.0];
     assert_eq!(to_f64(&exact(&tie).state().unwrap()), 1.0);

@@ -7,6 +7,15 @@ use tsds_compute::predicate::fold;
 use tsds_compute::{CompiledPredicate, Verdict, column_stats, merge_stats, prune};
 use tsds_traits::{ColumnId, ColumnStats, Comparison, ErrorKind, Predicate, Value, ValueClass};
 
+const COMPARISONS: [Comparison; 6] = [
+    Comparison::Equal,
+    Comparison::NotEqual,
+    Comparison::Less,
+    Comparison::LessOrEqual,
+    Comparison::Greater,
+    Comparison::GreaterOrEqual,
+];
+
 fn check(schema: &tsds_traits::TableSchema, predicate: &Predicate, rows: &[Row], layout: &Layout) {
     let batch = batch(schema, rows, layout);
     let compiled = CompiledPredicate::new(predicate, schema).unwrap();
@@ -54,9 +63,32 @@ proptest! {
     }
 
     #[test]
+    fn one_condition_over_few_rows_is_never_misjudged(
+        rows in rows(&schema(), 1..4), column in 0usize..11, comparison in prop::sample::select(COMPARISONS.to_vec()),
+        literals in crate::common::schema().columns().iter().map(|column| value_of(&column.data_type)).collect::<Vec<_>>(),
+        kind in 0u8..4, negate in any::<bool>()) {
+        let schema = schema();
+        let column = &schema.columns()[column];
+        let value = literals[schema.index_of(column.id).unwrap()].clone();
+        let predicate = match kind {
+            0 => Predicate::IsNan(column.id),
+            1 => Predicate::In { column: column.id, values: vec![value], has_null: false },
+            _ => Predicate::Compare { column: column.id, comparison, value },
+        };
+        let predicate = if negate { Predicate::Not(Box::new(predicate)) } else { predicate };
+        let batch = batch(&schema, &rows, &PLAIN);
+        let stats = column_stats(column.id, batch.column(schema.index_of(column.id).unwrap())).unwrap();
+        let matches = rows.iter().filter(|row| kleene(&schema, &predicate, row) == Some(true)).count();
+        match prune::verdict(&predicate, &|_| Some(&stats), rows.len() as u64) {
+            Verdict::None => prop_assert_eq!(matches, 0),
+            Verdict::All => prop_assert_eq!(matches, rows.len()),
+            Verdict::Some => {}
+        }
+    }
+
+    #[test]
     fn one_comparison_over_one_row_is_decided_by_exact_statistics(
-        row in rows(&schema(), 1..2), column in 0usize..11, comparison in prop::sample::select(vec![
-            Comparison::Equal, Comparison::NotEqual, Comparison::Less, Comparison::GreaterOrEqual]),
+        row in rows(&schema(), 1..2), column in 0usize..11, comparison in prop::sample::select(COMPARISONS.to_vec()),
         literals in crate::common::schema().columns().iter().map(|column| value_of(&column.data_type)).collect::<Vec<_>>()) {
         let schema = schema();
         let column = &schema.columns()[column];
@@ -182,4 +214,40 @@ fn a_batch_without_the_column_is_refused() {
     let mut other = ids(&schema);
     other[5] = ColumnId(77);
     assert_eq!(compiled.evaluate(&other, &batch).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_nan_beside_equal_numbers_matches_not_equal() {
+    let stats = ColumnStats {
+        column: LOAD,
+        null_count: 0,
+        has_nan: true,
+        min: Some(Value::F64(1.5)),
+        max: Some(Value::F64(1.5)),
+        exact: true,
+    };
+    let verdict = |comparison| {
+        let predicate = Predicate::Compare { column: LOAD, comparison, value: Value::F64(1.5) };
+        prune::verdict(&predicate, &|_| Some(&stats), 2)
+    };
+    assert_eq!(verdict(Comparison::NotEqual), Verdict::Some);
+    assert_eq!(verdict(Comparison::Equal), Verdict::Some);
+    assert_eq!(verdict(Comparison::Greater), Verdict::None);
+}
+
+#[test]
+fn a_merged_bound_is_exact_if_one_of_its_sources_is() {
+    let stats = |min: &str, max: &str, exact| ColumnStats {
+        column: NOTE,
+        null_count: 0,
+        has_nan: false,
+        min: Some(Value::Text(min.into())),
+        max: Some(Value::Text(max.into())),
+        exact,
+    };
+    let merged = |a: &ColumnStats, b: &ColumnStats| merge_stats((a, 1), (b, 1));
+    assert!(merged(&stats("a", "z", true), &stats("a", "z", false)).exact);
+    assert!(merged(&stats("a", "z", true), &stats("b", "y", false)).exact);
+    assert!(!merged(&stats("a", "y", true), &stats("b", "z", false)).exact);
+    assert_eq!(merged(&stats("b", "y", true), &stats("a", "z", true)), stats("a", "z", true));
 }
