@@ -275,6 +275,69 @@ fn a_full_disk_is_retryable_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_written_after_a_failure_of_any_kind_survives_if_it_is_acknowledged() {
+    let (before, path) = (Path::from("7/year=2013/day=01/x"), Path::from("7/year=2013/day=02/x"));
+    for first in [true, false] {
+        for nth in 1.. {
+            let machine = SimWorld::new(nth);
+            let files = store(&machine);
+            let put = |path: &Path| {
+                let (files, path) = (files.clone(), path.clone());
+                machine.block_on(async move { files.put(&path, PutPayload::from_static(b"x")).await })
+            };
+            if first {
+                put(&before).unwrap();
+            }
+            machine.faults().inject(Fault::on_any_change(std::io::ErrorKind::Other).nth(nth));
+            let failed = put(&path).is_err();
+            let struck = machine.faults().struck() > 0;
+            machine.faults().clear();
+            let acknowledged = put(&path).is_ok();
+            let machine = machine.crash_with(Survival::Nothing);
+            let found = read(&machine, path.as_ref());
+            let at = format!("operation {nth} failed, first {first}, noticed {failed}");
+            assert!(acknowledged, "{at}");
+            assert_eq!(found.as_deref(), Some(&b"x"[..]), "{at}");
+            assert!(!first || read(&machine, before.as_ref()).is_some(), "{at}");
+            if !struck {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_whose_name_cannot_be_vouched_for_takes_nothing_more() {
+    let mut refused = 0;
+    for nth in 1..6 {
+        let machine = SimWorld::new(16);
+        machine.write_file(format!("{ROOT}/7/a"), b"of another process").unwrap();
+        let files = store(&machine);
+        let put = |path: &'static str| {
+            let files = files.clone();
+            machine.block_on(async move { files.put(&Path::from(path), PutPayload::from_static(b"x")).await })
+        };
+        // One of these syncs is the first one of the name of directory 7, which this process did not create.
+        let fault = Fault::on(Operation::SyncDir, std::io::ErrorKind::Other).on_paths_with("cold").nth(nth);
+        machine.faults().inject(fault);
+        let _ = put("7/b");
+        machine.faults().clear();
+        match put("7/c") {
+            Ok(_) => {
+                let machine = machine.crash_with(Survival::Nothing);
+                assert!(read(&machine, "7/c").is_some(), "sync {nth}");
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("restart on a healthy disk"), "{error}");
+                refused += 1;
+                put("8/c").unwrap();
+            }
+        }
+    }
+    assert_eq!(refused, 1);
+}
+
+#[test]
 fn a_name_whose_sync_failed_is_not_vouched_for_until_it_is_written_again() {
     let machine = SimWorld::new(13);
     let files = store(&machine);

@@ -25,8 +25,10 @@ pub(super) struct Files {
 /// exists" is atomic: the file system interface has no such rename, and one process owns the store.
 #[derive(Debug, Default)]
 struct Names {
-    /// Directories whose own names were synced all the way up to the root.
+    /// Directories whose own names are known to be synced.
     durable_directories: HashSet<PathBuf>,
+    /// Directories whose own names could not be synced, and could not be taken back: what lies in them may vanish.
+    lost_directories: HashSet<PathBuf>,
     /// Files whose publication failed at the last step: they are visible, and may be gone after a power cut.
     uncertain: HashSet<PathBuf>,
     /// Staging files that an upload of this process is writing.
@@ -76,7 +78,7 @@ impl Files {
     pub(super) fn stage(&self) -> Result<Staged> {
         let staging = self.staging_directory();
         let here = Path::from(STAGING);
-        self.world.vfs.create_dir_all(&staging).map_err(|error| io_error(&here, error))?;
+        self.create_directory(&mut self.names(), &staging, &here)?;
         let mut random = [0u8; 8];
         self.world.random.fill(&mut random).map_err(carried)?;
         let name = format!("{:016x}-{:016x}", self.world.clock.wall_nanos(), u64::from_le_bytes(random));
@@ -116,7 +118,7 @@ impl Files {
     fn move_name(&self, names: &mut Names, from: &FsPath, target: &FsPath, location: &Path) -> Result<()> {
         let vfs = &self.world.vfs;
         let directory = target.parent().unwrap_or(&self.root);
-        vfs.create_dir_all(directory).map_err(|error| io_error(location, error))?;
+        self.create_directory(names, directory, location)?;
         vfs.rename(from, target).map_err(|error| io_error(location, error))?;
         names.uncertain.insert(target.to_path_buf());
         let sync = || {
@@ -130,19 +132,52 @@ impl Files {
         Ok(())
     }
 
+    /// Creates a directory with a durable name. A name whose sync failed is taken back: a second sync would succeed
+    /// without writing it.
+    fn create_directory(&self, names: &mut Names, directory: &FsPath, location: &Path) -> Result<()> {
+        let vfs = &self.world.vfs;
+        if directory.ancestors().any(|above| names.lost_directories.contains(above)) {
+            let error = tsds_traits::Error::new(
+                ErrorKind::NotDurable,
+                "directory may vanish in a power cut since syncing its name failed; restart on a healthy disk",
+            );
+            return Err(carried(error.with("directory", directory.display())));
+        }
+        let exists = |path: &FsPath| !matches!(vfs.open(path, OpenMode::Read), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+        let known = names.durable_directories.contains(directory);
+        let missing: Vec<_> =
+            directory.ancestors().take_while(|path| !known && !exists(path)).map(PathBuf::from).collect();
+        match vfs.create_dir_all(directory) {
+            Ok(()) => {
+                // Created, and therefore synced.
+                names.durable_directories.extend(missing);
+                Ok(())
+            }
+            Err(error) => {
+                for path in missing {
+                    if vfs.remove_dir(&path).is_err() && exists(&path) {
+                        names.lost_directories.insert(path);
+                    }
+                }
+                Err(io_error(location, error))
+            }
+        }
+    }
+
     /// Makes the names of `directory` and of everything above it durable, once in the life of the store: a process
     /// that was killed between creating a directory and syncing the one above leaves a name that nobody would sync.
     fn sync_ancestors(&self, names: &mut Names, directory: &FsPath, location: &Path) -> Result<()> {
-        let mut current = directory;
-        while !names.durable_directories.contains(current) {
-            let Some(above) = current.parent() else { break };
-            if current != self.root && !current.starts_with(&self.root) {
-                break;
+        for current in directory.ancestors().take_while(|path| path.starts_with(&self.root)) {
+            if names.durable_directories.contains(current) {
+                continue;
             }
-            // The directory above the root belongs to whoever created it, and is synced as a courtesy.
-            self.world.vfs.sync_dir(above).map_err(|error| not_durable(location, error))?;
+            // The directory above the root belongs to whoever created it, and is synced for the name of the root.
+            let Some(above) = current.parent() else { break };
+            if let Err(error) = self.world.vfs.sync_dir(above) {
+                names.lost_directories.insert(current.to_path_buf());
+                return Err(not_durable(location, error));
+            }
             names.durable_directories.insert(current.to_path_buf());
-            current = above;
         }
         Ok(())
     }
@@ -188,9 +223,9 @@ impl Files {
         let mut directory = path.parent().unwrap_or(&self.root);
         vfs.sync_dir(directory).map_err(|error| not_durable(location, error))?;
         while directory != self.root && vfs.remove_dir(directory).is_ok() {
+            // Whether that survives a power cut does not matter: an empty directory may come back.
             names.durable_directories.remove(directory);
             let Some(above) = directory.parent() else { break };
-            vfs.sync_dir(above).map_err(|error| not_durable(location, error))?;
             directory = above;
         }
         Ok(())
