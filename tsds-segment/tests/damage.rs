@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::io;
+
 use common::*;
+use tsds_io::{Fault, Operation};
 use tsds_segment::SegmentFile;
 use tsds_traits::{ErrorKind, SegmentId};
 
@@ -141,4 +144,37 @@ fn damage_is_reported_with_file_offset_and_column() {
     for part in ["file=/segments/one.seg", "offset=4096", "column=2", "segment=0000000000000009-00000000"] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[test]
+fn a_disk_that_fails_to_read_is_an_io_error_and_passes() {
+    let segment = small();
+    let disk = Disk::with(&segment, &plain_options());
+    let mut reads = 0;
+    loop {
+        disk.machine.faults().inject(Fault::on(Operation::Read, io::ErrorKind::Other).nth(reads + 1));
+        match read_all(&disk, &segment) {
+            Err(kind) => assert_eq!(kind, ErrorKind::Io, "read {reads}"),
+            Ok(right) => {
+                assert!(right);
+                break;
+            }
+        }
+        disk.machine.faults().clear();
+        assert_eq!(read_all(&disk, &segment), Ok(true));
+        reads += 1;
+    }
+    // Header, trailer, footer, nine columns of one block, two dictionaries.
+    assert_eq!(reads, 14);
+}
+
+#[test]
+fn an_interrupted_read_goes_on() {
+    let segment = small();
+    let disk = Disk::with(&segment, &plain_options());
+    for read in 1..=14 {
+        disk.machine.faults().inject(Fault::on(Operation::Read, io::ErrorKind::Interrupted).nth(read));
+        assert_eq!(read_all(&disk, &segment), Ok(true), "read {read}");
+    }
+    assert_eq!(disk.machine.faults().struck(), 14);
 }

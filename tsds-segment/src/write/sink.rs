@@ -7,8 +7,8 @@ use tsds_traits::{Result, VfsFile};
 use super::Written;
 use crate::format::{BLOCK_ALIGN, WholeFile};
 
-/// Writes go out once this much has gathered.
-const FLUSH_BYTES: usize = 4 << 20;
+/// Writes go out once this much has gathered: large enough for the disk, small enough to stay in the cache until it is copied.
+const FLUSH_BYTES: usize = 1 << 20;
 
 pub(super) struct FileSink {
     file: Arc<dyn VfsFile>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, UInt32Array};
+use arrow_array::{Array, ArrayRef, BinaryArray, DictionaryArray, StringArray, UInt32Array};
 use tsds_compute::column_stats;
 use tsds_traits::{ColumnId, ColumnStats, Result};
 
@@ -28,31 +28,10 @@ impl<'a> Dictionary<'a> {
         let mut codes = Vec::with_capacity(rows);
         for array in batches {
             let fits = match array.as_dictionary_opt::<Int32Type>() {
-                Some(dictionary) => {
-                    let values = dictionary.values().as_string::<i32>();
-                    // The codes of values that a row uses; those that none uses are not part of the column.
-                    let mut known = vec![None; values.len()];
-                    dictionary.keys().iter().all(|key| {
-                        let key =
-                            key.and_then(|key| usize::try_from(key).ok()).filter(|k| values.is_valid(*k));
-                        let code = match key {
-                            None => Some(NULL),
-                            Some(key) => known[key].or_else(|| interner.code(values.value(key))),
-                        };
-                        if let (Some(key), Some(code)) = (key, code) {
-                            known[key] = Some(code);
-                        }
-                        codes.extend(code);
-                        code.is_some()
-                    })
-                }
-                None => array.as_string::<i32>().iter().all(|value| {
-                    let code = value.map_or(Some(NULL), |value| interner.code(value));
-                    codes.extend(code);
-                    code.is_some()
-                }),
+                Some(dictionary) => interner.add_dictionary(dictionary, &mut codes),
+                None => interner.add_text(array.as_string(), &mut codes),
             };
-            if !fits {
+            if fits.is_none() {
                 return Ok(None);
             }
         }
@@ -73,10 +52,13 @@ impl<'a> Dictionary<'a> {
     /// The codes of a block, and the statistics of its values.
     pub(super) fn block(&self, column: ColumnId, rows: &Range<u32>) -> Result<(UInt32Array, ColumnStats)> {
         let codes = self.codes.get(rows.start as usize..rows.end as usize).unwrap_or_default();
-        let array: UInt32Array = codes.iter().map(|code| Some(*code).filter(|code| *code != NULL)).collect();
-        let valid = || codes.iter().copied().filter(|code| *code != NULL);
+        let nulls = codes.contains(&NULL).then(|| codes.iter().map(|code| *code != NULL).collect());
+        let array = UInt32Array::try_new(codes.to_vec().into(), nulls)?;
         let text = |code: u32| self.sorted.get(code as usize).copied();
-        let ends = valid().min().and_then(text).zip(valid().max().and_then(text));
+        // The code of a null is larger than any other.
+        let min = codes.iter().copied().min().and_then(text);
+        let max = codes.iter().map(|code| if *code == NULL { 0 } else { *code }).max().and_then(text);
+        let ends = min.zip(max);
         let stats = text_stats(column, array.null_count() as u64, ends)?;
         Ok((array, stats))
     }
@@ -98,6 +80,40 @@ struct Interner<'a> {
 }
 
 impl<'a> Interner<'a> {
+    /// Appends the code of every row, or gives up.
+    fn add_text(&mut self, text: &'a StringArray, codes: &mut Vec<u32>) -> Option<()> {
+        for value in text {
+            codes.push(match value {
+                Some(value) => self.code(value)?,
+                None => NULL,
+            });
+        }
+        Some(())
+    }
+
+    /// Appends the code of every row, or gives up. A value that no row uses is not part of the column.
+    fn add_dictionary(
+        &mut self,
+        dictionary: &'a DictionaryArray<Int32Type>,
+        codes: &mut Vec<u32>,
+    ) -> Option<()> {
+        let values = dictionary.values().as_string::<i32>();
+        let mut known: Vec<Option<u32>> = vec![None; values.len()];
+        for row in 0..dictionary.len() {
+            // A null row and a row whose value is null are the same.
+            let Some(key) = dictionary.key(row).filter(|key| values.is_valid(*key)) else {
+                codes.push(NULL);
+                continue;
+            };
+            let code = match known[key] {
+                Some(code) => code,
+                None => *known[key].insert(self.code(values.value(key))?),
+            };
+            codes.push(code);
+        }
+        Some(())
+    }
+
     /// The value's number, or `None` if there is no room for another.
     fn code(&mut self, value: &'a str) -> Option<u32> {
         if let Some((last, code)) = self.last
@@ -154,7 +170,6 @@ pub(super) fn bytes(text: &ArrayRef) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::DictionaryArray;
     use tsds_traits::Value;
 
     use super::*;
