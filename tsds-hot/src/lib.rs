@@ -1,7 +1,7 @@
 //! The hot tier of TSDS: what makes rows durable before they are acknowledged, and what holds them until they are sealed.
 //!
 //! - [`ArrowWal`], the write-ahead log `tsds.wal.arrow`, a [`tsds_traits::WalSink`]; [`verify`] looks at one without
-//!   changing it.
+//!   changing it, [`repair`] accepts the loss of what is damaged.
 //! - [`encode_rows`] and [`decode_rows`]: rows as the payload of a record.
 //! - [`Memtable`]: rows in order of arrival, readable while they come.
 //! - [`seal`]: the rows of a memtable as the rows of segments.
@@ -15,4 +15,6 @@ mod wal;
 pub use memtable::{Memtable, MemtableSnapshot};
 pub use payload::{decode_rows, encode_rows};
 pub use seal::{SealedRows, seal};
-pub use wal::{ArrowWal, FileReport, VerifyReport, WalDamage, WalSettings, plugin, verify};
+pub use wal::{
+    ArrowWal, FileReport, RepairReport, VerifyReport, WalDamage, WalSettings, plugin, repair, verify,
+};

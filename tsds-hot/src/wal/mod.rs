@@ -8,6 +8,7 @@ mod plugin;
 mod prepare;
 mod read;
 mod release;
+mod repair;
 mod replay;
 mod settings;
 mod shared;
@@ -17,6 +18,7 @@ mod verify;
 mod write;
 
 pub use plugin::plugin;
+pub use repair::{RepairReport, repair};
 pub use settings::WalSettings;
 pub use sink::ArrowWal;
 pub use verify::{FileReport, VerifyReport, WalDamage, verify};

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use tsds_traits::{Error, ErrorKind, OpenMode, Result, Sequence, WalOpen, World};
+use tsds_traits::{Error, ErrorKind, OpenMode, Result, WalOpen, World};
 
-use super::format::{FILE_RECOVERED, FileHeader};
+use super::format::{FILE_RECOVERED, FILE_SALVAGED, FileHeader};
 use super::read::{LogFile, Part, Survey, survey};
 use super::settings::WalSettings;
 use super::shared::Shared;
 use super::state::State;
-use super::write::{FilePool, GroupBuffer, LiveFile, PreparedFile, Target, Writer};
+use super::write::{FileCopy, FilePool, LiveFile, PreparedFile, Writer};
 
-/// Bytes of frames that a copy writes at once.
+/// Bytes that are written over themselves at once.
 const COPY_BYTES: usize = 1 << 20;
 
 /// Opens the log. Blocking. Returns its parts and the bytes of the torn tail.
@@ -92,7 +92,7 @@ fn copied(
     open: &WalOpen,
 ) -> Result<LogFile> {
     let prepared = pool.take_unfinished()?;
-    match Copy::new(world, old, &prepared, open, settings.frame_bytes)?.run(old, open.floor) {
+    match copy_records(world, settings, old, &prepared, open) {
         Ok((header, end)) => {
             let path = pool.publish(&prepared)?;
             Ok(LogFile { header, path, len: end, file: prepared.file, last: old.last, end, closed: true })
@@ -102,6 +102,30 @@ fn copied(
             Err(error)
         }
     }
+}
+
+/// Returns the header and the end of the copy, which is durable but not yet under its name.
+fn copy_records(
+    world: &World,
+    settings: &WalSettings,
+    old: &LogFile,
+    to: &PreparedFile,
+    open: &WalOpen,
+) -> Result<(FileHeader, u64)> {
+    let predecessor = (old.header.predecessor, old.header.predecessor_last);
+    let flags = FILE_RECOVERED | (old.header.flags & FILE_SALVAGED);
+    let mut copy =
+        FileCopy::new(to, &*world.random, open.database, predecessor, flags, settings.frame_bytes)?;
+    let mut records = old.records();
+    while copy.last() != Some(old.last) {
+        let record = records.next(Part::Above(open.floor))?.ok_or_else(|| {
+            Error::corrupt("a write-ahead log file changed while it was read")
+                .with("file", old.path.display())
+                .with("offset", records.good_end())
+        })?;
+        copy.push(&record)?;
+    }
+    copy.finish()
 }
 
 /// With a full disk: writes what the file holds over itself, byte for byte, and syncs it. That takes no space, and a crash
@@ -119,77 +143,6 @@ fn write_again(world: &World, old: &LogFile) -> Result<()> {
     }
     file.sync_all()?;
     Ok(())
-}
-
-struct Copy<'a> {
-    to: &'a PreparedFile,
-    header: FileHeader,
-    target: Target,
-    buffer: GroupBuffer,
-    position: u64,
-}
-
-impl<'a> Copy<'a> {
-    fn new(
-        world: &World,
-        old: &LogFile,
-        to: &'a PreparedFile,
-        open: &WalOpen,
-        frame_bytes: usize,
-    ) -> Result<Self> {
-        let mut salt = [0; 32];
-        world.random.fill(&mut salt)?;
-        let header = FileHeader {
-            database: open.database,
-            number: to.number,
-            first: Sequence::ZERO,
-            durable: old.last,
-            flags: FILE_RECOVERED,
-            salt,
-            ..old.header
-        };
-        let target = Target::new(open.database, to.number, old.header.predecessor_last, frame_bytes);
-        Ok(Self { to, header, target, buffer: GroupBuffer::default(), position: 0 })
-    }
-
-    /// Returns the header and the end of the copy, which is durable but not yet under its name.
-    fn run(mut self, old: &LogFile, floor: Sequence) -> Result<(FileHeader, u64)> {
-        let mut records = old.records();
-        while let Some(record) =
-            records.next(Part::Above(floor))?.filter(|record| record.sequence <= old.last)
-        {
-            if self.header.first == Sequence::ZERO {
-                self.header.first = record.sequence;
-                self.buffer.header(&self.header);
-            }
-            self.buffer.record(self.target, &record);
-            if self.buffer.len() >= COPY_BYTES {
-                self.write()?;
-            }
-            if record.sequence == old.last {
-                self.write()?;
-                self.target.durable = old.last;
-                self.buffer.mark(self.target, true);
-                self.write()?;
-                self.to.file.sync_all()?;
-                return Ok((self.header, self.position));
-            }
-        }
-        Err(Error::corrupt("a write-ahead log file changed while it was read")
-            .with("file", old.path.display()))
-    }
-
-    fn write(&mut self) -> Result<()> {
-        let bytes = self.buffer.finish(self.target);
-        let end = self.position + bytes.len() as u64;
-        if end > self.to.len {
-            self.to.file.allocate(end)?;
-        }
-        self.to.file.write_all_at(bytes, self.position)?;
-        self.position = end;
-        self.buffer.clear();
-        Ok(())
-    }
 }
 
 /// Removes files beyond those that are kept to be written again. Nothing depends on it.

@@ -8,6 +8,8 @@ use tsds_traits::{
     BuildContext, CodecSet, Durability, ErrorKind, RecordKind, Registry, Sequence, WalRecord, WalSink,
 };
 
+use tsds_hot::WalSettings;
+
 use crate::support::*;
 use tsds_io::{SimWorld, Survival};
 
@@ -224,21 +226,25 @@ fn a_released_file_is_written_again_and_the_directory_stays_small() {
 fn a_file_that_is_still_replayed_is_not_written_again() {
     let machine = SimWorld::new(11);
     machine.block_on(async {
-        let wal = open(&machine, 0, 1).await.unwrap();
-        for sequence in 1..=12 {
-            append_synced(&wal, sequence, 7_000).await.unwrap();
+        let settings = || WalSettings { recycled_files: 100, ..settings() };
+        let wal = open_as(&machine, settings(), open_with(0, 1)).await.unwrap();
+        // More than a replay reads ahead.
+        for sequence in 1..=6_000 {
+            wal.append(record(sequence, 10)).await.unwrap();
         }
         wal.close().await.unwrap();
-        let wal = open(&machine, 0, 50).await.unwrap();
+        let wal = open_as(&machine, settings(), open_with(0, 10_000)).await.unwrap();
+        let before = wal.usage().files;
         let mut replay = wal.replay(Sequence(0));
         let first = replay.next().await.unwrap().unwrap();
         assert_eq!(first.sequence, Sequence(1));
-        wal.release(Sequence(12)).await.unwrap();
-        for sequence in 50..=60 {
+        wal.release(Sequence(6_000)).await.unwrap();
+        assert_eq!(wal.usage().files, 0);
+        for sequence in 10_000..10_000 + 4 * before {
             append_synced(&wal, sequence, 7_000).await.unwrap();
         }
         let rest: Vec<_> = replay.map(|record| record.unwrap().sequence.0).collect().await;
-        assert_eq!(rest, (2..=12).collect::<Vec<_>>());
+        assert_eq!(rest, (2..=6_000).collect::<Vec<_>>());
     });
 }
 

@@ -331,3 +331,18 @@ fn a_file_that_rots_between_opening_and_replay_is_corrupt() {
         drop(Arc::clone(&wal));
     });
 }
+
+#[test]
+fn a_recovered_file_that_lost_its_end_and_its_mark_is_corrupt() {
+    let machine = unmarked();
+    machine.block_on(async {
+        open_as(&machine, small_files(), open_with(0, 100)).await.unwrap();
+    });
+    let name = logs(&machine).pop().unwrap();
+    let bytes = machine.read_file(path(&name)).unwrap();
+    assert!(look(&machine, &open_with(0, 100)).files.last().unwrap().is_recovered);
+    // Everything behind the header is gone: only the header still says what was there.
+    machine.truncate(path(&name), 4096).unwrap();
+    machine.truncate(path(&name), bytes.len() as u64).unwrap();
+    assert_eq!(opened(&machine, open_with(0, 100)), Err(ErrorKind::Corrupt));
+}

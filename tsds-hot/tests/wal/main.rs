@@ -7,5 +7,6 @@ mod damage;
 mod errors;
 mod golden;
 mod model;
+mod repair;
 mod space;
 mod support;

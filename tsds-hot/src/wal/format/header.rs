@@ -30,6 +30,11 @@ pub(crate) struct FileHeader {
     pub(crate) salt: [u8; 32],
 }
 
+/// The file holds what repair could read of a damaged log: its sequences rise, but may skip.
+pub(crate) const FILE_SALVAGED: u32 = 2;
+
+const KNOWN_FLAGS: u32 = FILE_RECOVERED | FILE_SALVAGED;
+
 /// What the first page of a file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderState {
@@ -42,6 +47,10 @@ pub(crate) enum HeaderState {
 impl FileHeader {
     pub(crate) fn is_recovered(&self) -> bool {
         self.flags & FILE_RECOVERED != 0
+    }
+
+    pub(crate) fn is_salvaged(&self) -> bool {
+        self.flags & FILE_SALVAGED != 0
     }
 
     pub(crate) fn encode(&self) -> [u8; PAGE] {
@@ -86,7 +95,7 @@ impl FileHeader {
         if fields.cipher != NO_CIPHER || fields.key_metadata_len != 0 {
             return Err(Error::unsupported("write-ahead log file is encrypted").with("cipher", fields.cipher));
         }
-        if fields.header.flags & !FILE_RECOVERED != 0 {
+        if fields.header.flags & !KNOWN_FLAGS != 0 {
             return Err(Error::unsupported("write-ahead log file has unknown flags")
                 .with("flags", format!("{:#x}", fields.header.flags)));
         }
@@ -180,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_later_version_and_encryption_are_refused_and_not_taken_for_damage() {
-        for (at, value) in [(8, 2), (10, 1), (12, 2), (124, 1)] {
+        for (at, value) in [(8, 2), (10, 1), (12, 4), (124, 1)] {
             let mut page = header().encode();
             page[at] = value;
             let crc = crc32c(&page[..CRC_AT]).to_le_bytes();

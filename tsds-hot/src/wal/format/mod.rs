@@ -7,7 +7,7 @@ mod name;
 
 pub(crate) use checksum::{Seed, crc32c};
 pub(crate) use frame::{FRAME_HEADER, FrameHeader, FrameKind, MAX_BODY, flags, framed_len, looks_like_frame};
-pub(crate) use header::{FILE_RECOVERED, FileHeader, HeaderState};
+pub(crate) use header::{FILE_RECOVERED, FILE_SALVAGED, FileHeader, HeaderState};
 pub(crate) use name::{FileName, Role};
 
 /// Groups begin at multiples of this, so that no page that holds durable frames is ever written again; also the size of

@@ -6,4 +6,4 @@ mod resync;
 mod survey;
 
 pub(crate) use records::{Part, RecordCursor};
-pub(crate) use survey::{LogFile, Survey, survey};
+pub(crate) use survey::{Found, LogFile, Survey, list, survey};

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tsds_traits::{Result, Sequence, VfsFile, WalRecord};
 
 use super::frames::FrameCursor;
-use super::resync::{Leftovers, leftovers};
-use crate::wal::format::{FileHeader, FrameHeader, FrameKind, PAGE, Seed, flags};
+use super::resync::{Leftovers, find_frame, leftovers};
+use crate::wal::format::{FRAME_ALIGN, FileHeader, FrameHeader, FrameKind, PAGE, Seed, flags};
 
 /// How much of each record to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) struct RecordCursor {
     last: Sequence,
     good_end: u64,
     closed: bool,
+    /// Whether sequences may skip: in a salvaged file, and behind damage that was passed over.
+    skips: bool,
     frame_count: u64,
     scratch: MutableBuffer,
 }
@@ -43,6 +45,7 @@ impl RecordCursor {
             last: header.predecessor_last,
             good_end: PAGE as u64,
             closed: false,
+            skips: header.is_salvaged(),
             frame_count: 0,
             scratch: MutableBuffer::new(0),
         }
@@ -66,6 +69,24 @@ impl RecordCursor {
     /// Frames of whole records, and marks, so far.
     pub(crate) fn frame_count(&self) -> u64 {
         self.frame_count
+    }
+
+    /// Where [`RecordCursor::next`] found nothing: passes over it to the next record with a higher sequence, if there is
+    /// one. From then on sequences may skip.
+    pub(crate) fn pass_over_damage(&mut self) -> Result<bool> {
+        let (at, last) = (self.frames.position(), self.last);
+        let from = match self.frames.peek()? {
+            // Perhaps only its sequence was in the way.
+            Some(_) if !self.skips => at,
+            Some(header) => at.saturating_add(header.frame_len()),
+            None => at + FRAME_ALIGN as u64,
+        };
+        let begins = |header: &FrameHeader| {
+            header.kind == FrameKind::Record && header.has(flags::FIRST) && header.sequence > last
+        };
+        self.skips = true;
+        self.closed = false;
+        Ok(find_frame(&mut self.frames, from, begins)?.is_some())
     }
 
     /// What looks like a frame behind the last good one.
@@ -104,12 +125,13 @@ impl RecordCursor {
     }
 
     fn accepts_first(&self, header: &FrameHeader) -> bool {
-        let expected = if self.begun { self.last.next() } else { self.first };
-        header.sequence == expected
-            && header.sequence > self.last
-            && header.durable <= self.last
-            && header.part == 0
-            && header.has(flags::FIRST)
+        let follows = if self.skips {
+            header.durable < header.sequence
+        } else {
+            let expected = if self.begun { self.last.next() } else { self.first };
+            header.sequence == expected && header.durable <= self.last
+        };
+        follows && header.sequence > self.last && header.part == 0 && header.has(flags::FIRST)
     }
 
     /// Reads the frames of the record that begins with `first`; `None`, and the place as before, if it is not whole.

@@ -3,7 +3,7 @@
 use tsds_traits::{Result, Sequence};
 
 use super::frames::FrameCursor;
-use crate::wal::format::{FRAME_ALIGN, FRAME_HEADER, looks_like_frame, round_up};
+use crate::wal::format::{FRAME_ALIGN, FRAME_HEADER, FrameHeader, looks_like_frame, round_up};
 
 const STRIDE: usize = 64 << 10;
 
@@ -36,6 +36,23 @@ pub(crate) fn leftovers(cursor: &mut FrameCursor, from: u64) -> Result<Leftovers
         found.end = found.end.max(at.max(candidate + FRAME_HEADER as u64).min(cursor.len()));
     }
     Ok(found)
+}
+
+/// The first valid header from `at` on that `wanted` takes, and its place. The cursor is left there.
+pub(crate) fn find_frame(
+    cursor: &mut FrameCursor,
+    mut at: u64,
+    wanted: impl Fn(&FrameHeader) -> bool,
+) -> Result<Option<u64>> {
+    while let Some(candidate) = next_candidate(cursor, round_up(at, FRAME_ALIGN))? {
+        cursor.seek(candidate);
+        at = match cursor.peek()? {
+            Some(header) if wanted(&header) => return Ok(Some(candidate)),
+            Some(header) => candidate.saturating_add(header.frame_len()),
+            None => candidate + FRAME_ALIGN as u64,
+        };
+    }
+    Ok(None)
 }
 
 /// The first place from `at` on where bytes look like a frame of this file.

@@ -106,11 +106,24 @@ pub(crate) struct Survey {
     pub(crate) files: Vec<FileSurvey>,
 }
 
-struct Found {
-    path: PathBuf,
-    file: Arc<dyn VfsFile>,
-    len: u64,
-    header: Option<FileHeader>,
+/// A file of the log, as it was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn VfsFile>,
+    pub(crate) len: u64,
+    pub(crate) header: Option<FileHeader>,
+}
+
+/// The files of a log.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    /// By number.
+    pub(crate) logs: BTreeMap<u64, Found>,
+    /// Those that are no part of the log.
+    pub(crate) others: Vec<PathBuf>,
+    /// A number above that of every file there is.
+    pub(crate) next_number: u64,
 }
 
 /// Reads the log in `directory`, which may be missing.
@@ -120,18 +133,18 @@ struct Found {
 /// As for I/O; `Corrupt` if a file belongs to another database; `Unsupported` for a later format. Damage to records is
 /// no error here but reported in [`Survey::damage`].
 pub(crate) fn survey(vfs: &dyn Vfs, directory: &Path, open: &WalOpen) -> Result<Survey> {
+    let Listing { logs: mut found, others, next_number } = list(vfs, directory, open)?;
     let mut survey = Survey {
         live: Vec::new(),
-        unneeded: Vec::new(),
+        unneeded: others,
         replaced_remain: false,
         last: Sequence::ZERO,
-        next_number: 1,
+        next_number,
         torn_bytes: 0,
         torn_at: None,
         damage: None,
         files: Vec::new(),
     };
-    let mut found = list(vfs, directory, open, &mut survey)?;
     let newest = found.iter().rev().find(|(_, file)| file.header.is_some()).map(|(number, _)| *number);
 
     let chain = follow_back(&mut found, newest, open.floor, &mut survey);
@@ -155,30 +168,26 @@ pub(crate) fn survey(vfs: &dyn Vfs, directory: &Path, open: &WalOpen) -> Result<
     Ok(survey)
 }
 
-fn list(
-    vfs: &dyn Vfs,
-    directory: &Path,
-    open: &WalOpen,
-    survey: &mut Survey,
-) -> Result<BTreeMap<u64, Found>> {
+/// Finds the files of the log in `directory`, which may be missing.
+pub(crate) fn list(vfs: &dyn Vfs, directory: &Path, open: &WalOpen) -> Result<Listing> {
     let entries = match vfs.read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(Error::from(error).with("directory", directory.display())),
     };
-    let mut found = BTreeMap::new();
+    let mut listing = Listing { logs: BTreeMap::new(), others: Vec::new(), next_number: 1 };
     for entry in entries {
         let Some(name) = FileName::parse(&entry.name).filter(|_| !entry.is_dir) else { continue };
-        survey.next_number = survey.next_number.max(name.number.saturating_add(1));
+        listing.next_number = listing.next_number.max(name.number.saturating_add(1));
         let path = directory.join(&entry.name);
         if name.role == Role::Log {
             let file = look(vfs, &path, name.number, open).map_err(|e| e.with("file", &entry.name))?;
-            found.insert(name.number, file);
+            listing.logs.insert(name.number, file);
         } else {
-            survey.unneeded.push(path);
+            listing.others.push(path);
         }
     }
-    Ok(found)
+    Ok(listing)
 }
 
 fn look(vfs: &dyn Vfs, path: &Path, number: u64, open: &WalOpen) -> Result<Found> {
