@@ -257,7 +257,9 @@ fn a_failed_sync_of_the_log_stops_writes_but_not_reads() {
         let database = fresh(&machine).await;
         let table = database.table(TABLE).unwrap();
         table.ingest(batch(&rows(0..3))).await.unwrap();
-        machine.faults().inject(Fault::on(Operation::Sync, io::ErrorKind::Other).on_paths_with("/wal/"));
+        machine
+            .faults()
+            .inject(Fault::on(Operation::Sync, io::ErrorKind::Other).on_paths_with("/wal/").sticky());
         let error = table.ingest(batch(&rows(3..6))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotDurable, "{error:?}");
         assert_eq!(table.ingest(batch(&rows(6..9))).await.unwrap_err().kind(), ErrorKind::Closed);

@@ -104,7 +104,7 @@ impl Core {
         let share = hot.eviction_threshold_pct;
         self.budget.rows() as f64 > hot.max_records as f64 * share
             || self.budget.bytes() as f64 > (hot.max_memory_mb << 20) as f64 * share
-            || self.version.load().tables.values().any(|table| table.active.rows() >= hot.segment_rows)
+            || self.version.load().tables.values().any(|table| table.active.rows() >= self.freeze_rows())
     }
 
     /// Does all that there is to do, until nothing is left.

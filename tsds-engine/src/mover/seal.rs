@@ -37,7 +37,7 @@ impl Core {
             let rows = table.active.rows();
             let old =
                 rows > 0 && now.saturating_sub(table.active.created()).as_secs() >= hot.segment_age_seconds;
-            if rows >= hot.segment_rows || old || (everything && rows > 0) {
+            if rows >= self.freeze_rows() || old || (everything && rows > 0) {
                 self.freeze(id)?;
             }
         }
@@ -49,6 +49,13 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// At how many rows a memtable is frozen. A memory smaller than a few segments is cut into at least two memtables, so
+    /// that sealing down to the target leaves some rows in it.
+    pub(crate) fn freeze_rows(&self) -> u64 {
+        let hot = &self.settings.hot_tier;
+        hot.segment_rows.min(hot.max_records / 3).max(1)
     }
 
     /// Whether memory or the log is over its mark, by rows that are visible now.
