@@ -114,7 +114,7 @@ fn a_sync_that_nobody_waits_for_any_more_still_happens() {
         assert_eq!(wal.sync(Sequence(20)).await.unwrap(), Sequence(20));
     });
     let machine = machine.crash_with(Survival::Nothing);
-    let served = machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+    let served = machine.block_on(async { sequences(&open(&machine, 0, 50).await.unwrap(), 0).await });
     assert_eq!(served, (1..=20).collect::<Vec<_>>());
 }
 
@@ -145,7 +145,7 @@ fn writers_at_the_same_time_are_durable_in_the_order_of_their_sequences() {
             join_all(writers).await;
         });
         let machine = machine.crash_with(Survival::Nothing);
-        let served = machine.block_on(async { sequences(&*open(&machine, 0, 100).await.unwrap(), 0).await });
+        let served = machine.block_on(async { sequences(&open(&machine, 0, 100).await.unwrap(), 0).await });
         assert_eq!(served, (1..=48).collect::<Vec<_>>(), "SEED={seed}");
     }
 }

@@ -300,7 +300,7 @@ fn a_record_of_which_a_frame_is_missing_is_dropped_whole() {
     machine.corrupt(path(name), third as u64 + 16, 1).unwrap();
     let copy = machine.possible_kill(1);
     let served = copy.block_on(async {
-        sequences(&*open_as(&copy, small_files(), open_with(0, 100)).await.unwrap(), 0).await
+        sequences(&open_as(&copy, small_files(), open_with(0, 100)).await.unwrap(), 0).await
     });
     assert_eq!(served, [1]);
 }

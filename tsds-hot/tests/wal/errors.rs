@@ -136,7 +136,7 @@ fn opening_that_fails_at_any_operation_can_be_repeated() {
                 assert_eq!(served, (1..=8).collect::<Vec<_>>(), "{error:?} at {nth}");
                 let machine = machine.crash_with(Survival::Nothing);
                 let served =
-                    machine.block_on(async { sequences(&*open(&machine, 0, 100).await.unwrap(), 0).await });
+                    machine.block_on(async { sequences(&open(&machine, 0, 100).await.unwrap(), 0).await });
                 assert_eq!(served, [1, 2, 3, 4, 5, 6, 7, 8, 50], "{error:?} at {nth}");
             }
         }

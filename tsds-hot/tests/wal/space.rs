@@ -45,10 +45,10 @@ fn what_a_failed_sync_lost_is_not_served_after_a_restart_of_the_process() {
     });
     // The page cache still shows record 2.
     let machine = machine.kill();
-    let served = machine.block_on(async { sequences(&*open(&machine, 0, 10).await.unwrap(), 0).await });
+    let served = machine.block_on(async { sequences(&open(&machine, 0, 10).await.unwrap(), 0).await });
     assert_eq!(served, [1]);
     let machine = machine.crash_with(Survival::Nothing);
-    let served = machine.block_on(async { sequences(&*open(&machine, 0, 10).await.unwrap(), 0).await });
+    let served = machine.block_on(async { sequences(&open(&machine, 0, 10).await.unwrap(), 0).await });
     assert_eq!(served, [1]);
 }
 
@@ -116,11 +116,10 @@ fn a_full_disk_refuses_writes_and_the_log_goes_on_when_there_is_space() {
         }
         (durable, refused)
     });
-    assert!(refused.iter().any(|sequence| *sequence == 0), "append refuses as well");
+    assert!(refused.contains(&0), "append refuses as well");
     for survival in [Survival::Nothing, Survival::Everything] {
         let machine = machine.possible_crash(survival, 0);
-        let served =
-            machine.block_on(async { sequences(&*open(&machine, 0, 1_000).await.unwrap(), 0).await });
+        let served = machine.block_on(async { sequences(&open(&machine, 0, 1_000).await.unwrap(), 0).await });
         assert_eq!(served, survivors);
     }
 }
@@ -145,11 +144,11 @@ fn what_a_full_disk_refused_stays_away_even_if_its_bytes_were_written() {
         for (variant, survival) in survivals.into_iter().enumerate() {
             let machine = machine.possible_crash(survival, variant as u64);
             let served =
-                machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+                machine.block_on(async { sequences(&open(&machine, 0, 50).await.unwrap(), 0).await });
             assert_eq!(served, [1], "SEED={seed} {survival:?}");
         }
         let machine = machine.possible_kill(0);
-        let served = machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+        let served = machine.block_on(async { sequences(&open(&machine, 0, 50).await.unwrap(), 0).await });
         assert_eq!(served, [1], "SEED={seed} killed");
     }
 }
@@ -211,7 +210,7 @@ fn recovery_needs_no_more_space_than_the_log_has() {
         });
         let machine = machine.crash();
         fill_up(&machine, 0);
-        let served = machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+        let served = machine.block_on(async { sequences(&open(&machine, 0, 50).await.unwrap(), 0).await });
         assert_eq!(served, [1, 2, 3, 4, 5, 6], "cut at operation {cut}");
     }
 }
@@ -234,10 +233,10 @@ fn what_recovery_serves_on_a_full_disk_is_durable_too() {
     let machine = machine.possible_kill(0);
     drop(wal);
     fill_up(&machine, 0);
-    let served = machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+    let served = machine.block_on(async { sequences(&open(&machine, 0, 50).await.unwrap(), 0).await });
     assert_eq!(served, [1, 2], "the page cache shows what was written");
     let machine = machine.crash_with(Survival::Nothing);
-    let served = machine.block_on(async { sequences(&*open(&machine, 0, 50).await.unwrap(), 0).await });
+    let served = machine.block_on(async { sequences(&open(&machine, 0, 50).await.unwrap(), 0).await });
     assert_eq!(served, [1, 2], "and what was served is durable");
 }
 
