@@ -24,7 +24,7 @@ fn rows(count: usize) -> Vec<Row> {
             Some(Value::Text(["east", "west"][number % 2].into())),
             Some(Value::Int(number as i64 * 1_000_000)),
             Some(Value::F64(number as f64 / 8.0)),
-            (number % 3 > 0).then_some(Value::Int(number as i64)),
+            (!number.is_multiple_of(3)).then_some(Value::Int(number as i64)),
         ]
     };
     (0..count).map(row).collect()

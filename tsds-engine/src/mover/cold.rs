@@ -87,11 +87,13 @@ impl Core {
             for entry in &table.segments {
                 let continues = run.last().is_some_and(|last| sort_of(last) == sort_of(entry));
                 let fits = bytes + entry.meta.plain_bytes <= target;
-                if !(evicted.contains(&entry.id()) && continues && fits) && !run.is_empty() {
+                let leaves = evicted.contains(&entry.id());
+                let joins = leaves && continues && fits;
+                if !joins && !run.is_empty() {
                     groups.push((*id, std::mem::take(&mut run)));
                     bytes = 0;
                 }
-                if evicted.contains(&entry.id()) {
+                if leaves {
                     bytes += entry.meta.plain_bytes;
                     run.push(Arc::clone(entry));
                 }

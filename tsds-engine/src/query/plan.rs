@@ -53,14 +53,17 @@ pub(super) enum Role {
     Cold,
 }
 
+/// A segment, with its place in the order of chunks and arrival among all segments of the table.
+pub(super) type PlacedSegment = (usize, Arc<SegmentEntry>);
+
 /// Segments of one schema version that one tier reads.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub role: Role,
     pub tier: GuardedTier,
     pub version: SchemaVersion,
-    /// In the order of chunks and arrival; each with its place in that order among all segments of the table.
-    pub segments: Vec<(usize, Arc<SegmentEntry>)>,
+    /// In the order of chunks and arrival.
+    pub segments: Vec<PlacedSegment>,
 }
 
 impl Plan {
@@ -158,7 +161,7 @@ impl Plan {
     pub(super) fn request(
         &self,
         part: &Part,
-        segments: &[(usize, Arc<SegmentEntry>)],
+        segments: &[PlacedSegment],
         columns: &[ColumnId],
     ) -> ScanRequest {
         let schema = self.snapshot.table.schemas.get(&part.version).unwrap_or(&self.schema);

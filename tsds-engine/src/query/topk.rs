@@ -13,7 +13,7 @@ use tsds_traits::{ColumnId, Result, SortKey, Value};
 
 use super::hot;
 use super::ordered::{best_value, positions, project};
-use super::plan::{Part, Plan};
+use super::plan::{Part, PlacedSegment, Plan};
 use super::unordered::{limited, scan_segments};
 use crate::version::SegmentEntry;
 
@@ -92,7 +92,7 @@ fn best_first(plan: &Plan) -> Vec<Candidate> {
 }
 
 /// The segments of a wave by part, in the order of chunks and arrival.
-fn by_part<'a>(plan: &'a Plan, wave: &[Candidate]) -> Vec<(&'a Part, Vec<(usize, Arc<SegmentEntry>)>)> {
+fn by_part<'a>(plan: &'a Plan, wave: &[Candidate]) -> Vec<(&'a Part, Vec<PlacedSegment>)> {
     let parts = plan.parts.iter().enumerate().map(|(index, part)| {
         let of_part = wave.iter().filter(|candidate| candidate.part == index);
         let mut segments: Vec<_> =
