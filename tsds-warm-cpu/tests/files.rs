@@ -22,11 +22,14 @@ use tsds_warm_cpu::{CpuSettings, CpuTier};
 
 use support::{handle, with_small_groups, write};
 
+/// Which rows of which columns were read.
+type Reads = Arc<Mutex<Vec<(ColumnId, Range<u64>)>>>;
+
 /// Notes what is read.
 #[derive(Clone, Debug)]
 struct Watched {
     store: SegmentStore,
-    reads: Arc<Mutex<Vec<(ColumnId, Range<u64>)>>>,
+    reads: Reads,
     opened: Arc<Mutex<Vec<u64>>>,
 }
 

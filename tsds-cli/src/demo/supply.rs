@@ -12,11 +12,14 @@ use super::generate::Generator;
 /// How many rows are made in one go.
 const ROWS_PER_JOB: usize = 200_000;
 
+/// The generator, and the batches that it made.
+type Made = (Generator, Vec<RecordBatch>);
+
 /// Hands out batches, with more being made meanwhile.
 pub(crate) struct Supply {
     executor: Arc<dyn Executor>,
     ready: VecDeque<RecordBatch>,
-    coming: Option<BoxFuture<'static, Result<(Generator, Vec<RecordBatch>)>>>,
+    coming: Option<BoxFuture<'static, Result<Made>>>,
     idle: Option<Generator>,
     rows_left: u64,
     batch_rows: usize,

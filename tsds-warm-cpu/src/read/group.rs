@@ -291,6 +291,7 @@ mod tests {
     #[test]
     fn ranges_that_overlap_or_touch_become_one() {
         assert_eq!(union(&[0..10, 30..40], &[5..12, 12..20, 50..60]), [0..20, 30..40, 50..60]);
-        assert_eq!(union(&[], &[3..4]), [3..4]);
+        let one = std::slice::from_ref(&(3..4)).to_vec();
+        assert_eq!(union(&[], &one), one);
     }
 }
