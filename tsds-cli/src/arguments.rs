@@ -73,9 +73,6 @@ pub(crate) struct Demo {
     /// How many rows are durable before the next are written
     #[arg(long, value_name = "ROWS", default_value = "10000", value_parser = parse_batch)]
     pub(crate) batch_size: usize,
-    /// How many batches may be on their way at the same time; they are acknowledged in order
-    #[arg(long, value_name = "BATCHES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub(crate) in_flight: u8,
     /// Time no queries
     #[arg(long)]
     pub(crate) no_queries: bool,

@@ -16,6 +16,7 @@ mod commands;
 mod demo;
 mod failure;
 mod import;
+mod logging;
 mod names;
 mod output;
 mod result;

@@ -9,6 +9,7 @@ use tsds_traits::{Clock, Executor, Registry, Result as EngineResult, World};
 
 use crate::arguments::Common;
 use crate::failure::{Failure, Result};
+use crate::logging;
 use crate::output::Output;
 use crate::settings::{database_path, layers};
 
@@ -39,7 +40,9 @@ impl Session {
         let vfs = Arc::clone(&world.vfs);
         let job = move || Ok((layers(&common, &*vfs), common));
         let (layers, common) = (*world.executor).blocking(job).await?;
-        Ok(Self { world, output, layers: layers?, common, registry })
+        let layers = layers?;
+        logging::start(&layers.settings()?, &common, &output, &world);
+        Ok(Self { world, output, layers, common, registry })
     }
 
     /// The directory of the database.
@@ -58,9 +61,6 @@ impl Session {
     /// What opening says.
     pub(crate) async fn open_or_create(&self) -> Result<Database> {
         let settings = self.layers.settings()?;
-        for warning in settings.warnings() {
-            self.output.warn(warning);
-        }
         let database = Database::builder(self.path()?)
             .settings(settings)
             .registry(self.registry.clone())
@@ -70,8 +70,8 @@ impl Session {
         let recovery = database.recovery();
         if recovery.unclean {
             self.output.note(&format!(
-                "the database was not closed the last time: {} rows came back from the log",
-                crate::output::thousands(recovery.replayed_rows)
+                "the database was not closed the last time: {} came back from the log",
+                crate::output::counted(recovery.replayed_rows, "row")
             ));
         }
         Ok(database)

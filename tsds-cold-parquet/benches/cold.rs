@@ -211,13 +211,16 @@ fn put_one_million_rows(bencher: Bencher<'_, '_>) {
     });
 }
 
-fn run_aggregate(setup: &Setup, predicate: Option<Predicate>, plan: &AggregatePlan) -> usize {
-    let request =
-        AggregateRequest { schema: schema(), segments: setup.handles.clone(), predicate, plan: plan.clone() };
-    let states: Vec<_> =
-        setup.runtime.block_on(Arc::clone(&setup.tier).aggregate(request).try_collect()).unwrap();
+fn states(setup: &Setup, plan: &AggregatePlan) -> Vec<RecordBatch> {
+    let (segments, plan) = (setup.handles.clone(), plan.clone());
+    let request = AggregateRequest { schema: schema(), segments, predicate: None, plan };
+    setup.runtime.block_on(Arc::clone(&setup.tier).aggregate(request).try_collect()).unwrap()
+}
+
+/// As the engine does it: states of all files become one result.
+fn merged(setup: &Setup, plan: &AggregatePlan) -> usize {
     let mut merged = Aggregator::new(schema(), plan.clone()).unwrap();
-    states.iter().for_each(|batch| merged.merge_states(batch).unwrap());
+    states(setup, plan).iter().for_each(|batch| merged.merge_states(batch).unwrap());
     merged.groups()
 }
 
@@ -234,7 +237,14 @@ fn minutes_per_symbol() -> AggregatePlan {
 fn aggregate_minutes_per_symbol(bencher: Bencher<'_, '_>) {
     let setup = ten_million();
     let plan = minutes_per_symbol();
-    bencher.counter(ItemsCount::new(setup.rows)).bench_local(|| run_aggregate(setup, None, &plan));
+    bencher.counter(ItemsCount::new(setup.rows)).bench_local(|| states(setup, &plan));
+}
+
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn aggregate_minutes_per_symbol_merged(bencher: Bencher<'_, '_>) {
+    let setup = ten_million();
+    let plan = minutes_per_symbol();
+    bencher.counter(ItemsCount::new(setup.rows)).bench_local(|| merged(setup, &plan));
 }
 
 /// Hours in place of minutes: few groups, so that decoding and folding are what is measured.
@@ -243,7 +253,7 @@ fn aggregate_hours_per_symbol(bencher: Bencher<'_, '_>) {
     let setup = ten_million();
     let bucket = Some(TimeBucket::Units { width: 3_600_000_000, origin: 0 });
     let plan = AggregatePlan { bucket, ..minutes_per_symbol() };
-    bencher.counter(ItemsCount::new(setup.rows)).bench_local(|| run_aggregate(setup, None, &plan));
+    bencher.counter(ItemsCount::new(setup.rows)).bench_local(|| merged(setup, &plan));
 }
 
 fn run_scan(setup: &Setup, request: ScanRequest) -> usize {

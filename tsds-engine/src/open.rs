@@ -260,6 +260,8 @@ pub(crate) fn log_directory(path: &Path, settings: &Settings) -> PathBuf {
 
 /// Closes what is open, in an order in which a crash at any point loses nothing.
 pub(crate) async fn close(core: &Arc<Core>) -> Result<()> {
+    // A move that is cut short would only be undone at the next start.
+    let _quiet = core.mover.quiesce().await;
     let logged = core.wal.close().await;
     let durable = core.wal.durable();
     let last = core.writer.last().await;

@@ -1,4 +1,4 @@
-//! Cases for [`Evictor`].
+//! Cases for [`tsds_traits::Evictor`].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

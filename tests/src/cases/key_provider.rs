@@ -1,4 +1,4 @@
-//! Cases for [`KeyProvider`].
+//! Cases for [`tsds_traits::KeyProvider`].
 
 use std::sync::Arc;
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::FuturesOrdered;
 use serde::Serialize;
 use tsds_engine::query::{Aggregation, Query};
 use tsds_engine::{Database, Receipt, Table, TableSpec, TierStats};
@@ -29,7 +28,6 @@ struct Report {
     rows_counted: u64,
     exact_match: bool,
     batch_size: usize,
-    in_flight: u8,
     tiers: Tiers,
     ingest: Pace,
     settled: Pace,
@@ -108,7 +106,6 @@ async fn demonstrate(session: &Session, arguments: &Arguments, database: &Databa
         rows_counted,
         exact_match,
         batch_size: arguments.batch_size,
-        in_flight: arguments.in_flight,
         tiers,
         ingest,
         settled,
@@ -165,16 +162,11 @@ async fn ingest(
             .await?;
     let mut progress =
         Progress::start(&session.output, session.clock(), "ingesting", Unit::Rows, arguments.rows);
-    let mut on_their_way = FuturesOrdered::new();
     let mut acknowledged = Acknowledged::default();
-    loop {
-        while on_their_way.len() < usize::from(arguments.in_flight) {
-            let Some(batch) = supply.next().await? else { break };
-            on_their_way.push_back(table.ingest(batch));
-        }
+    while let Some(batch) = supply.next().await? {
         let shown = || (acknowledged.rows, state(session, database));
-        let Some(receipt) = progress.watch(on_their_way.next(), shown).await else { break };
-        acknowledged.take(receipt?)?;
+        let receipt = progress.watch(table.ingest(batch), shown).await?;
+        acknowledged.take(receipt)?;
         progress.update(acknowledged.rows, || state(session, database));
     }
     let ingested = progress.elapsed();

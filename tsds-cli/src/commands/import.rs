@@ -16,7 +16,7 @@ use crate::failure::{Failure, Result};
 use crate::import::{
     Checked, Header, OnError, Plan, PlanOptions, ReadOptions, Rows, Source, TimeFormat, check, read_headers,
 };
-use crate::output::{Progress, Unit, rate, seconds, thousands};
+use crate::output::{Progress, Unit, counted, rate, seconds, thousands};
 use crate::session::Session;
 
 /// Runs the import. Whatever is wrong with the files is found before anything is written or made.
@@ -149,7 +149,7 @@ fn report_bad_rows(session: &Session, checked: &Checked, on_error: OnError) -> R
     }
     let more = checked.bad_rows.saturating_sub(checked.bad.len() as u64);
     if more > 0 {
-        session.output.warn(&format!("left out: {} more rows", thousands(more)));
+        session.output.warn(&format!("left out: {} more", counted(more, "row")));
     }
     Ok(())
 }
@@ -249,10 +249,10 @@ impl Summary {
         let skipped =
             if self.skipped > 0 { format!(", {} left out", thousands(self.skipped)) } else { String::new() };
         session.output.print(&format!(
-            "{} rows of {} columns from {} files into {} table {} in {} ({} rows/s){skipped}\n",
-            thousands(self.rows),
-            schema.columns().len(),
-            self.files,
+            "{} of {} from {} into {} table {} in {} ({} rows/s){skipped}\n",
+            counted(self.rows, "row"),
+            counted(schema.columns().len() as u64, "column"),
+            counted(self.files as u64, "file"),
             if self.created { "the new" } else { "the" },
             arguments.table,
             seconds(self.elapsed),

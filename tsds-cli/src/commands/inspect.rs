@@ -9,7 +9,7 @@ use tsds_engine::{Database, Stats, TableStats, TierStats, TiersStats, VerifyRepo
 use super::closing;
 use crate::arguments::Shown;
 use crate::failure::{Failure, Result};
-use crate::output::{Align, Output, Progress, TextTable, Unit, bytes, seconds, thousands};
+use crate::output::{Align, Output, Progress, TextTable, Unit, bytes, counted, seconds, thousands};
 use crate::session::Session;
 
 /// Shows what the database holds.
@@ -72,11 +72,11 @@ async fn run_verify(session: &Session, database: &Database, shown: Shown) -> Res
 
 fn verify_text(report: &VerifyReport, elapsed: Duration) -> String {
     let mut text = format!(
-        "read {} segment files, {} cold files and {} log files: {} rows, {} in {}\n",
-        thousands(report.segment_files),
-        thousands(report.cold_files),
-        thousands(report.log_files),
-        thousands(report.rows),
+        "read {}, {} and {}: {}, {} in {}\n",
+        counted(report.segment_files, "segment file"),
+        counted(report.cold_files, "cold file"),
+        counted(report.log_files, "log file"),
+        counted(report.rows, "row"),
         bytes(report.bytes),
         seconds(elapsed),
     );
@@ -115,9 +115,9 @@ fn tables_text(tables: &[TableStats]) -> String {
         }
         let interval = table.chunk_interval.as_deref().unwrap_or("not fixed yet");
         text.push_str(&format!(
-            "{}: {} rows, chunk interval {interval}\n",
+            "{}: {}, chunk interval {interval}\n",
             table.name,
-            thousands(table.rows)
+            counted(table.rows, "row")
         ));
         let mut columns = TextTable::new([
             ("column", Align::Left),
@@ -171,23 +171,23 @@ fn stats_text(stats: &Stats) -> String {
     let limit = resident.limit_bytes.map(|limit| format!(" of {}", bytes(limit))).unwrap_or_default();
     let device = resident.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
     text.push_str(&format!(
-        "\nwarm backend: {}{device}, {} segments with {} rows resident, {}{limit}\n",
+        "\nwarm backend: {}{device}, {} with {} resident, {}{limit}\n",
         resident.backend,
-        thousands(resident.segments),
-        thousands(resident.rows),
+        counted(resident.segments, "segment"),
+        counted(resident.rows, "row"),
         bytes(resident.bytes),
     ));
     text.push_str(&format!(
-        "log: {} in {} files, durable up to sequence {}\n",
+        "log: {} in {}, durable up to sequence {}\n",
         bytes(stats.wal.bytes),
-        thousands(stats.wal.files),
+        counted(stats.wal.files, "file"),
         stats.wal.durable
     ));
     let recovery = &stats.recovery;
     if recovery.unclean {
         text.push_str(&format!(
-            "opened after an unclean stop: {} rows came back from the log, {} of torn tail were cut\n",
-            thousands(recovery.replayed_rows),
+            "opened after an unclean stop: {} from the log, {} of torn tail cut off\n",
+            counted(recovery.replayed_rows, "row"),
             bytes(recovery.torn_bytes),
         ));
     }

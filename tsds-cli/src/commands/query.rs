@@ -16,7 +16,7 @@ use super::closing;
 use crate::arguments::Query as Arguments;
 use crate::failure::{Failure, Result};
 use crate::names::{SortColumn, parse_sort};
-use crate::output::{seconds, thousands};
+use crate::output::{counted, seconds};
 use crate::result::{Format, file_writer, writer};
 use crate::session::Session;
 use crate::sql::{Call, Complaint, Filter, parse_calls, parse_filter};
@@ -78,7 +78,7 @@ fn report(session: &Session, arguments: &Arguments, runs: &[Run]) {
         });
         session.output.words(&format!("{timing}\n"));
     } else if arguments.format == Format::Table {
-        session.output.note(&format!("{} rows in {}", thousands(last.rows), seconds(last.spent)));
+        session.output.note(&format!("{} in {}", counted(last.rows, "row"), seconds(last.spent)));
     }
 }
 

@@ -146,5 +146,5 @@ pub(super) fn expect_width(record: &ByteRecord, header: &Header) -> Result<(), S
     if record.len() == header.width() {
         return Ok(());
     }
-    Err(format!("row has {} fields instead of {}", record.len(), header.width()))
+    Err(format!("expected {} fields, found {}", header.width(), record.len()))
 }

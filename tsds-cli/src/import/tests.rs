@@ -169,10 +169,7 @@ fn finer_digits_make_nanoseconds() {
 #[test]
 fn a_bad_row_is_named_by_file_and_line() {
     let cases = [
-        (
-            "ts,x\n2024-01-01,1\n\"2024-01-02\",\"a\nb\"\n2024-01-03\n",
-            "f0.csv:5: row has 1 fields instead of 2",
-        ),
+        ("ts,x\n2024-01-01,1\n\"2024-01-02\",\"a\nb\"\n2024-01-03\n", "f0.csv:5: expected 2 fields, found 1"),
         (
             "ts,x\n2024-01-01,1\n\nnoon,2\n",
             "f0.csv:4: 'noon' is no time in ISO 8601; give its form as --time-format",
@@ -180,7 +177,7 @@ fn a_bad_row_is_named_by_file_and_line() {
         ("ts,x\n,1\n", "f0.csv:2: the time is missing"),
         ("ts,x\r\n2024-01-01,1\r\n\r\n\r\n,1\r\n", "f0.csv:5: the time is missing"),
         ("ts,x\r\n2024-01-01,1\r\n,1", "f0.csv:3: the time is missing"),
-        ("ts,x\n2024-01-01,1,2,3\n", "f0.csv:2: row has 4 fields instead of 2"),
+        ("ts,x\n2024-01-01,1,2,3\n", "f0.csv:2: expected 2 fields, found 4"),
     ];
     for (text, message) in cases {
         assert_eq!(Folder::new().one(text, "ts", "").unwrap_err(), message, "{text}");

@@ -15,6 +15,11 @@ pub(crate) fn thousands(number: u64) -> String {
     text
 }
 
+/// `1 file`, `2,000 files`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
 /// Bytes with three significant digits, in powers of 1024.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -86,6 +91,14 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(thousands(number), text);
         }
+    }
+
+    #[test]
+    fn nouns_are_counted() {
+        assert_eq!(
+            [counted(0, "row"), counted(1, "row"), counted(2_000, "row")],
+            ["0 rows", "1 row", "2,000 rows"]
+        );
     }
 
     #[test]

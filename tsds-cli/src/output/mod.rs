@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, Report, Result};
 
-pub(crate) use human::{bytes, rate, seconds, thousands};
+pub(crate) use human::{bytes, counted, rate, seconds, thousands};
 pub(crate) use progress::{Progress, Unit};
 pub(crate) use table::{Align, TextTable};
 

@@ -15,14 +15,17 @@ use super::group::{ColumnSet, Columns, Filter, GroupReader};
 use super::units::{Request, Unit};
 use crate::tier::Shared;
 
+/// An aggregator with more groups than this gives them away as states and begins anew: its table still fits into a
+/// core's cache, and where rows are sorted by series the groups of different row groups are different ones anyway.
+const MAX_GROUPS: usize = 16_384;
+
 /// The state batches that `request` asks for. No I/O before the first poll.
 pub(crate) fn aggregate(
     shared: Arc<Shared>,
     request: AggregateRequest,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let planned = stream::once(ready(Folding::plan(shared, request)));
-    let folded = planned.and_then(|folding| async move { folding.states().await });
-    folded.map_ok(|batches| stream::iter(batches).map(Ok)).try_flatten().boxed()
+    planned.map_ok(|folding| Arc::new(folding).states()).try_flatten().boxed()
 }
 
 /// A checked request.
@@ -70,45 +73,67 @@ impl Folding {
     }
 
     /// Folds everything. Exact states make the order in which row groups are done immaterial.
-    async fn states(self) -> Result<Vec<RecordBatch>> {
+    fn states(self: Arc<Self>) -> BoxStream<'static, Result<RecordBatch>> {
         let window = self.request.window();
         let units = Arc::clone(&self.request).units();
-        units
-            .map(|unit| async { self.fold(unit?).await })
-            .buffer_unordered(window)
-            .try_collect::<()>()
-            .await?;
+        let folding = Arc::clone(&self);
+        let early = units
+            .map(move |unit| {
+                let folding = Arc::clone(&folding);
+                async move { folding.fold(unit?).await }
+            })
+            .buffer_unordered(window);
+        let late = stream::once(async move { self.remaining().await });
+        // Ends with the first error: then what is folded so far is not an answer.
+        let all = stream::try_unfold(early.chain(late).boxed(), |mut all| async move {
+            let batches: Option<Vec<RecordBatch>> = all.try_next().await?;
+            Ok::<_, Error>(batches.map(|batches| (batches, all)))
+        });
+        all.map_ok(|batches| stream::iter(batches).map(Ok)).try_flatten().boxed()
+    }
+
+    async fn remaining(&self) -> Result<Vec<RecordBatch>> {
         let aggregators = self.idle.drain();
         let job = move || {
-            let states = aggregators.into_iter().map(Aggregator::states).collect::<Result<Vec<_>>>()?;
-            Ok(states.into_iter().flatten().filter(|batch| batch.num_rows() > 0).collect())
+            let states = aggregators.into_iter().map(states_of).collect::<Result<Vec<_>>>()?;
+            Ok(states.into_iter().flatten().collect())
         };
         (*self.request.shared.world.executor).blocking(job).await
     }
 
-    async fn fold(&self, unit: Unit) -> Result<()> {
+    /// Folds a row group; gives states where there would be too many groups to keep.
+    async fn fold(&self, unit: Unit) -> Result<Vec<RecordBatch>> {
         let folded = match (unit.reader(), &self.request.filter) {
-            (None, _) => unit.file.check_present().await,
+            (None, _) => unit.file.check_present().await.map(|()| None),
             (Some(reader), Some(filter)) if !reader.group.all_match => {
                 self.fold_matching(&reader, filter).await
             }
-            (Some(reader), _) => self.fold_all(&reader).await,
+            (Some(reader), _) => self.fold_all(&reader).await.map(Some),
         };
-        folded.map_err(|error| error.with("segment", unit.file.meta.id))
+        let folded = folded.map_err(|error| error.with("segment", unit.file.meta.id))?;
+        match folded.and_then(|rows| rows.aggregator) {
+            Some(aggregator) if aggregator.groups() > MAX_GROUPS => {
+                (*self.request.shared.world.executor).blocking(move || states_of(aggregator)).await
+            }
+            Some(aggregator) => {
+                self.idle.put_back(aggregator);
+                Ok(Vec::new())
+            }
+            None => Ok(Vec::new()),
+        }
     }
 
-    async fn fold_all(&self, reader: &GroupReader) -> Result<()> {
+    async fn fold_all(&self, reader: &GroupReader) -> Result<GroupRows> {
         let rows = GroupRows::new(reader, &self.idle, self.columns.ids.clone(), None);
         let columns = every_row(reader, &self.columns);
-        reader.read(columns, rows, |rows, batch| rows.fold(&batch)).await?.finish();
-        Ok(())
+        reader.read(columns, rows, |rows, batch| rows.fold(&batch)).await
     }
 
     /// Tests the predicate's columns, and reads the others only if a row matches.
-    async fn fold_matching(&self, reader: &GroupReader, filter: &Filter) -> Result<()> {
+    async fn fold_matching(&self, reader: &GroupReader, filter: &Filter) -> Result<Option<GroupRows>> {
         let tested = reader.test(filter).await?;
         if tested.matching == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let others = self.columns.without(&filter.columns);
         let ids = filter.columns.ids.iter().chain(&others.ids).copied().collect();
@@ -119,8 +144,7 @@ impl Folding {
                 tested.batches.iter().try_for_each(|batch| rows.fold(batch))?;
                 Ok(rows)
             };
-            reader.blocking(job).await?.finish();
-            return Ok(());
+            return reader.blocking(job).await.map(Some);
         }
         // Both are decoded in batches of the same rows.
         let mut tested = tested.batches.into_iter();
@@ -129,9 +153,12 @@ impl Folding {
                 tested.next().ok_or_else(|| Error::internal("columns were decoded in other batches"))?;
             rows.fold(&side_by_side(&tested, &batch)?)
         };
-        reader.read(every_row(reader, &others), rows, fold).await?.finish();
-        Ok(())
+        reader.read(every_row(reader, &others), rows, fold).await.map(Some)
     }
+}
+
+fn states_of(aggregator: Aggregator) -> Result<Vec<RecordBatch>> {
+    Ok(aggregator.states()?.into_iter().filter(|batch| batch.num_rows() > 0).collect())
 }
 
 fn every_row<'a>(reader: &GroupReader, set: &'a ColumnSet) -> Columns<'a> {
@@ -182,11 +209,5 @@ impl GroupRows {
         aggregator.update(&self.ids, batch, position, mask.as_ref())?;
         self.done += batch.num_rows();
         Ok(())
-    }
-
-    fn finish(self) {
-        if let Some(aggregator) = self.aggregator {
-            self.idle.put_back(aggregator);
-        }
     }
 }

@@ -9,6 +9,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, Int32Array, RecordBatch, UIn
 use arrow_buffer::{NullBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
+use arrow_select::interleave::interleave;
 use arrow_select::take::take;
 use tsds_traits::{Error, Result, TableSchema};
 
@@ -49,10 +50,11 @@ pub fn sort_for_segment(schema: &TableSchema, batches: &[RecordBatch]) -> Result
     let series = rank_series(schema, &arrays, &texts, rows)?;
     let times = gather_times(&arrays(schema.time_index()), rows)?;
     let (order, run_starts) = order_rows(series.as_ref(), &times);
+    let places = order.map(|order| Places::new(order, batches));
 
     let gather = |(index, field): (usize, &Arc<arrow_schema::Field>)| match texts.get(&index) {
-        Some(text) => text_array(text, order.as_ref(), field.data_type()),
-        None => other_array(&arrays(index), order.as_ref(), field.data_type()),
+        Some(text) => text_array(text, places.as_ref(), field.data_type()),
+        None => other_array(&arrays(index), places.as_ref(), field.data_type()),
     };
     let columns = schema.arrow().fields().iter().enumerate().map(gather).collect::<Result<Vec<_>>>()?;
     Ok(SortedRows { batch: record_batch(schema.arrow(), columns, rows)?, run_starts })
@@ -170,16 +172,36 @@ fn sort_by_time(rows: &mut [u32], times: &[i64]) {
     }
 }
 
-fn text_array(text: &TextColumn, order: Option<&Vec<u32>>, data_type: &DataType) -> Result<ArrayRef> {
-    let ids: Vec<u32> = match order {
-        Some(order) => order.iter().map(|row| text.ids[*row as usize]).collect(),
+/// Where the rows in order come from.
+struct Places {
+    /// The number of each row among all rows.
+    rows: UInt32Array,
+    /// Its batch and the row there, where there are several batches.
+    by_batch: Vec<(usize, usize)>,
+}
+
+impl Places {
+    fn new(order: Vec<u32>, batches: &[RecordBatch]) -> Self {
+        let mut by_batch = Vec::new();
+        if batches.len() > 1 {
+            let homes = batches.iter().enumerate();
+            let homes = homes.flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)));
+            let homes: Vec<(usize, usize)> = homes.collect();
+            by_batch.extend(order.iter().map(|row| homes[*row as usize]));
+        }
+        Self { rows: UInt32Array::new(ScalarBuffer::from(order), None), by_batch }
+    }
+}
+
+fn text_array(text: &TextColumn, places: Option<&Places>, data_type: &DataType) -> Result<ArrayRef> {
+    let ids: Vec<u32> = match places {
+        Some(places) => places.rows.values().iter().map(|row| text.ids[*row as usize]).collect(),
         None => text.ids.clone(),
     };
     if *data_type == DataType::Utf8 {
-        let mut builder = StringBuilder::with_capacity(ids.len(), 0);
-        for id in ids {
-            builder.append_option((id != NULL).then(|| text.interner.text(id)));
-        }
+        let texts = || ids.iter().filter(|id| **id != NULL).map(|id| text.interner.text(*id));
+        let mut builder = StringBuilder::with_capacity(ids.len(), texts().map(str::len).sum());
+        ids.iter().for_each(|id| builder.append_option((*id != NULL).then(|| text.interner.text(*id))));
         return Ok(Arc::new(builder.finish()));
     }
     let ranks = text.interner.ranks();
@@ -191,21 +213,14 @@ fn text_array(text: &TextColumn, order: Option<&Vec<u32>>, data_type: &DataType)
     Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(codes, Arc::new(values.finish()))?))
 }
 
-fn other_array(arrays: &[&ArrayRef], order: Option<&Vec<u32>>, data_type: &DataType) -> Result<ArrayRef> {
-    let joined = match arrays {
-        [] => arrow_array::new_empty_array(data_type),
-        [single] => Arc::clone(single),
-        _ => {
-            for array in arrays {
-                // `concat` would refuse with an error of its own.
-                conform(array, data_type)?;
-            }
-            concat(&arrays.iter().map(|array| array.as_ref()).collect::<Vec<_>>())?
-        }
-    };
-    let joined = conform(&joined, data_type)?;
-    match order {
-        Some(order) => Ok(take(&joined, &UInt32Array::from(order.clone()), None)?),
-        None => Ok(joined),
+fn other_array(arrays: &[&ArrayRef], places: Option<&Places>, data_type: &DataType) -> Result<ArrayRef> {
+    let arrays = arrays.iter().map(|array| conform(array, data_type)).collect::<Result<Vec<_>>>()?;
+    let views: Vec<&dyn Array> = arrays.iter().map(|array| array.as_ref()).collect();
+    match (arrays.as_slice(), places) {
+        ([], _) => Ok(arrow_array::new_empty_array(data_type)),
+        ([single], None) => Ok(Arc::clone(single)),
+        ([single], Some(places)) => Ok(take(single, &places.rows, None)?),
+        (_, None) => Ok(concat(&views)?),
+        (_, Some(places)) => Ok(interleave(&views, &places.by_batch)?),
     }
 }

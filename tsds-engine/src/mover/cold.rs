@@ -26,9 +26,11 @@ impl Core {
     /// Moves what the evictor names, and refills what there is room for. Returns whether anything moved.
     pub(crate) async fn move_pass(self: &Arc<Self>) -> Result<bool> {
         let _one_at_a_time = self.mover.moving.lock().await;
+        self.check_open()?;
         self.check_writable()?;
         let groups = self.plan_moves();
         for (table, group) in &groups {
+            self.check_open()?;
             self.move_group(*table, group).await?;
         }
         if !groups.is_empty() && self.settings.debug.enabled && self.settings.debug.print_tier_stats {

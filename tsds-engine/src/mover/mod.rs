@@ -42,6 +42,11 @@ pub(crate) struct MoverState {
 }
 
 impl MoverState {
+    /// Waits for the passes that run, and keeps others from beginning.
+    pub(crate) async fn quiesce(&self) -> [tokio::sync::MutexGuard<'_, ()>; 3] {
+        [self.sealing.lock().await, self.moving.lock().await, self.removing.lock().await]
+    }
+
     /// Makes the loops look for work.
     pub(crate) fn wake(&self) {
         self.wake_sealing.notify_one();

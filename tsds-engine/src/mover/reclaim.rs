@@ -18,7 +18,9 @@ pub(super) async fn run(weak: Weak<Core>, mut garbage: UnboundedReceiver<Removal
         while let Ok(more) = garbage.try_recv() {
             batch.push(more);
         }
-        if let Err(error) = core.remove_garbage(&batch).await {
+        if let Err(error) = core.remove_garbage(&batch).await
+            && !core.is_closing()
+        {
             tracing::warn!(%error, copies = batch.len(), "old copies are left for the next start");
         }
     }
@@ -28,6 +30,7 @@ impl Core {
     /// Removes copies that the catalog lists as garbage, then takes them off the list.
     async fn remove_garbage(&self, garbage: &[RemovalRecord]) -> Result<()> {
         let _one_at_a_time = self.mover.removing.lock().await;
+        self.check_open()?;
         remove_copies(self, &self.cold, garbage).await?;
         let edits = garbage.iter().map(|copy| Edit::RemoveGarbage(copy.meta.id)).collect();
         self.commit(edits, |_| {}).await

@@ -61,7 +61,7 @@ impl Core {
         for (table, entry) in missing {
             let room =
                 self.warm.usage().limit_bytes.unwrap_or(u64::MAX).saturating_sub(self.warm.usage().bytes);
-            if entry.bytes > room {
+            if entry.bytes > room || self.is_closing() {
                 break;
             }
             self.keep_resident(table, &[entry.id()]).await;

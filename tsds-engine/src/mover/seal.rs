@@ -20,6 +20,7 @@ impl Core {
     /// Seals what must be sealed, or everything; one memtable. Returns whether there was one.
     pub(crate) async fn seal_pass(self: &Arc<Self>, everything: bool) -> Result<bool> {
         let _one_at_a_time = self.mover.sealing.lock().await;
+        self.check_open()?;
         self.check_writable()?;
         self.freeze_what_is_due(everything)?;
         let Some((table, memtable)) = self.next_to_seal(everything) else { return Ok(false) };

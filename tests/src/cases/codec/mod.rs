@@ -1,4 +1,4 @@
-//! Cases for [`Codec`].
+//! Cases for [`tsds_traits::Codec`].
 
 mod damage;
 mod filter;

@@ -1,4 +1,4 @@
-//! Cases for [`Tier`].
+//! Cases for [`tsds_traits::Tier`].
 
 mod aggregate;
 mod bench;

@@ -1,4 +1,4 @@
-//! Cases for [`WalSink`].
+//! Cases for [`tsds_traits::WalSink`].
 
 mod append;
 mod bench;

@@ -1,0 +1,61 @@
+//! Imports of published data sets, where `TSDS_TEST_DATA` names the folder that has them.
+#![allow(missing_docs, clippy::disallowed_methods, reason = "a test of a program")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::Place;
+
+/// The files in a folder of the data with this ending, or nothing where there is no such folder.
+fn files(folder: &str, ending: &str) -> Option<Vec<String>> {
+    let root = PathBuf::from(std::env::var_os("TSDS_TEST_DATA")?).join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(root)
+        .ok()?
+        .map(|entry| entry.unwrap().path().display().to_string())
+        .filter(|path| path.ends_with(ending))
+        .collect();
+    files.sort();
+    Some(files)
+}
+
+fn import(place: &Place, table: &str, files: &[String], options: &[&str]) -> serde_json::Value {
+    let files: Vec<_> = files.iter().map(String::as_str).collect();
+    place.json(&[&["import", table], files.as_slice(), options, &["--json"]].concat())
+}
+
+#[test]
+fn hourly_air_quality() {
+    let Some(files) = files("beijing_air", ".csv") else { return };
+    let place = Place::new();
+    let options = ["--time", "year,month,day,hour", "--series", "station", "--null", "NA"];
+    let report = import(&place, "air", &files, &options);
+    assert_eq!((&report["rows"], &report["skipped"]), (&105_192.into(), &0.into()));
+    let rows =
+        place.ok(&["query", "air", "--by", "station", "--agg", "count, count(\"PM2.5\")", "--format", "csv"]);
+    assert_eq!(
+        rows,
+        "station,count,count(PM2.5)\nChangping,35064,34290\nDongsi,35064,34314\nWanliu,35064,34682\n"
+    );
+}
+
+#[test]
+fn room_sensors_whose_header_is_one_short() {
+    let Some(files) = files("occupancy", ".txt") else { return };
+    let place = Place::new();
+    let report = import(&place, "rooms", &files, &["--time", "date", "--series", "file"]);
+    assert_eq!(report["rows"], 20_560);
+    assert_eq!(report["columns"][0]["name"], "row");
+}
+
+#[test]
+fn trades_in_milliseconds() {
+    let Some(files) = files("lean_ticks", ".csv") else { return };
+    let place = Place::new();
+    let report =
+        import(&place, "ticks", &files, &["--time", "ts_ms", "--time-format", "ms", "--time-as", "ts"]);
+    assert_eq!(report["rows"], 125_872);
+    let rows = place.ok(&["query", "ticks", "--agg", "count, sum(size), first(price)", "--format", "csv"]);
+    assert_eq!(rows.lines().count(), 2);
+}
