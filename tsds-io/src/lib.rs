@@ -38,5 +38,5 @@ mod sim;
 #[cfg(any(test, feature = "vfs-contract"))]
 pub mod vfs_contract;
 
-pub use real::{RealVfs, Runtime, SystemClock, SystemRandom, TokioExecutor, real_world};
+pub use real::{RealVfs, Runtime, SystemClock, SystemRandom, TokioExecutor, real_world, share_freed_memory};
 pub use sim::{DirectoryOrder, Fault, Faults, Operation, SimWorld, Survival, is_power_cut};

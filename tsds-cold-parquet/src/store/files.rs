@@ -29,7 +29,7 @@ struct Names {
     durable_directories: HashSet<PathBuf>,
     /// Directories whose own names could not be synced, and could not be taken back: what lies in them may vanish.
     lost_directories: HashSet<PathBuf>,
-    /// Files whose publication failed at the last step: they are visible, and may be gone after a power cut.
+    /// Files whose last sync failed: they are visible, and may be gone after a power cut.
     uncertain: HashSet<PathBuf>,
     /// Staging files that an upload of this process is writing.
     live: HashSet<String>,
@@ -186,19 +186,22 @@ impl Files {
     /// what is cached.
     pub(super) fn open_from_disk(&self, location: &Path) -> Result<OpenObject> {
         let path = self.file_path(location)?;
+        let object = self.open_file(&path, location)?;
+        let contents = object.file.sync_all();
         let mut names = self.names();
         if names.uncertain.contains(&path) {
             // A sync of this name failed; another one would succeed without having written anything.
             let error = tsds_traits::Error::new(
                 ErrorKind::NotDurable,
-                "file may vanish in a power cut since syncing its directory failed; write it again",
+                "file may vanish in a power cut since a sync of it failed; write it again",
             );
             return Err(carried(error.with("file", location)));
         }
-        let object = self.open_file(&path, location)?;
-        object.file.sync_all().map_err(|error| not_durable(location, error))?;
         let directory = path.parent().unwrap_or(&self.root);
-        self.world.vfs.sync_dir(directory).map_err(|error| not_durable(location, error))?;
+        if let Err(error) = contents.and_then(|()| self.world.vfs.sync_dir(directory)) {
+            names.uncertain.insert(path);
+            return Err(not_durable(location, error));
+        }
         self.sync_ancestors(&mut names, directory, location)?;
         object.file.drop_cache().map_err(|error| io_error(location, error))?;
         Ok(object)

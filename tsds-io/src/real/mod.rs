@@ -1,5 +1,6 @@
 //! The real world: the file system, clock, random source and threads of this machine.
 
+mod allocator;
 mod clock;
 mod executor;
 mod platform;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tsds_traits::{Random, Result, World};
 
+pub use allocator::share_freed_memory;
 pub use clock::SystemClock;
 pub use executor::TokioExecutor;
 pub use runtime::Runtime;
