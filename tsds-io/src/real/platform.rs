@@ -56,10 +56,13 @@ fn extend(file: &File, len: u64) -> io::Result<()> {
     if file.metadata()?.len() < len { file.set_len(len) } else { Ok(()) }
 }
 
-/// Drops clean pages from the page cache.
+/// Drops clean pages from the page cache. Whoever wants to see what the disk holds reads it from end to end, so the system is
+/// asked to read far ahead.
 #[cfg(target_os = "linux")]
 pub(super) fn drop_cache(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed)?)
+    use rustix::fs::{Advice, fadvise};
+    fadvise(file, 0, None, Advice::DontNeed)?;
+    Ok(fadvise(file, 0, None, Advice::Sequential)?)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -56,9 +56,14 @@ impl FrameCursor {
 
     fn fill(&mut self, at: u64, count: usize) -> Result<()> {
         let wanted = self.len.saturating_sub(at).min(WINDOW.max(count) as u64) as usize;
+        // A frame that begins in the window and ends beyond it is not read twice.
+        let passed = at.checked_sub(self.window_at).map_or(self.window.len(), |passed| passed as usize);
+        self.window.drain(..passed.min(self.window.len()));
+        let kept = self.window.len().min(wanted);
         self.window.resize(wanted, 0);
         self.window_at = at;
-        let filled = self.file.read_exact_at(&mut self.window, at);
+        let missing = self.window.get_mut(kept..).unwrap_or_default();
+        let filled = self.file.read_exact_at(missing, at + kept as u64);
         filled.map_err(|error| {
             self.window.clear();
             self.read_failed(error, at)
