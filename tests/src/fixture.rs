@@ -7,8 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tsds_traits::{
     BuildContext, Codec, CodecLookup, CodecSet, DatabaseId, Error, ErrorKind, Evictor, Factory, KeyProvider,
-    Plugin, Presence, Result, Tier, WalOpen, WalSink, World,
+    Plugin, Presence, Result, Tier, TypeSet, WalOpen, WalSink, World,
 };
+
+use crate::data::CellCodec;
 
 /// Opens a tier.
 #[async_trait]
@@ -20,7 +22,8 @@ pub trait TierFixture: Send + Sync + 'static {
     /// Whether the backend can run on this machine. Asked once.
     fn probe(&self) -> Presence;
 
-    /// Opens the tier. Opening again with the same directory of the same world is what reopening a database is.
+    /// Opens the tier. Opening again with the same directory of the same world is what reopening a database is. Where
+    /// segments come as encoded blocks, their codec is found in the context and nowhere else.
     ///
     /// # Errors
     ///
@@ -94,14 +97,31 @@ pub trait KeyProviderFixture: Send + Sync + 'static {
     async fn open(&self, context: BuildContext) -> Result<Arc<dyn KeyProvider>>;
 }
 
-/// What the suite opens backends with: a directory of their own in a simulated world, and no codecs.
+/// What the suite opens backends with: a directory of their own in a simulated world, and the codec of generated segments.
 pub(crate) fn build_context(world: World) -> BuildContext {
     build_context_in(world, PathBuf::from("/database/plugin"))
 }
 
 /// As [`build_context`], in another directory.
 pub(crate) fn build_context_in(world: World, directory: PathBuf) -> BuildContext {
-    BuildContext::new(world, DatabaseId(*b"tsds-conformance"), directory, Arc::new(CodecSet::default()))
+    let codecs = Arc::new(SuiteCodecs { others: None });
+    BuildContext::new(world, DatabaseId(*b"tsds-conformance"), directory, codecs)
+}
+
+/// The codec of generated segments, and others behind it.
+#[derive(Clone, Debug)]
+struct SuiteCodecs {
+    others: Option<Arc<dyn CodecLookup>>,
+}
+
+impl CodecLookup for SuiteCodecs {
+    fn codec(&self, id: &str) -> Result<Arc<dyn Codec>> {
+        match &self.others {
+            _ if id == CellCodec::ID => Ok(Arc::new(CellCodec::new(TypeSet::ALL))),
+            Some(others) => others.codec(id),
+            None => CodecSet::default().codec(id),
+        }
+    }
 }
 
 /// The fixture of anything that is a registered [`Plugin`]: opened by its own factory, as the engine opens it.
@@ -141,7 +161,7 @@ impl PluginFixture {
 
     fn context(&self, mut context: BuildContext) -> BuildContext {
         if let Some(codecs) = &self.codecs {
-            context.codecs = codecs.clone();
+            context.codecs = Arc::new(SuiteCodecs { others: Some(codecs.clone()) });
         }
         context
     }

@@ -43,7 +43,7 @@ tsds_conformance::conformance_main! {
     ],
     wals: [
         // A simulated disk really holds what is reserved ahead: 100 MB for every file would take minutes.
-        wal("medium-files", json!({ "file_bytes": 1 << 20 })),
+        wal("medium-files", json!({ "file_bytes": 256 << 10 })),
         // Files so small that every case meets their borders.
         wal("small-files", json!({ "file_bytes": 16 << 10 })),
         reference::wal::durable(),

@@ -87,6 +87,15 @@ fn a_required_backend_that_is_there_is_no_problem() {
 }
 
 #[test]
+fn requiring_a_plugin_is_met_by_a_variant_of_it() {
+    let variant = || PluginFixture::new(PLUGIN).with_settings("small", serde_json::json!({}));
+    let suite = Suite::new().evictor(variant());
+    assert!(execute(&suite, &requiring("reference.evictor")).is_clean());
+    assert!(execute(&suite, &requiring("reference.evictor+small")).is_clean());
+    assert!(!execute(&suite, &requiring("reference.evict")).is_clean());
+}
+
+#[test]
 fn a_suite_without_backends_is_a_failure() {
     assert!(!execute(&Suite::new(), &Settings::default()).is_clean());
 }

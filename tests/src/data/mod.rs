@@ -2,10 +2,14 @@
 
 pub mod arrays;
 pub mod blocks;
+mod cell_codec;
 pub mod edges;
+mod encoded;
 pub mod queries;
 pub mod schemas;
 pub mod segments;
 mod source;
 
+pub use cell_codec::CellCodec;
+pub use encoded::Encoding;
 pub use source::{FailingSource, MemorySource};

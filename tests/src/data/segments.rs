@@ -15,6 +15,7 @@ use tsds_traits::{
 use super::MemorySource;
 use super::arrays::{self, Cell, Layout, cell_of, value_of};
 use super::edges;
+use super::encoded::{EncodedRows, Encoding};
 use crate::{CaseResult, Failure};
 
 /// One row: a value or null for each column, in schema order.
@@ -36,6 +37,19 @@ pub struct Segment {
     pub layout: Layout,
     /// The longest batch of its source.
     pub batch_rows: usize,
+    /// Whether and how its source gives encoded blocks too, as a segment file does.
+    pub encoding: Option<Encoding>,
+}
+
+/// How much the metadata of a segment says of its values. All of it is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// The smallest and the largest value.
+    Exact,
+    /// Bounds that no value reaches.
+    Loose,
+    /// Nothing of any column.
+    Missing,
 }
 
 impl Segment {
@@ -53,6 +67,7 @@ impl Segment {
             meta: Arc::new(meta),
             layout: Layout::COMPACT,
             batch_rows: 8_192,
+            encoding: None,
         }
     }
 
@@ -68,6 +83,24 @@ impl Segment {
     #[must_use]
     pub fn with_layout(self, layout: Layout, batch_rows: usize) -> Self {
         Self { layout, batch_rows: batch_rows.max(1), ..self }
+    }
+
+    /// The same rows, given as encoded blocks too, or as batches only.
+    #[must_use]
+    pub fn with_encoding(self, encoding: Option<Encoding>) -> Self {
+        Self { encoding, ..self }
+    }
+
+    /// The same rows under metadata that says more or less of them.
+    #[must_use]
+    pub fn with_statistics(mut self, statistics: Statistics) -> Self {
+        let columns = match statistics {
+            Statistics::Exact => return self,
+            Statistics::Loose => self.meta.columns.iter().map(loosened).collect(),
+            Statistics::Missing => Vec::new(),
+        };
+        self.meta = Arc::new(SegmentMeta { columns, ..(*self.meta).clone() });
+        self
     }
 
     /// The id.
@@ -90,7 +123,14 @@ impl Segment {
     ///
     /// As [`Segment::batches`].
     pub fn source(&self) -> CaseResult<MemorySource> {
-        Ok(MemorySource::new(self.meta.clone(), self.schema.clone(), self.batches()?))
+        let source = MemorySource::new(self.meta.clone(), self.schema.clone(), self.batches()?);
+        Ok(match self.encoding {
+            None => source,
+            Some(encoding) => {
+                let (schema, rows) = (self.schema.clone(), Arc::new(self.rows.clone()));
+                source.with_blocks(EncodedRows { schema, rows, encoding })
+            }
+        })
     }
 
     /// The segment in a request to the tier that returned `record`.
@@ -110,9 +150,10 @@ impl Debug for Segment {
         writeln!(f, "segment {} of [{}]", self.meta.id, columns.join(", "))?;
         writeln!(
             f,
-            "{:?}, batches of {} rows, series {:?}",
+            "{:?}, batches of {} rows, {:?}, series {:?}",
             self.layout,
             self.batch_rows,
+            self.encoding,
             self.schema.series_indices()
         )?;
         self.rows.iter().take(40).try_for_each(|row| writeln!(f, "  {row:?}"))?;
@@ -192,7 +233,7 @@ fn plain_bytes_of(row: &[Option<Value>]) -> u64 {
 }
 
 /// The statistics of one column of some rows.
-fn stats_of(schema: &TableSchema, rows: &[Row], index: usize) -> ColumnStats {
+pub(super) fn stats_of(schema: &TableSchema, rows: &[Row], index: usize) -> ColumnStats {
     let values = rows.iter().filter_map(|row| row[index].as_ref());
     let ordinary = values.clone().filter(|value| !value.is_nan());
     ColumnStats {
@@ -202,6 +243,34 @@ fn stats_of(schema: &TableSchema, rows: &[Row], index: usize) -> ColumnStats {
         min: ordinary.clone().min().cloned(),
         max: ordinary.max().cloned(),
         exact: true,
+    }
+}
+
+/// Bounds beside the true ones.
+fn loosened(stats: &ColumnStats) -> ColumnStats {
+    let below = |value: &Value| match value {
+        Value::Bool(_) => Value::Bool(false),
+        Value::Int(value) => Value::Int(value.saturating_sub(3)),
+        Value::UInt(value) => Value::UInt(value.saturating_sub(3)),
+        Value::F32(_) => Value::F32(f32::NEG_INFINITY),
+        Value::F64(_) => Value::F64(f64::NEG_INFINITY),
+        Value::Text(text) => Value::Text(text.chars().take(1).collect()),
+        other => other.clone(),
+    };
+    let above = |value: &Value| match value {
+        Value::Bool(_) => Value::Bool(true),
+        Value::Int(value) => Value::Int(value.saturating_add(3)),
+        Value::UInt(value) => Value::UInt(value.saturating_add(3)),
+        Value::F32(_) => Value::F32(f32::INFINITY),
+        Value::F64(_) => Value::F64(f64::INFINITY),
+        Value::Text(text) => Value::Text(format!("{text}x")),
+        other => other.clone(),
+    };
+    ColumnStats {
+        min: stats.min.as_ref().map(below),
+        max: stats.max.as_ref().map(above),
+        exact: false,
+        ..stats.clone()
     }
 }
 
@@ -263,6 +332,18 @@ pub fn layouts() -> impl Strategy<Value = Layout> {
     })
 }
 
+/// Encodings of sources: none as often as any.
+pub fn encodings() -> impl Strategy<Value = Option<Encoding>> {
+    let some = (proptest::sample::select(vec![1usize, 8, 50, 1_000]), any::<bool>())
+        .prop_map(|(block_rows, dictionaries)| Encoding { block_rows, dictionaries });
+    prop_oneof![Just(None), some.prop_map(Some)]
+}
+
+/// What metadata says.
+pub fn statistics() -> impl Strategy<Value = Statistics> {
+    prop_oneof![2 => Just(Statistics::Exact), 1 => Just(Statistics::Loose), 1 => Just(Statistics::Missing)]
+}
+
 /// Between one and `at_most` segments of a schema, each of its own day or of the same.
 pub fn segments(
     schema: &Arc<TableSchema>,
@@ -280,9 +361,13 @@ pub fn segments(
             .map(|(number, day)| {
                 let schema = schema.clone();
                 let count = edges::lengths(1, rows_at_most);
-                (rows(&schema, day, count), layouts(), proptest::sample::select(vec![1usize, 7, 64, 1000]))
-                    .prop_map(move |(rows, layout, batch_rows)| {
-                        Segment::new(&schema, number as u64, day, rows).with_layout(layout, batch_rows)
+                let source = (layouts(), proptest::sample::select(vec![1usize, 7, 64, 1_000]), encodings());
+                (rows(&schema, day, count), source, statistics())
+                    .prop_map(move |(rows, (layout, batch_rows, encoding), statistics)| {
+                        Segment::new(&schema, number as u64, day, rows)
+                            .with_layout(layout, batch_rows)
+                            .with_encoding(encoding)
+                            .with_statistics(statistics)
                     })
                     .boxed()
             })

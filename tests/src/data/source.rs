@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::encoded::EncodedRows;
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -10,18 +11,24 @@ use tsds_traits::{
     BlockLayout, ColumnId, EncodedColumn, Error, ErrorKind, Result, SegmentMeta, SegmentSource, TableSchema,
 };
 
-/// A segment in memory, without encoded blocks: all that a tier may count on.
+/// A segment in memory: as batches, which is all that a tier may count on, and as encoded blocks too if asked to.
 #[derive(Clone, Debug)]
 pub struct MemorySource {
     meta: Arc<SegmentMeta>,
     schema: Arc<TableSchema>,
     batches: Vec<RecordBatch>,
+    encoded: Option<EncodedRows>,
 }
 
 impl MemorySource {
     /// These rows.
     pub fn new(meta: Arc<SegmentMeta>, schema: Arc<TableSchema>, batches: Vec<RecordBatch>) -> Self {
-        Self { meta, schema, batches }
+        Self { meta, schema, batches, encoded: None }
+    }
+
+    /// Gives the rows as blocks too.
+    pub(super) fn with_blocks(self, encoded: EncodedRows) -> Self {
+        Self { encoded: Some(encoded), ..self }
     }
 }
 
@@ -40,14 +47,18 @@ impl SegmentSource for MemorySource {
     }
 
     fn layout(&self, column: ColumnId) -> Result<Option<Vec<BlockLayout>>> {
-        match self.schema.column(column) {
-            Some(_) => Ok(None),
-            None => Err(Error::invalid_input("segment lacks the column").with("column", column)),
+        match (&self.encoded, self.schema.column(column)) {
+            (_, None) => Err(Error::invalid_input("segment lacks the column").with("column", column)),
+            (None, _) => Ok(None),
+            (Some(encoded), _) => encoded.layout(column).map(Some),
         }
     }
 
-    async fn blocks(&self, column: ColumnId, _rows: Range<u64>) -> Result<Option<EncodedColumn>> {
-        self.layout(column).map(|_| None)
+    async fn blocks(&self, column: ColumnId, rows: Range<u64>) -> Result<Option<EncodedColumn>> {
+        match (&self.encoded, self.layout(column)?) {
+            (Some(encoded), Some(_)) => encoded.column(column, &rows).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 

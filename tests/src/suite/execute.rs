@@ -62,7 +62,7 @@ impl Suite {
                 problem("opens", failure.to_string());
             }
             match &backend.presence {
-                Presence::Absent(why) if settings.required.contains(&backend.id) => {
+                Presence::Absent(why) if settings.required.iter().any(|id| backend.is(id)) => {
                     problem("is_present", format!("required by TSDS_REQUIRE, but absent: {why}"));
                 }
                 Presence::Present(_)
@@ -74,7 +74,7 @@ impl Suite {
             }
         }
         for id in &settings.required {
-            if !self.backends.iter().any(|backend| backend.id == *id) {
+            if !self.backends.iter().any(|backend| backend.is(id)) {
                 let why = "required by TSDS_REQUIRE, but not part of this suite".into();
                 problems.push((format!("required/{id}/is_present"), why));
             }
@@ -90,6 +90,11 @@ impl PreparedCase {
 }
 
 impl Backend {
+    /// Whether this is the backend of an id, or a variant of it (`<id>+<variant>`).
+    fn is(&self, id: &str) -> bool {
+        self.id == id || self.id.split_once('+').is_some_and(|(plugin, _)| plugin == id)
+    }
+
     pub(super) fn trial_name(&self, case: &str) -> String {
         format!("{}/{}/{case}", self.role, self.id)
     }

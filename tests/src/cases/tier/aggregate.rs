@@ -12,7 +12,6 @@ use super::bench::{TierBench, aggregate, offer_all, sensor_segments, store_all, 
 use super::edges::store_edges;
 use crate::CaseResult;
 use crate::case::{Case, cases};
-use crate::data::arrays::Layout;
 use crate::data::queries::{self, functions_of};
 use crate::data::segments::{Row, Segment};
 use crate::data::{schemas, segments};
@@ -59,7 +58,7 @@ async fn ensure_aggregate(
 
 fn every_function_of_every_type_gives_the_right_state(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| {
-        for (segment, handle) in store_edges(&tier, Layout::COMPACT, 1_000).await? {
+        for (segment, handle) in store_edges(&tier, |segment| segment).await? {
             let schema = segment.schema.clone();
             let (segments, handles) = ([segment], [handle]);
             for column in schema.columns() {

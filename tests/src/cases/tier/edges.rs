@@ -6,7 +6,7 @@ use tsds_traits::{Put, SegmentHandle, TableSchema, Tier, Value};
 
 use super::bench::put;
 use crate::CaseResult;
-use crate::data::arrays::{Layout, value_of};
+use crate::data::arrays::value_of;
 use crate::data::edges::edge_cells;
 use crate::data::schemas;
 use crate::data::segments::{Row, Segment};
@@ -30,20 +30,20 @@ fn edge_segment(schema: &Arc<TableSchema>, number: u64) -> Segment {
     Segment::new(schema, number, 0, (0..rows).map(row).collect())
 }
 
-/// Stores every edge value of every type: in one segment if the tier takes it, else in one for each type that it takes.
+/// Stores every edge value of every type, each segment as `prepare` wants it: in one segment if the tier takes it, else in
+/// one for each type that it takes.
 pub(super) async fn store_edges(
     tier: &Arc<dyn Tier>,
-    layout: Layout,
-    batch_rows: usize,
+    prepare: impl Fn(Segment) -> Segment,
 ) -> CaseResult<Vec<(Segment, SegmentHandle)>> {
-    let whole = edge_segment(&schemas::every_type()?, 0).with_layout(layout, batch_rows);
+    let whole = prepare(edge_segment(&schemas::every_type()?, 0));
     if let Put::Stored(stored) = put(tier, &whole).await? {
         let handle = whole.handle(&stored.record);
         return Ok(vec![(whole, handle)]);
     }
     let mut taken = Vec::new();
     for (number, schema) in (1..).zip(schemas::each_type()?) {
-        let segment = edge_segment(&schema, number).with_layout(layout, batch_rows);
+        let segment = prepare(edge_segment(&schema, number));
         if let Put::Stored(stored) = put(tier, &segment).await? {
             let handle = segment.handle(&stored.record);
             taken.push((segment, handle));

@@ -9,7 +9,7 @@ use super::bench::{TierBench, ensure_scan, offer_all, plain_scan, sensor_segment
 use super::edges::store_edges;
 use crate::CaseResult;
 use crate::case::{Case, cases};
-use crate::data::arrays::{Layout, value_of};
+use crate::data::arrays::value_of;
 use crate::data::edges::edge_cells;
 use crate::data::queries::{self, COMPARISONS};
 use crate::data::segments::Segment;
@@ -54,7 +54,7 @@ fn for_every_column(
     check: impl AsyncFn(&Arc<dyn Tier>, &[Segment], &ScanRequest, ColumnId) -> CaseResult,
 ) -> CaseResult {
     with_tier(bench, async |tier| {
-        for (segment, handle) in store_edges(&tier, Layout::COMPACT, 1_000).await? {
+        for (segment, handle) in store_edges(&tier, |segment| segment).await? {
             let schema = segment.schema.clone();
             let plain = plain_scan(&schema, &[handle]);
             for column in all_columns(&schema) {

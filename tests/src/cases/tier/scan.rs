@@ -15,6 +15,7 @@ use super::bench::{
 use super::edges::store_edges;
 use crate::CaseResult;
 use crate::case::{Case, cases};
+use crate::data::Encoding;
 use crate::data::arrays::Layout;
 use crate::data::segments::Segment;
 use crate::data::{queries, schemas, segments};
@@ -34,6 +35,7 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
         [] a_batch_holds_no_more_rows_than_asked,
         [] the_same_request_gives_the_same_rows,
         [] the_layout_of_what_was_put_does_not_show,
+        [] every_edge_value_is_read_from_blocks_as_it_was_put,
         [] a_scan_of_no_segments_is_empty,
         [] an_absent_segment_gives_not_found_and_ends_the_stream,
         [] a_scan_does_nothing_before_it_is_polled,
@@ -56,7 +58,7 @@ fn every_edge_value_is_read_as_it_was_put(bench: &TierBench) -> CaseResult {
 }
 
 async fn edges_are_readable(tier: &Arc<dyn Tier>, layout: Layout, batch_rows: usize) -> CaseResult {
-    for (segment, handle) in store_edges(tier, layout, batch_rows).await? {
+    for (segment, handle) in store_edges(tier, |segment| segment.with_layout(layout, batch_rows)).await? {
         ensure_readable(tier, &[segment], &[handle]).await?;
     }
     Ok(())
@@ -144,6 +146,25 @@ fn the_layout_of_what_was_put_does_not_show(bench: &TierBench) -> CaseResult {
     let untidy = Layout { before: 5, after: 3, untidy: true };
     for (layout, batch_rows) in [(Layout::COMPACT, 7), (untidy, 1), (untidy, 64), (untidy, 1_000)] {
         with_tier(bench, async |tier| edges_are_readable(&tier, layout, batch_rows).await)?;
+    }
+    Ok(())
+}
+
+fn every_edge_value_is_read_from_blocks_as_it_was_put(bench: &TierBench) -> CaseResult {
+    for block_rows in [1, 10, 1_000] {
+        for dictionaries in [false, true] {
+            with_tier(bench, async |tier| {
+                let encoding = Some(Encoding { block_rows, dictionaries });
+                for (segment, handle) in store_edges(&tier, |segment| segment.with_encoding(encoding)).await?
+                {
+                    ensure_readable(&tier, &[segment], &[handle]).await?;
+                }
+                Ok(())
+            })
+            .map_err(|failure| {
+                failure.during(format!("blocks of {block_rows}, dictionaries {dictionaries}"))
+            })?;
+        }
     }
     Ok(())
 }
