@@ -16,7 +16,7 @@ pub const DEFAULT_INPUTS: u32 = 24;
 /// | variable | meaning |
 /// |---|---|
 /// | `TSDS_SEED` | the seed of everything that is generated: a number, or `random` |
-/// | `TSDS_INPUTS` | how many inputs every property is tried with |
+/// | `TSDS_CASES` | how many generated inputs every property is tried with |
 /// | `TSDS_REQUIRE` | ids, separated by commas, whose absence is a failure |
 /// | `TSDS_CONFORMANCE_REPORT` | where the JSON report goes, instead of `target/tsds-conformance.json`, or `target/tsds-conformance.<package>.json` for a test binary of another package |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +53,12 @@ impl Settings {
             Some("random") => settings.seed = random(),
             Some(text) => settings.seed = number("TSDS_SEED", text)?,
         }
-        if let Some(text) = variable("TSDS_INPUTS").filter(|text| !text.trim().is_empty()) {
-            let inputs = number("TSDS_INPUTS", text.trim())?;
+        if let Some(text) = variable("TSDS_CASES").filter(|text| !text.trim().is_empty()) {
+            let inputs = number("TSDS_CASES", text.trim())?;
             settings.inputs = u32::try_from(inputs)
                 .ok()
                 .filter(|inputs| *inputs > 0)
-                .ok_or_else(|| Failure::new(format!("TSDS_INPUTS must be between 1 and 2^32: {text}")))?;
+                .ok_or_else(|| Failure::new(format!("TSDS_CASES must be between 1 and 2^32: {text}")))?;
         }
         if let Some(text) = variable("TSDS_REQUIRE") {
             let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn what_does_not_parse_is_a_failure() {
         assert!(read(&[("TSDS_SEED", "seven")]).is_err());
-        assert!(read(&[("TSDS_INPUTS", "0")]).is_err());
+        assert!(read(&[("TSDS_CASES", "0")]).is_err());
     }
 
     #[test]

@@ -12,4 +12,4 @@ mod source;
 
 pub use cell_codec::CellCodec;
 pub use encoded::Encoding;
-pub use source::{FailingSource, MemorySource};
+pub use source::{FailingSource, GatedSource, MemorySource};

@@ -68,6 +68,19 @@ pub fn sensors() -> CaseResult<Arc<TableSchema>> {
     schema(&columns, 1, &[0])
 }
 
+/// The narrowest table: time and an integer. No tier may decline it.
+///
+/// # Errors
+///
+/// As [`schema`].
+pub fn readings() -> CaseResult<Arc<TableSchema>> {
+    let columns = [
+        spec("time", DataType::Timestamp(TimeUnit::Microsecond, None), false),
+        spec("reading", DataType::Int64, false),
+    ];
+    schema(&columns, 0, &[])
+}
+
 /// A table with a nullable column of every type, and two series columns.
 ///
 /// # Errors

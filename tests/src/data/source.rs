@@ -1,15 +1,17 @@
 //! Where the rows of generated segments come from.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::encoded::EncodedRows;
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
+use futures::channel::oneshot;
 use futures::stream::{self, BoxStream, StreamExt};
 use tsds_traits::{
     BlockLayout, ColumnId, EncodedColumn, Error, ErrorKind, Result, SegmentMeta, SegmentSource, TableSchema,
 };
+
+use super::encoded::EncodedRows;
 
 /// A segment in memory: as batches, which is all that a tier may count on, and as encoded blocks too if asked to.
 #[derive(Clone, Debug)]
@@ -90,6 +92,54 @@ impl SegmentSource for FailingSource {
     fn batches(&self) -> BoxStream<'static, Result<RecordBatch>> {
         let failure = Error::new(self.kind, "the source fails on purpose");
         self.inner.batches().take(self.after_batches).chain(stream::iter([Err(failure)])).boxed()
+    }
+
+    fn layout(&self, column: ColumnId) -> Result<Option<Vec<BlockLayout>>> {
+        self.inner.layout(column)
+    }
+
+    async fn blocks(&self, column: ColumnId, rows: Range<u64>) -> Result<Option<EncodedColumn>> {
+        self.inner.blocks(column, rows).await
+    }
+}
+
+/// A source that stops before its last batch, the first time that it is read, until it is let on.
+#[derive(Debug)]
+pub struct GatedSource {
+    inner: MemorySource,
+    gate: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+impl GatedSource {
+    /// The source, what tells that somebody waits at the gate, and what opens it. Dropping the latter opens it too.
+    pub fn new(inner: MemorySource) -> (Self, oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((reached, is_reached), (open, opened)) = (oneshot::channel(), oneshot::channel());
+        (Self { inner, gate: Mutex::new(Some((reached, opened))) }, is_reached, open)
+    }
+}
+
+#[async_trait]
+impl SegmentSource for GatedSource {
+    fn meta(&self) -> &Arc<SegmentMeta> {
+        self.inner.meta()
+    }
+
+    fn schema(&self) -> &Arc<TableSchema> {
+        self.inner.schema()
+    }
+
+    fn batches(&self) -> BoxStream<'static, Result<RecordBatch>> {
+        let Some((reached, opened)) = self.gate.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return self.inner.batches();
+        };
+        let last = self.inner.batches.len().saturating_sub(1);
+        let gate = stream::once(async move {
+            let _ = reached.send(());
+            let _ = opened.await;
+        });
+        let rest = self.inner.batches().skip(last);
+        let gated = gate.map(|()| None).chain(rest.map(Some)).filter_map(futures::future::ready);
+        self.inner.batches().take(last).chain(gated).boxed()
     }
 
     fn layout(&self, column: ColumnId) -> Result<Option<Vec<BlockLayout>>> {

@@ -100,7 +100,7 @@ fn trial(backend: &Backend, case: &PreparedCase, settings: &Settings, outcomes: 
         outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), outcome.clone());
         match outcome {
             Outcome::Failed(why) => Err(Failed::from(format!(
-                "{why}\nagain: TSDS_SEED={:#x} TSDS_INPUTS={} with --exact {name}",
+                "{why}\nagain: TSDS_SEED={:#x} TSDS_CASES={} with --exact {name}",
                 settings.seed, settings.inputs
             ))),
             _ => Ok(()),

@@ -16,6 +16,8 @@ use crate::saboteurs;
 /// What is wrong with a codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
+    /// Nothing.
+    None,
     CanonicalisesNan,
     DropsTheLastRow,
     LosesTheZone,
@@ -193,28 +195,28 @@ fn suite(sabotage: Sabotage) -> Suite {
     Suite::new().codec(Fixture(sabotage))
 }
 
-saboteurs! { suite;
-    a_codec_that_canonicalises_nan: Sabotage::CanonicalisesNan => floats_come_back_bit_for_bit,
-    a_codec_that_drops_the_last_row: Sabotage::DropsTheLastRow => booleans_come_back_bit_for_bit,
-    a_codec_that_loses_the_zone: Sabotage::LosesTheZone => timestamps_come_back_bit_for_bit,
-    a_codec_that_writes_the_offset: Sabotage::WritesTheOffset
+saboteurs! { "codec", suite, twin Sabotage::None;
+    canonicalises_nan: Sabotage::CanonicalisesNan => floats_come_back_bit_for_bit,
+    drops_the_last_row: Sabotage::DropsTheLastRow => booleans_come_back_bit_for_bit,
+    loses_the_zone: Sabotage::LosesTheZone => timestamps_come_back_bit_for_bit,
+    writes_the_offset: Sabotage::WritesTheOffset
         => the_same_values_give_the_same_bytes_in_every_layout,
-    a_codec_that_clears_the_output: Sabotage::ClearsTheOutput => integers_come_back_bit_for_bit,
-    a_codec_that_promises_too_little: Sabotage::PromisesTooLittle => bytes_come_back_bit_for_bit,
-    a_codec_that_believes_sorted_hints: Sabotage::BelievesSortedHints => hints_do_not_change_the_values,
-    a_codec_that_takes_ranges_by_the_end: Sabotage::TakesRangesByTheEnd
+    clears_the_output: Sabotage::ClearsTheOutput => integers_come_back_bit_for_bit,
+    promises_too_little: Sabotage::PromisesTooLittle => bytes_come_back_bit_for_bit,
+    believes_sorted_hints: Sabotage::BelievesSortedHints => hints_do_not_change_the_values,
+    takes_ranges_by_the_end: Sabotage::TakesRangesByTheEnd
         => a_decoded_range_is_a_slice_of_the_whole,
-    a_codec_that_answers_any_range: Sabotage::AnswersAnyRange => a_range_outside_of_the_block_is_invalid_input,
-    a_codec_that_panics_on_damage: Sabotage::PanicsOnDamage => truncated_bytes_are_corrupt_or_decode,
-    a_codec_that_calls_damage_internal: Sabotage::CallsDamageInternal => flipped_bits_are_corrupt_or_decode,
-    a_codec_that_gives_any_number_of_rows: Sabotage::TakesAnyRowsForGranted
+    answers_any_range: Sabotage::AnswersAnyRange => a_range_outside_of_the_block_is_invalid_input,
+    panics_on_damage: Sabotage::PanicsOnDamage => truncated_bytes_are_corrupt_or_decode,
+    calls_damage_internal: Sabotage::CallsDamageInternal => flipped_bits_are_corrupt_or_decode,
+    gives_any_number_of_rows: Sabotage::TakesAnyRowsForGranted
         => another_number_of_rows_is_corrupt_or_decodes,
-    a_codec_that_reads_any_version: Sabotage::ReadsAnyVersion
+    reads_any_version: Sabotage::ReadsAnyVersion
         => a_version_that_was_never_written_is_unsupported,
-    a_codec_that_encodes_anything: Sabotage::EncodesAnything => types_that_are_not_claimed_are_unsupported,
-    a_codec_whose_filter_keeps_nulls: Sabotage::KeepsNulls
+    encodes_anything: Sabotage::EncodesAnything => types_that_are_not_claimed_are_unsupported,
+    filter_keeps_nulls: Sabotage::KeepsNulls
         => a_filter_keeps_the_rows_whose_keys_are_in_the_set,
-    a_codec_that_allocates_what_the_bytes_say: Sabotage::AllocatesWhatTheBytesSay
+    allocates_what_the_bytes_say: Sabotage::AllocatesWhatTheBytesSay
         => damaged_bytes_take_no_more_memory_than_the_rows_need,
-    a_codec_that_filters_unasked: Sabotage::FiltersUnasked => a_filter_that_is_not_claimed_is_unsupported,
+    filters_unasked: Sabotage::FiltersUnasked => a_filter_that_is_not_claimed_is_unsupported,
 }

@@ -13,6 +13,8 @@ use crate::saboteurs;
 /// What is wrong with an evictor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
+    /// Nothing.
+    None,
     EvictsPinned,
     StopsEarly,
     EvictsBelowTheHighMark,
@@ -83,18 +85,18 @@ fn suite(sabotage: Sabotage) -> Suite {
     Suite::new().evictor(Fixture(sabotage))
 }
 
-saboteurs! { suite;
-    an_evictor_that_evicts_pinned_segments: Sabotage::EvictsPinned
+saboteurs! { "evictor", suite, twin Sabotage::None;
+    evicts_pinned_segments: Sabotage::EvictsPinned
         => a_plan_names_unpinned_segments_of_the_view_and_each_once,
-    an_evictor_that_stops_early: Sabotage::StopsEarly => a_plan_brings_the_tier_down_to_the_low_mark,
-    an_evictor_that_leaves_some_when_all_must_go: Sabotage::StopsEarly
+    stops_early: Sabotage::StopsEarly => a_plan_brings_the_tier_down_to_the_low_mark,
+    leaves_some_when_all_must_go: Sabotage::StopsEarly
         => when_all_that_is_unpinned_is_too_little_all_of_it_leaves,
-    an_evictor_that_evicts_below_the_high_mark: Sabotage::EvictsBelowTheHighMark
+    evicts_below_the_high_mark: Sabotage::EvictsBelowTheHighMark
         => nothing_leaves_a_tier_at_or_below_the_high_mark,
-    an_evictor_that_names_a_segment_twice: Sabotage::NamesTwice
+    names_a_segment_twice: Sabotage::NamesTwice
         => a_plan_names_unpinned_segments_of_the_view_and_each_once,
-    an_evictor_that_invents_segments: Sabotage::InventsSegments
+    invents_segments: Sabotage::InventsSegments
         => a_plan_names_unpinned_segments_of_the_view_and_each_once,
-    an_evictor_that_remembers: Sabotage::Remembers => the_same_view_gives_the_same_plan,
-    an_evictor_that_fails_on_nothing: Sabotage::FailsOnNothing => an_empty_tier_gives_an_empty_plan,
+    remembers: Sabotage::Remembers => the_same_view_gives_the_same_plan,
+    fails_on_nothing: Sabotage::FailsOnNothing => an_empty_tier_gives_an_empty_plan,
 }

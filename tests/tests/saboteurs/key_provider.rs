@@ -17,12 +17,15 @@ use crate::saboteurs;
 /// What is wrong with a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
+    /// Nothing.
+    None,
     PrintsItsKey,
     StoresTheKeyInTheMetadata,
     UnwrapsAnything,
     CallsUnknownKeysNotFound,
     ForgetsOldKeys,
     SkipsVersions,
+    KeepsItsKey,
     RotatesWhenAsked,
     StoresLargeMetadata,
     LivesOnALyingDisk(Lie),
@@ -31,6 +34,7 @@ enum Sabotage {
 struct Saboteur {
     inner: Arc<dyn KeyProvider>,
     sabotage: Sabotage,
+    first: [u8; 32],
     shown: Option<[u8; 32]>,
 }
 
@@ -46,6 +50,7 @@ impl Saboteur {
             Sabotage::StoresTheKeyInTheMetadata => master.metadata.opaque.extend(master.key.expose()),
             Sabotage::StoresLargeMetadata => master.metadata.opaque.resize(5_000, 0),
             Sabotage::SkipsVersions => master.metadata.version *= 2,
+            Sabotage::KeepsItsKey => master.key = SecretKey::new(self.first),
             _ => {}
         }
         master
@@ -84,6 +89,7 @@ impl KeyProvider for Saboteur {
             Sabotage::CallsUnknownKeysNotFound => {
                 result.map_err(|_| Error::new(ErrorKind::NotFound, "no such key"))
             }
+            Sabotage::KeepsItsKey => result.map(|_| SecretKey::new(self.first)),
             _ => result,
         }
     }
@@ -112,7 +118,7 @@ impl KeyProviderFixture for Fixture {
         let inner = ReferenceKeyProvider::open(context, true).await?;
         let key = *inner.current().await?.key.expose();
         let shown = (self.0 == Sabotage::PrintsItsKey).then_some(key);
-        Ok(Arc::new(Saboteur { inner, sabotage: self.0, shown }))
+        Ok(Arc::new(Saboteur { inner, sabotage: self.0, first: key, shown }))
     }
 }
 
@@ -120,19 +126,20 @@ fn suite(sabotage: Sabotage) -> Suite {
     Suite::new().key_provider(Fixture(sabotage))
 }
 
-saboteurs! { suite;
-    a_provider_that_prints_its_key: Sabotage::PrintsItsKey => nothing_that_is_printed_shows_a_key,
-    a_provider_that_stores_the_key_in_the_metadata: Sabotage::StoresTheKeyInTheMetadata
+saboteurs! { "key_provider", suite, twin Sabotage::None;
+    prints_its_key: Sabotage::PrintsItsKey => nothing_that_is_printed_shows_a_key,
+    stores_the_key_in_the_metadata: Sabotage::StoresTheKeyInTheMetadata
         => nothing_that_is_printed_shows_a_key,
-    a_provider_that_unwraps_anything: Sabotage::UnwrapsAnything
+    unwraps_anything: Sabotage::UnwrapsAnything
         => metadata_that_was_never_handed_out_gives_key_unavailable,
-    a_provider_that_calls_unknown_keys_not_found: Sabotage::CallsUnknownKeysNotFound
+    calls_unknown_keys_not_found: Sabotage::CallsUnknownKeysNotFound
         => metadata_that_was_never_handed_out_gives_key_unavailable,
-    a_provider_that_forgets_old_keys: Sabotage::ForgetsOldKeys => old_keys_stay_after_rotation,
-    a_provider_that_skips_versions: Sabotage::SkipsVersions => rotation_makes_a_new_key_of_the_next_version,
-    a_provider_that_rotates_when_asked: Sabotage::RotatesWhenAsked
+    forgets_old_keys: Sabotage::ForgetsOldKeys => old_keys_stay_after_rotation,
+    skips_versions: Sabotage::SkipsVersions => rotation_makes_a_new_key_of_the_next_version,
+    keeps_its_key: Sabotage::KeepsItsKey => rotation_makes_a_new_key_of_the_next_version,
+    rotates_when_asked: Sabotage::RotatesWhenAsked
         => current_gives_the_same_key_until_it_is_rotated,
-    a_provider_that_stores_large_metadata: Sabotage::StoresLargeMetadata => metadata_is_small,
-    a_provider_that_syncs_nothing: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
+    stores_large_metadata: Sabotage::StoresLargeMetadata => metadata_is_small,
+    syncs_nothing: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
         => a_rotated_key_survives_a_power_cut,
 }

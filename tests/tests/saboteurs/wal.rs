@@ -18,9 +18,12 @@ use crate::saboteurs;
 /// What is wrong with a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sabotage {
+    /// Nothing.
+    None,
     TakesGaps,
     LosesTheBatchId,
     ReplaysBackwards,
+    ReplaysTheLastRecordTwice,
     ReplaysWhatItAppends,
     IgnoresWhereReplayStarts,
     SaysDurableTooEarly,
@@ -118,6 +121,14 @@ impl WalSink for Saboteur {
                 let all = self.inner.replay(after).collect::<Vec<_>>();
                 stream::once(all).flat_map(|all| stream::iter(all.into_iter().rev())).boxed()
             }
+            Sabotage::ReplaysTheLastRecordTwice => {
+                let all = self.inner.replay(after).collect::<Vec<_>>();
+                let twice = |all: Vec<Result<WalRecord>>| {
+                    let last = all.last().and_then(|last| last.as_ref().ok()).cloned();
+                    stream::iter(all.into_iter().chain(last.map(Ok)))
+                };
+                stream::once(all).flat_map(twice).boxed()
+            }
             Sabotage::ReplaysWhatItAppends => {
                 let appended = self.appended.lock().unwrap().clone();
                 self.inner.replay(after).chain(stream::iter(appended.into_iter().map(Ok))).boxed()
@@ -154,42 +165,44 @@ fn suite(sabotage: Sabotage) -> Suite {
     Suite::new().wal(Fixture(sabotage))
 }
 
-saboteurs! { suite;
-    a_log_that_takes_gaps: Sabotage::TakesGaps => a_gap_or_a_repetition_is_refused_and_changes_nothing,
-    a_log_that_loses_the_batch_id: Sabotage::LosesTheBatchId => records_come_back_in_order_after_reopening,
-    a_log_that_skips_records_of_unknown_kind: Sabotage::SkipsRecordsOfUnknownKind
+saboteurs! { "wal", suite, twin Sabotage::None;
+    takes_gaps: Sabotage::TakesGaps => a_gap_or_a_repetition_is_refused_and_changes_nothing,
+    loses_the_batch_id: Sabotage::LosesTheBatchId => records_come_back_in_order_after_reopening,
+    skips_records_of_unknown_kind: Sabotage::SkipsRecordsOfUnknownKind
         => records_come_back_in_order_after_reopening,
-    a_log_that_replays_backwards: Sabotage::ReplaysBackwards => records_come_back_in_order_after_reopening,
-    a_log_that_replays_what_it_appends: Sabotage::ReplaysWhatItAppends
+    replays_backwards: Sabotage::ReplaysBackwards => records_come_back_in_order_after_reopening,
+    replays_the_last_record_twice: Sabotage::ReplaysTheLastRecordTwice
+        => records_come_back_in_order_after_reopening,
+    replays_what_it_appends: Sabotage::ReplaysWhatItAppends
         => records_appended_since_opening_are_not_replayed,
-    a_log_that_ignores_where_replay_starts: Sabotage::IgnoresWhereReplayStarts
+    ignores_where_replay_starts: Sabotage::IgnoresWhereReplayStarts
         => a_replay_starts_after_what_is_asked,
-    a_log_that_says_durable_too_early: Sabotage::SaysDurableTooEarly
+    says_durable_too_early: Sabotage::SaysDurableTooEarly
         => durable_never_goes_back_and_reaches_what_was_synced,
-    a_log_that_syncs_what_is_not_there: Sabotage::SyncsWhatIsNotThere
+    syncs_what_is_not_there: Sabotage::SyncsWhatIsNotThere
         => sync_of_what_was_not_appended_is_invalid_input,
-    a_log_that_forgets_above_the_floor: Sabotage::ForgetsAboveTheFloor => release_forgets_nothing_above,
-    a_log_that_closes_without_sync: Sabotage::ClosesWithoutSync => closing_makes_everything_durable,
-    a_log_that_stays_open: Sabotage::StaysOpen => after_closing_nothing_is_appended_or_synced,
-    a_log_that_ignores_what_is_known_durable: Sabotage::IgnoresWhatIsKnownDurable
+    forgets_above_the_floor: Sabotage::ForgetsAboveTheFloor => release_forgets_nothing_above,
+    closes_without_sync: Sabotage::ClosesWithoutSync => closing_makes_everything_durable,
+    stays_open: Sabotage::StaysOpen => after_closing_nothing_is_appended_or_synced,
+    ignores_what_is_known_durable: Sabotage::IgnoresWhatIsKnownDurable
         => records_that_are_known_to_be_durable_and_missing_are_corruption,
-    a_log_that_acknowledges_before_it_syncs: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
+    acknowledges_before_it_syncs: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
         => what_was_synced_survives_a_power_cut,
-    a_log_that_syncs_no_directory: Sabotage::LivesOnALyingDisk(Lie::SyncsNoDirectory)
+    syncs_no_directory: Sabotage::LivesOnALyingDisk(Lie::SyncsNoDirectory)
         => a_power_cut_at_any_moment_leaves_a_prefix_with_all_that_was_synced,
-    a_log_that_repeats_a_failed_sync: Sabotage::LivesOnALyingDisk(Lie::RepeatsFailedSyncs)
+    repeats_a_failed_sync: Sabotage::LivesOnALyingDisk(Lie::RepeatsFailedSyncs)
         => a_failed_sync_is_never_repeated,
-    a_log_that_is_poisoned_by_a_full_disk: Sabotage::LivesOnALyingDisk(Lie::HidesFullDisk)
+    is_poisoned_by_a_full_disk: Sabotage::LivesOnALyingDisk(Lie::HidesFullDisk)
         => a_full_disk_refuses_and_does_not_poison,
-    a_log_that_believes_what_it_reads: Sabotage::LivesOnALyingDisk(Lie::RepairsChecksums)
+    believes_what_it_reads: Sabotage::LivesOnALyingDisk(Lie::RepairsChecksums)
         => damage_to_what_is_known_durable_is_corruption_or_harmless,
-    a_log_that_does_not_miss_what_was_cut: Sabotage::IgnoresWhatIsKnownDurable
+    does_not_miss_what_was_cut: Sabotage::IgnoresWhatIsKnownDurable
         => files_that_are_cut_are_corruption_or_harmless,
-    a_log_that_loses_records_now_and_then: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
+    loses_records_now_and_then: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
         => any_history_replays_what_was_durable,
-    a_log_that_forgets_too_much_now_and_then: Sabotage::ForgetsAboveTheFloor
+    forgets_too_much_now_and_then: Sabotage::ForgetsAboveTheFloor
         => any_history_replays_what_was_durable,
-    a_log_that_waits_for_the_disk: Sabotage::SyncsEveryAppend => appending_does_not_wait_for_the_disk,
-    a_log_whose_waiters_do_not_share: Sabotage::LivesOnALyingDisk(Lie::SyncsTooOften)
+    waits_for_the_disk: Sabotage::SyncsEveryAppend => appending_does_not_wait_for_the_disk,
+    waiters_do_not_share: Sabotage::LivesOnALyingDisk(Lie::SyncsTooOften)
         => concurrent_syncs_share_the_disk,
 }

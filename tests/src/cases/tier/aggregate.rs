@@ -31,7 +31,7 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
 }
 
 /// Fails unless the merged states are the model's.
-async fn ensure_aggregate(
+pub(super) async fn ensure_aggregate(
     tier: &Arc<dyn Tier>,
     segments: &[Segment],
     handles: &[SegmentHandle],

@@ -8,8 +8,10 @@ mod faults;
 mod history;
 mod honesty;
 mod lifecycle;
+mod long;
 mod pushdown;
 mod scan;
+mod statistics;
 mod storage;
 mod threads;
 
@@ -29,6 +31,8 @@ pub fn cases() -> Vec<Case<dyn TierFixture>> {
         scan::cases(),
         pushdown::cases(),
         aggregate::cases(),
+        long::cases(),
+        statistics::cases(),
         honesty::cases(),
         lifecycle::cases(),
     ];

@@ -4,19 +4,21 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
+use futures::future::{Either, select};
 use tsds_traits::{ErrorKind, Put, SegmentMeta, StoredSegment, Tier};
 
 use super::bench::{
     TierBench, ensure_absent, ensure_readable, listed, open, put, sensor_segments, store, store_all,
     stored_segment, with_tier,
 };
-use crate::CaseResult;
 use crate::case::{Case, cases};
-use crate::data::FailingSource;
 use crate::data::segments::Segment;
+use crate::data::{FailingSource, GatedSource};
 use crate::fixture::TierFixture;
 use crate::outcome::{ensure, ensure_eq};
+use crate::{CaseResult, Failure};
 
 pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
     cases![
@@ -27,6 +29,7 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
         [] what_list_gives_is_enough_to_remove,
         [] another_generation_is_another_segment,
         [] a_source_that_fails_leaves_nothing_behind,
+        [] a_put_in_progress_shows_nothing,
         [] a_dropped_put_leaves_a_whole_segment_or_none,
         [] concurrent_puts_of_one_segment_act_as_one,
         [] concurrent_puts_of_different_segments_all_count,
@@ -127,6 +130,34 @@ fn a_source_that_fails_leaves_nothing_behind(bench: &TierBench) -> CaseResult {
         }
         let stored = store(&tier, &segment).await?;
         ensure_readable(&tier, std::slice::from_ref(&segment), &[segment.handle(&stored.record)]).await
+    })
+}
+
+fn a_put_in_progress_shows_nothing(bench: &TierBench) -> CaseResult {
+    let machine = bench.machine();
+    machine.run(async {
+        let tier = open(bench, &machine).await?;
+        let segment = sensor_segments(1, 40)?.remove(0).with_layout(Default::default(), 10);
+        let (source, reached, gate) = GatedSource::new(segment.source()?);
+        let look = async {
+            reached.await.map_err(|_| Failure::new("put does not read its source"))?;
+            // A tier may make others wait until the put is done: then there is nothing to see, and the gate opens.
+            let seen = pin!(async {
+                ensure_eq(&listed(&tier).await?, &vec![], "list during a put")?;
+                ensure_absent(&tier, &segment, b"").await
+            });
+            let waited = machine.sim.world().clock.sleep(Duration::from_secs(1));
+            let outcome = match select(seen, waited).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right(_) => Ok(()),
+            };
+            drop(gate);
+            outcome
+        };
+        let (put, look) = futures::join!(tier.put(Arc::new(source)), look);
+        look?;
+        ensure(matches!(put, Ok(Put::Stored(_))), || format!("put of a slow source gives {put:?}"))?;
+        ensure_eq(&listed(&tier).await?, &vec![segment.id()], "list after the put")
     })
 }
 
