@@ -1,9 +1,7 @@
 //! The plugins that ship with TSDS.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
-use tsds_traits::{CodecLookup, Registry, Result};
+use tsds_traits::{Registry, Result};
 
 /// A registry with every built-in plugin: codecs, log, evictor and tiers.
 ///
@@ -21,16 +19,6 @@ pub fn builtin_registry() -> Result<Registry> {
     registry.register(tsds_hot::plugin())?;
     registry.register(tsds_cold_parquet::plugin())?;
     Ok(registry)
-}
-
-/// Built codecs, with the one in which segment files are written.
-pub(crate) fn codecs(
-    registry: &Registry,
-    file_codec: &str,
-) -> Result<(Arc<dyn CodecLookup>, Arc<dyn tsds_traits::Codec>)> {
-    let codecs = registry.codecs()?;
-    let chosen = codecs.codec(file_codec).map_err(|error| error.with("key", "warm_tier.file_codec"))?;
-    Ok((Arc::new(codecs), chosen))
 }
 
 /// The settings of a plugin as JSON.

@@ -10,12 +10,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tsds_segment::SegmentStore;
 use tsds_traits::{
-    DatabaseId, Error, ErrorKind, Evictor, Registry, Result, SegmentId, Sequence, VfsLock, WalSink, World,
+    DatabaseId, Error, ErrorKind, Registry, Result, SegmentId, Sequence, VfsLock, WalSink, World,
 };
 
 use crate::catalog::{Catalog, DatabaseRecord, Edit};
 use crate::config::Settings;
-use crate::guard::GuardedTier;
+use crate::guard::{GuardedEvictor, GuardedTier, Health, Watch};
 use crate::hot::{HardLimit, HotBudget};
 use crate::ingest::Writer;
 use crate::recovery::RecoveryReport;
@@ -43,12 +43,18 @@ pub(crate) struct Core {
     pub writer: Writer,
     pub budget: Arc<HotBudget>,
     pub segments: SegmentStore,
+    /// As `segments`, written in the codec that is always there.
+    pub plain_segments: SegmentStore,
+    /// How the codec of `segments` behaves.
+    pub file_codec: Arc<Health>,
+    /// Watches over the plugins.
+    pub watch: Arc<Watch>,
     /// Holds recent segments in memory or on a device.
     pub warm: GuardedTier,
     /// Serves what no device holds. The same as `warm` without a device.
     pub fallback: GuardedTier,
     pub cold: GuardedTier,
-    pub evictor: Arc<dyn Evictor>,
+    pub evictor: GuardedEvictor,
     /// What `warm` holds, and how many bytes each takes.
     pub resident: Mutex<BTreeMap<SegmentId, u64>>,
     pub reclaim: Reclaim,
@@ -85,10 +91,13 @@ pub(crate) struct Parts {
     pub next_sequence: Sequence,
     pub budget: Arc<HotBudget>,
     pub segments: SegmentStore,
+    pub plain_segments: SegmentStore,
+    pub file_codec: Arc<Health>,
+    pub watch: Arc<Watch>,
     pub warm: GuardedTier,
     pub fallback: GuardedTier,
     pub cold: GuardedTier,
-    pub evictor: Arc<dyn Evictor>,
+    pub evictor: GuardedEvictor,
     pub reclaim: Reclaim,
     pub recovery: RecoveryReport,
     pub lock: Box<dyn VfsLock>,
@@ -113,6 +122,9 @@ impl Core {
             wal: parts.wal,
             budget: parts.budget,
             segments: parts.segments,
+            plain_segments: parts.plain_segments,
+            file_codec: parts.file_codec,
+            watch: parts.watch,
             warm: parts.warm,
             fallback: parts.fallback,
             cold: parts.cold,

@@ -168,7 +168,13 @@ impl Core {
         let sequence = position.next;
         let table = record.table;
         record.sequence = sequence;
-        self.wal.append(record).await?;
+        if let Err(error) = self.wal.append(record).await {
+            // Anything else refused the record, which leaves the log as it was.
+            if error.kind() == ErrorKind::NotDurable {
+                self.fail(&error);
+            }
+            return Err(error);
+        }
         position.next = sequence.next();
         lock(&self.writer.publish).queue.push_back(QueuedWrite {
             sequence,

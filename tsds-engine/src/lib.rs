@@ -25,6 +25,7 @@ mod version;
 
 pub use builtin::builtin_registry;
 pub use database::{Database, DatabaseBuilder};
+pub use guard::PluginStats;
 pub use ingest::Receipt;
 pub use recovery::RecoveryReport;
 pub use stats::{ColumnInfo, LogStats, ResidentStats, Stats, TableStats, TierCounts, TierStats, TiersStats};

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::channel::mpsc;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use tsds_segment::SegmentStore;
 use tsds_traits::{
     BuildContext, CodecLookup, DatabaseId, Durability, Error, ErrorKind, Registry, Result, SegmentFiles,
     Sequence, VfsLock, WalOpen, WalSink, World,
 };
 
-use crate::builtin::{codecs, plugin_settings};
+use crate::builtin::plugin_settings;
 use crate::catalog::{Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, PluginRecord};
 use crate::config::Settings;
 use crate::core::{Core, Parts};
-use crate::guard::GuardedTier;
+use crate::guard::{GuardedEvictor, GuardedTier, GuardedWal, Health, Watch, guarded_codecs};
 use crate::hot::HotBudget;
 use crate::nolog::NoLog;
 use crate::recovery::{self, RecoveryReport};
@@ -28,6 +28,9 @@ const CATALOG: &str = "catalog.redb";
 const SEGMENTS: &str = "segments";
 /// The fallback for what no device holds, and the warm tier where there is no device.
 const CPU_TIER: &str = "tsds.warm.cpu";
+
+/// The codec that segment files can always be written in.
+pub(crate) const PLAIN_CODEC: &str = "tsds.plain";
 
 /// Opens the database at `path`.
 pub(crate) async fn open(
@@ -52,15 +55,19 @@ pub(crate) async fn open(
     let mut report =
         RecoveryReport { unclean: contents.database.is_some() && !record.closed, ..Default::default() };
 
-    let (codecs, file_codec) = codecs(&registry, &settings.warm_tier.file_codec)?;
-    let segments = SegmentStore::new(
-        world.clone(),
-        path.join(SEGMENTS),
-        record.database,
-        Arc::clone(&codecs),
-        file_codec,
-    );
-    let tiers = open_tiers(&world, &path, &settings, &registry, record.database, &codecs, &segments).await?;
+    let watch = Watch::new(world.clone(), settings.plugin_deadline());
+    let codecs: Arc<dyn CodecLookup> = Arc::new(guarded_codecs(&registry, &watch).await?);
+    let store = |codec: &str| {
+        let codec = codecs.codec(codec).map_err(|error| error.with("key", "warm_tier.file_codec"))?;
+        let (world, directory) = (world.clone(), path.join(SEGMENTS));
+        let health = watch.health(codec.id(), "codec");
+        let store = SegmentStore::new(world, directory, record.database, Arc::clone(&codecs), codec);
+        Ok::<_, Error>((store, health))
+    };
+    let (segments, file_codec) = store(&settings.warm_tier.file_codec)?;
+    let (plain_segments, _) = store(PLAIN_CODEC)?;
+    let house = House { world: &world, path: &path, settings: &settings, registry: &registry, watch: &watch };
+    let tiers = open_tiers(house, record.database, &codecs, &segments).await?;
     let log_name =
         if settings.hot_tier.wal_enabled { settings.wal.backend.as_str() } else { "tsds.wal.none" };
     check_plugins(&mut record, &registry, log_name, tiers.cold.name())?;
@@ -83,13 +90,13 @@ pub(crate) async fn open(
     let (reclaim, garbage) = mpsc::unbounded();
     let budget = Arc::new(HotBudget::default());
     let version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
-    let wal = open_log(&world, &path, &settings, &registry, open, &codecs).await?;
+    let wal = open_log(house, open, &codecs).await?;
     report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version).await?;
     report.torn_bytes = wal.usage().torn_bytes;
     if report.unclean {
         tracing::info!(?report, "recovered after an unclean stop");
     }
-    let evictor = registry.evictor(&settings.warm_tier.evictor, &json!({}))?;
+    let evictor = open_evictor(house).await?;
     let core = Arc::new(Core::new(Parts {
         world,
         settings,
@@ -102,6 +109,9 @@ pub(crate) async fn open(
         next_sequence: sequences.next,
         budget,
         segments,
+        plain_segments,
+        file_codec,
+        watch,
         warm: tiers.warm,
         fallback: tiers.fallback,
         cold: tiers.cold,
@@ -174,26 +184,51 @@ struct Tiers {
     cold: GuardedTier,
 }
 
+/// What every plugin is built from.
+#[derive(Clone, Copy)]
+struct House<'a> {
+    world: &'a World,
+    path: &'a Path,
+    settings: &'a Settings,
+    registry: &'a Registry,
+    watch: &'a Arc<Watch>,
+}
+
+impl House<'_> {
+    /// The health of a plugin that is about to be built.
+    fn health(&self, id: &str, role: &'static str) -> Result<Arc<Health>> {
+        Ok(self.watch.health(self.registry.get(id)?.id, role))
+    }
+
+    async fn tier(&self, id: &str, settings: Json, context: BuildContext) -> Result<GuardedTier> {
+        let health = self.health(id, "tier")?;
+        let (registry, id) = (self.registry.clone(), health.id());
+        let built = async move { registry.tier(id, settings, context).await };
+        GuardedTier::new(self.watch.call(&health, "build", built).await?, self.watch, &health)
+    }
+}
+
 async fn open_tiers(
-    world: &World,
-    path: &Path,
-    settings: &Settings,
-    registry: &Registry,
+    house: House<'_>,
     database: DatabaseId,
     codecs: &Arc<dyn CodecLookup>,
     segments: &SegmentStore,
 ) -> Result<Tiers> {
+    let House { world, path, settings, .. } = house;
     let files: Arc<dyn SegmentFiles> = Arc::new(segments.clone());
     let context = |directory: PathBuf| {
         BuildContext::new(world.clone(), database, directory, Arc::clone(codecs))
             .with_segment_files(Arc::clone(&files))
     };
     let memory = plugin_settings([("max_memory_mb", json!(settings.warm_tier.max_memory_mb))]);
-    let fallback =
-        GuardedTier::new(registry.tier(CPU_TIER, memory.clone(), context(path.join("warm"))).await?);
+    let fallback = house.tier(CPU_TIER, memory.clone(), context(path.join("warm"))).await?;
     let warm = match settings.warm_tier.backend.as_str() {
         "auto" | CPU_TIER | "cpu" => fallback.clone(),
-        id => GuardedTier::new(registry.tier(id, memory, context(path.join("warm"))).await?),
+        id => {
+            let warm = house.tier(id, memory, context(path.join("warm"))).await?;
+            warm.health().set_replaceable();
+            warm
+        }
     };
     let cold_path =
         settings.storage.cold_path.as_ref().map_or_else(|| path.join("cold"), |given| path.join(given));
@@ -201,9 +236,7 @@ async fn open_tiers(
         ("compression", json!(settings.cold_tier.compression)),
         ("max_concurrent_files", json!(settings.query.max_concurrent_files)),
     ]);
-    let cold = GuardedTier::new(
-        registry.tier(&settings.cold_tier.backend, cold_settings, context(cold_path)).await?,
-    );
+    let cold = house.tier(&settings.cold_tier.backend, cold_settings, context(cold_path)).await?;
     let unmet = [warm.unmet_needs("warm", Durability::Volatile), cold.unmet_needs("cold", Durability::Power)]
         .concat();
     if !unmet.is_empty() {
@@ -236,21 +269,30 @@ fn check_plugins(record: &mut DatabaseRecord, registry: &Registry, log: &str, co
     Ok(())
 }
 
+async fn open_evictor(house: House<'_>) -> Result<GuardedEvictor> {
+    let health = house.health(&house.settings.warm_tier.evictor, "evictor")?;
+    let (registry, id) = (house.registry.clone(), health.id());
+    let built = house.watch.job(&health, "build", move || registry.evictor(id, &json!({})));
+    Ok(GuardedEvictor::new(built.await?, house.watch, &health))
+}
+
 async fn open_log(
-    world: &World,
-    path: &Path,
-    settings: &Settings,
-    registry: &Registry,
+    house: House<'_>,
     open: WalOpen,
     codecs: &Arc<dyn CodecLookup>,
 ) -> Result<Arc<dyn WalSink>> {
+    let House { world, path, settings, registry, watch } = house;
     if !settings.hot_tier.wal_enabled {
         return Ok(Arc::new(NoLog::new(open.next)));
     }
     let context =
         BuildContext::new(world.clone(), open.database, log_directory(path, settings), Arc::clone(codecs));
     let file_bytes = plugin_settings([("file_bytes", json!(settings.wal.file_mb * 1_000_000))]);
-    registry.wal(&settings.wal.backend, file_bytes, context, open).await
+    let health = house.health(&settings.wal.backend, "wal")?;
+    let (registry, id) = (registry.clone(), health.id());
+    let opened = async move { registry.wal(id, file_bytes, context, open).await };
+    let log = watch.call(&health, "build", opened).await?;
+    Ok(Arc::new(GuardedWal::new(log, watch, &health)?))
 }
 
 /// Where the log is.

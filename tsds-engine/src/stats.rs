@@ -7,6 +7,7 @@ use tsds_traits::type_name;
 
 use crate::catalog::Home;
 use crate::core::{Core, lock};
+use crate::guard::PluginStats;
 use crate::recovery::RecoveryReport;
 use crate::version::TableVersion;
 
@@ -124,6 +125,8 @@ pub struct Stats {
     pub hot_rows_pinned: u64,
     /// For how long the oldest snapshot or query has been held, in seconds.
     pub oldest_pin_seconds: Option<f64>,
+    /// How the plugins in use have behaved, by id.
+    pub plugins: Vec<PluginStats>,
     /// What opening found.
     pub recovery: RecoveryReport,
 }
@@ -168,6 +171,7 @@ impl Core {
             wal: LogStats { bytes: log.bytes, files: log.files, durable: self.wal.durable().0 },
             hot_rows_pinned: self.budget.rows(),
             oldest_pin_seconds: self.oldest_pin().map(|age| age.as_secs_f64()),
+            plugins: self.watch.stats(),
             recovery: self.recovery.clone(),
         }
     }

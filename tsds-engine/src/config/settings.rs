@@ -1,7 +1,12 @@
 //! The settings of a database, section by section.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use tsds_traits::{Error, ErrorKind, Result};
+
+/// Eleven days: longer is for ever.
+const MAX_DEADLINE_SECONDS: f64 = 1e6;
 
 /// All settings. [`Default`] is what a database without configuration uses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -231,11 +236,16 @@ pub struct Performance {
     pub chunk_size: usize,
     /// How many MiB the tiers may take together; more in `hot_tier` and `warm_tier` is refused. Default: no limit.
     pub memory_limit_mb: Option<u64>,
+    /// After how many seconds without a sign of life (an answer, or that it was woken by something) a call to a plugin is given
+    /// up: one that waits is cancelled; one that blocks its thread disables the plugin until the database is opened again.
+    /// What the engine can do without is then done without: a warm tier, an evictor, a codec that encodes. 0 waits for ever.
+    /// Default: 60.
+    pub plugin_deadline_seconds: f64,
 }
 
 impl Default for Performance {
     fn default() -> Self {
-        Self { chunk_size: 1_000_000, memory_limit_mb: None }
+        Self { chunk_size: 1_000_000, memory_limit_mb: None, plugin_deadline_seconds: 60.0 }
     }
 }
 
@@ -332,6 +342,14 @@ impl Settings {
                 "must be zstd or none",
             ));
         }
+        let deadline = self.performance.plugin_deadline_seconds;
+        if !(0.0..=MAX_DEADLINE_SECONDS).contains(&deadline) {
+            return Err(invalid(
+                "performance.plugin_deadline_seconds",
+                deadline,
+                "must be 0 or more, and at most 1,000,000",
+            ));
+        }
         let tiers = self.hot_tier.max_memory_mb.saturating_add(self.warm_tier.max_memory_mb);
         if self.performance.memory_limit_mb.is_some_and(|limit| tiers > limit) {
             return Err(invalid(
@@ -341,6 +359,12 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    /// How long a plugin may show no sign of life; for ever if `None`.
+    pub(crate) fn plugin_deadline(&self) -> Option<Duration> {
+        let seconds = self.performance.plugin_deadline_seconds;
+        Duration::try_from_secs_f64(seconds).ok().filter(|deadline| !deadline.is_zero())
     }
 
     /// What was accepted for compatibility but has no effect, as sentences for the log.
@@ -388,7 +412,8 @@ mod tests {
     #[test]
     fn impossible_values_are_refused_by_key() {
         type Break = fn(&mut Settings);
-        let cases: [(&str, Break); 6] = [
+        let cases: [(&str, Break); 7] = [
+            ("performance.plugin_deadline_seconds", |s| s.performance.plugin_deadline_seconds = -1.0),
             ("hot_tier.max_records", |s| s.hot_tier.max_records = 0),
             ("warm_tier.eviction_threshold_pct", |s| s.warm_tier.eviction_threshold_pct = 1.5),
             ("hot_tier.eviction_target_pct", |s| s.hot_tier.eviction_target_pct = 0.99),

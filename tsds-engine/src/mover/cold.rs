@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tsds_traits::{
-    Action, ChunkRange, Error, KeyDomain, Put, Result, SchemaVersion, SegmentId, SegmentSource, SegmentView,
-    SequenceInterval, TableId, TierView,
+    ChunkRange, Error, KeyDomain, Put, Result, SchemaVersion, SegmentId, SegmentSource, SegmentView,
+    SequenceInterval, TableId,
 };
 
 use super::{merge, reclaim};
 use crate::catalog::{Edit, Home, RemovalRecord, SegmentRecord};
 use crate::core::{Core, lock};
+use crate::guard::OwnedView;
 use crate::version::SegmentEntry;
 
 /// Segments of one chunk that become one cold file, in the order of arrival.
@@ -28,7 +29,11 @@ impl Core {
         let _one_at_a_time = self.mover.moving.lock().await;
         self.check_open()?;
         self.check_writable()?;
-        let groups = self.plan_moves();
+        let groups = self.plan_moves().await;
+        if !groups.is_empty() {
+            // Before an intent is recorded that could only be undone.
+            self.cold.health().check("put")?;
+        }
         for (table, group) in &groups {
             self.check_open()?;
             self.move_group(*table, group).await?;
@@ -42,7 +47,7 @@ impl Core {
         Ok(!groups.is_empty())
     }
 
-    fn plan_moves(&self) -> Vec<Group> {
+    async fn plan_moves(&self) -> Vec<Group> {
         let version = self.version.load_full();
         let resident = lock(&self.resident).clone();
         let mut entries: BTreeMap<SegmentId, (TableId, Arc<SegmentEntry>)> = BTreeMap::new();
@@ -61,21 +66,16 @@ impl Core {
             .collect();
         let warm = &self.settings.warm_tier;
         let limit = (warm.max_memory_mb << 20) as f64;
-        let view = TierView {
+        let view = OwnedView {
             tier: self.warm.name(),
-            segments: &views,
-            bytes: views.iter().map(|view| view.bytes).sum(),
+            segments: Arc::new(views),
             high_mark: (limit * warm.eviction_threshold_pct) as u64,
             low_mark: (limit * warm.eviction_target_pct) as u64,
             now: self.now(),
             wall_seconds: self.world.clock.wall_nanos().div_euclid(1_000_000_000),
         };
-        let plan = self.evictor.plan(&view);
-        let evicted = plan.into_iter().filter_map(|action| match action {
-            Action::Evict(id) => entries.get(&id).map(|_| id),
-            _ => None,
-        });
-        self.group(&version, &evicted.collect())
+        let evicted = self.evictor.plan(view).await;
+        self.group(&version, &evicted)
     }
 
     /// Cuts what leaves into runs of neighbours: segments of one table, chunk, schema version and key domain with nothing of

@@ -23,6 +23,8 @@ use crate::version::TableVersion;
 
 /// How long a loop waits after a failure before it tries again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// How long it waits if a plugin that it needs is disabled.
+const PAUSE_WHILE_DISABLED: Duration = Duration::from_secs(60);
 /// How often the sealing loop looks at the age of memtables.
 const AGE_CHECK: Duration = Duration::from_secs(5);
 
@@ -82,7 +84,7 @@ async fn run(weak: Weak<Core>, step: Step) {
             Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(error) => {
                 tracing::warn!(?step, %error, "moving rows failed; trying again");
-                PAUSE_AFTER_FAILURE
+                if core.cold.health().is_disabled() { PAUSE_WHILE_DISABLED } else { PAUSE_AFTER_FAILURE }
             }
         };
         let timer = core.world.clock.sleep(pause);

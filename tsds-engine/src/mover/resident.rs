@@ -12,6 +12,9 @@ use crate::version::SegmentEntry;
 impl Core {
     /// Offers segments to the warm tier. A refusal costs speed, nothing else.
     pub(super) async fn keep_resident(self: &Arc<Self>, table: TableId, ids: &[SegmentId]) {
+        if self.warm.health().is_disabled() {
+            return;
+        }
         let Ok(current) = self.table(table) else { return };
         for entry in current.segments.iter().filter(|entry| ids.contains(&entry.id())) {
             let Some(schema) = current.schemas.get(&entry.meta.schema_version) else { continue };
@@ -61,7 +64,7 @@ impl Core {
         for (table, entry) in missing {
             let room =
                 self.warm.usage().limit_bytes.unwrap_or(u64::MAX).saturating_sub(self.warm.usage().bytes);
-            if entry.bytes > room || self.is_closing() {
+            if entry.bytes > room || self.is_closing() || self.warm.health().is_disabled() {
                 break;
             }
             self.keep_resident(table, &[entry.id()]).await;
@@ -76,7 +79,10 @@ impl Core {
             let held = ids.iter().filter(|id| resident.remove(id).is_some());
             held.map(|id| StoredSegment { id: *id, record: bytes::Bytes::new() }).collect()
         };
-        if let Err(error) = self.warm.remove(&held).await {
+        if !held.is_empty()
+            && !self.warm.health().is_disabled()
+            && let Err(error) = self.warm.remove(&held).await
+        {
             tracing::warn!(%error, "warm tier did not forget segments");
         }
     }

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::future::{Either, select};
 use tsds_compute::chunk::second_of;
 use tsds_compute::{SortedRows, describe_segment};
 use tsds_hot::SealedRows;
+use tsds_segment::SegmentStore;
 use tsds_traits::{
     ErrorKind, KeyDomain, Result, SegmentId, SegmentMeta, Sequence, SequenceInterval, TableId, TableSchema,
 };
 
 use super::interval;
-use crate::catalog::{Edit, Home, SealRecord, SegmentRecord, TableRecord};
+use crate::catalog::{Edit, Home, RemovalRecord, SealRecord, SegmentRecord, TableRecord};
 use crate::core::Core;
 use crate::hot::HotMemtable;
+use crate::open::PLAIN_CODEC;
 use crate::version::{SegmentEntry, TableVersion};
 
 impl Core {
@@ -122,15 +125,7 @@ impl Core {
             }
         };
         let sealed = self.blocking(move || tsds_hot::seal(&snapshot, chunk_interval)).await?;
-        let ids = self.segment_numbers(sealed.len()).await?;
-        let written = self.write_segments(&schema, tile, sealed, &ids).await;
-        let records = match written {
-            Ok(records) => records,
-            Err(error) => {
-                self.discard_files(&ids).await;
-                return Err(error);
-            }
-        };
+        let (ids, records) = self.write_segments(&schema, tile, &sealed).await?;
         let record = TableRecord {
             chunk_interval: Some(chunk_interval.to_string()),
             sealed_upto: tile.upto,
@@ -140,6 +135,7 @@ impl Core {
         let floor = self.floor_after(id, &memtable);
         let mut edits = vec![Edit::PutTable(record.clone()), Edit::PutSeal(id, seal.clone())];
         edits.extend(records.iter().cloned().map(Edit::PutSegment));
+        edits.extend(ids.iter().copied().map(Edit::RemoveIntent));
         if let Err(error) =
             self.commit(edits, |database| database.wal_floor = database.wal_floor.max(floor)).await
         {
@@ -158,15 +154,62 @@ impl Core {
         Ok(())
     }
 
+    /// Writes the segments of a tile in the configured codec, or in the plain one where that codec fails.
     async fn write_segments(
         self: &Arc<Self>,
         schema: &Arc<TableSchema>,
         tile: SequenceInterval,
-        sealed: Vec<SealedRows>,
+        sealed: &[SealedRows],
+    ) -> Result<(Vec<SegmentId>, Vec<SegmentRecord>)> {
+        let codec = &self.file_codec;
+        let stuck = async {
+            codec.until_disabled().await;
+            codec.check("encode")
+        };
+        let written = {
+            let writing = self.try_write_segments(&self.segments, schema, tile, sealed);
+            match select(Box::pin(stuck), Box::pin(writing)).await {
+                Either::Left((disabled, _)) => disabled.map(|()| Default::default()),
+                Either::Right((written, _)) => written,
+            }
+        };
+        match written {
+            Err(error) if error.plugin() == Some(codec.id()) && codec.id() != PLAIN_CODEC => {
+                tracing::warn!(%error, "segments are written in the plain codec");
+                // Under new numbers: a call that hangs may still write under the old ones one day.
+                self.try_write_segments(&self.plain_segments, schema, tile, sealed).await
+            }
+            written => written,
+        }
+    }
+
+    async fn try_write_segments(
+        self: &Arc<Self>,
+        store: &SegmentStore,
+        schema: &Arc<TableSchema>,
+        tile: SequenceInterval,
+        sealed: &[SealedRows],
+    ) -> Result<(Vec<SegmentId>, Vec<SegmentRecord>)> {
+        let ids = self.begin_files(sealed.len()).await?;
+        match self.write_files(store, schema, tile, sealed, &ids).await {
+            Ok(records) => Ok((ids, records)),
+            Err(error) => {
+                self.discard_files(&ids).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_files(
+        self: &Arc<Self>,
+        store: &SegmentStore,
+        schema: &Arc<TableSchema>,
+        tile: SequenceInterval,
+        sealed: &[SealedRows],
         ids: &[SegmentId],
     ) -> Result<Vec<SegmentRecord>> {
-        let jobs = sealed.into_iter().zip(ids.iter().copied()).map(|(rows, id)| {
-            let (core, schema) = (Arc::clone(self), Arc::clone(schema));
+        let jobs = sealed.iter().cloned().zip(ids.iter().copied()).map(|(rows, id)| {
+            let (core, schema, store) = (Arc::clone(self), Arc::clone(schema), store.clone());
             async move {
                 let described = Arc::clone(&schema);
                 let (meta, rows) = core
@@ -176,8 +219,7 @@ impl Core {
                         Ok((Arc::new(meta), sorted))
                     })
                     .await?;
-                let written =
-                    core.segments.write(&meta, &schema, vec![rows.batch], rows.run_starts.into()).await?;
+                let written = store.write(&meta, &schema, vec![rows.batch], rows.run_starts.into()).await?;
                 let meta = SegmentMeta::clone(&meta);
                 Ok(SegmentRecord { meta, home: Home::File, bytes: written.bytes, tier_record: Vec::new() })
             }
@@ -187,12 +229,25 @@ impl Core {
         futures::stream::TryStreamExt::try_collect(records).await
     }
 
+    /// Numbers for files that are about to be written, noted in the catalog before there is anything under them. A file that
+    /// the catalog does not name is then proof of a newer catalog, and never removed.
+    async fn begin_files(&self, count: usize) -> Result<Vec<SegmentId>> {
+        let ids = self.segment_numbers(count).await?;
+        let begun = ids.iter().map(|id| Edit::PutIntent(RemovalRecord::file(*id))).collect();
+        self.commit(begun, |_| {}).await?;
+        Ok(ids)
+    }
+
     /// Removes files of a seal that did not happen; what is left behind is removed at the next start.
     async fn discard_files(&self, ids: &[SegmentId]) {
-        for id in ids {
-            if let Err(error) = self.segments.remove(*id).await {
-                tracing::warn!(%error, segment = %id, "the file of a failed seal is left for the next start");
+        let discarded = async {
+            for id in ids {
+                self.segments.remove(*id).await?;
             }
+            self.commit(ids.iter().copied().map(Edit::RemoveIntent).collect(), |_| {}).await
+        };
+        if let Err(error) = discarded.await {
+            tracing::warn!(%error, ?ids, "the files of a failed seal are left for the next start");
         }
     }
 

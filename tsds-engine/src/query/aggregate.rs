@@ -9,9 +9,11 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition, sort_indices};
 use tsds_traits::{AggregateRequest, ColumnId, Result, ScanRequest, SortKey};
 
+use super::fallback::aggregate_part;
 use super::plan::{Part, Plan, PlannedAggregate};
 use super::unordered::limited;
 use super::{Direction, hot, unplanned};
+use crate::guard::GuardedTier;
 
 /// Computes the groups, then streams them.
 pub(super) async fn run(mut plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
@@ -69,35 +71,30 @@ fn part_states(
     aggregate: &PlannedAggregate,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let schema = plan.snapshot.table.schemas.get(&part.version).unwrap_or(&plan.schema);
-    let capabilities = part.tier.capabilities();
-    if capabilities.aggregate && (plan.predicate.is_none() || capabilities.predicate) {
-        return Ok(part.tier.aggregate(AggregateRequest {
-            schema: Arc::clone(schema),
-            segments: part.segments.iter().map(|(_, entry)| entry.handle()).collect(),
-            predicate: plan.predicate.clone(),
-            plan: aggregate.plan.clone(),
-        }));
-    }
-    plain_states(plan, part, aggregate)
+    let request = AggregateRequest {
+        schema: Arc::clone(schema),
+        segments: part.segments.iter().map(|(_, entry)| entry.handle()).collect(),
+        predicate: plan.predicate.clone(),
+        plan: aggregate.plan.clone(),
+    };
+    aggregate_part(plan, part, request)
 }
 
 /// Over a plain scan, for a tier that does not aggregate.
-fn plain_states(
-    plan: &Arc<Plan>,
-    part: &Part,
-    aggregate: &PlannedAggregate,
+pub(super) fn plain_states(
+    tier: &GuardedTier,
+    request: &AggregateRequest,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let schema = plan.snapshot.table.schemas.get(&part.version).unwrap_or(&plan.schema);
-    let mut columns = aggregate.plan.columns(schema);
-    columns.extend(plan.predicate.iter().flat_map(|predicate| predicate.columns()));
+    let AggregateRequest { schema, segments, predicate, plan } = request;
+    let mut columns = plan.columns(schema);
+    columns.extend(predicate.iter().flat_map(|predicate| predicate.columns()));
     columns.sort_unstable();
     columns.dedup();
-    let handles = part.segments.iter().map(|(_, entry)| entry.handle()).collect();
-    let request = ScanRequest::new(Arc::clone(schema), handles, columns.clone());
-    let predicate = plan.predicate.as_ref().map(|one| CompiledPredicate::new(one, schema)).transpose()?;
-    let mut aggregator = Aggregator::new(Arc::clone(schema), aggregate.plan.clone())?;
-    let intervals: Vec<u64> = part.segments.iter().map(|(_, entry)| entry.meta.interval.upto.0).collect();
-    let mut rows = part.tier.scan(request);
+    let scan = ScanRequest::new(Arc::clone(schema), segments.clone(), columns.clone());
+    let predicate = predicate.as_ref().map(|one| CompiledPredicate::new(one, schema)).transpose()?;
+    let mut aggregator = Aggregator::new(Arc::clone(schema), plan.clone())?;
+    let intervals: Vec<u64> = segments.iter().map(|segment| segment.meta.interval.upto.0).collect();
+    let mut rows = tier.scan(scan);
     let states = async move {
         let (mut segment, mut first_row) = (0, 0);
         while let Some(batch) = rows.try_next().await? {

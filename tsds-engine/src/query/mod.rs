@@ -5,6 +5,7 @@ mod aggregation;
 mod bind;
 mod explain;
 mod expr;
+mod fallback;
 mod hot;
 mod ordered;
 mod plan;

@@ -12,8 +12,9 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::merge::{MergeInput, merge};
 use tsds_traits::{ColumnId, Error, ErrorKind, Result, SortKey, Value};
 
+use super::fallback::scan_part;
 use super::plan::{Part, Plan};
-use super::unordered::{limited, scan_with_fallback};
+use super::unordered::limited;
 use super::{hot, topk};
 use crate::version::SegmentEntry;
 
@@ -62,12 +63,13 @@ fn segment_input(
 ) -> MergeInput {
     let request = plan.request(part, &[(ordinal, Arc::clone(entry))], columns);
     let lower_bound = best_value(entry, plan.order.first()).map(|value| vec![Some(value)]);
-    let tier = part.tier.clone();
+    let (tier, fallback) = (part.tier.clone(), part.fallback.clone());
     let memory = Arc::clone(memory);
     // The share of the segment's columns that sorting holds.
     let held = entry.meta.plain_bytes * columns.len() as u64 / (plan.schema.columns().len() as u64).max(1);
     let open = move || match memory.take(held) {
-        Ok(taken) => scan_with_fallback(&tier, request)
+        Ok(taken) => scan_part(&tier, fallback.as_ref(), request)
+            .map_ok(|(_, batch)| batch)
             .map(move |item| {
                 let _ = &taken;
                 item

@@ -61,6 +61,8 @@ pub(super) type PlacedSegment = (usize, Arc<SegmentEntry>);
 pub(super) struct Part {
     pub role: Role,
     pub tier: GuardedTier,
+    /// What can answer instead.
+    pub fallback: Option<GuardedTier>,
     pub version: SchemaVersion,
     /// In the order of chunks and arrival.
     pub segments: Vec<PlacedSegment>,
@@ -105,12 +107,14 @@ impl Plan {
     fn route(&mut self) {
         let now = self.core.now();
         let resident = lock(&self.core.resident);
+        let (warm, fallback) = (&self.core.warm, &self.core.fallback);
+        let warm_works = !warm.health().is_disabled();
         let (mut parts, mut pruned): (Vec<Part>, Vec<(Role, usize)>) = (Vec::new(), Vec::new());
         for (ordinal, entry) in self.snapshot.table.segments.iter().enumerate() {
             let (role, tier) = match &entry.home {
                 Home::Tier(_) => (Role::Cold, &self.core.cold),
-                Home::File if resident.contains_key(&entry.id()) => (Role::Warm, &self.core.warm),
-                Home::File => (Role::Warm, &self.core.fallback),
+                Home::File if warm_works && resident.contains_key(&entry.id()) => (Role::Warm, warm),
+                Home::File => (Role::Warm, fallback),
             };
             if self.cannot_match(entry) {
                 match pruned.iter_mut().find(|(pruned_role, _)| *pruned_role == role) {
@@ -124,7 +128,16 @@ impl Plan {
             let segment = (ordinal, Arc::clone(entry));
             match parts.iter_mut().find(|part| part.version == version && part.tier.is(tier)) {
                 Some(part) => part.segments.push(segment),
-                None => parts.push(Part { role, tier: tier.clone(), version, segments: vec![segment] }),
+                None => {
+                    let replaceable = role == Role::Warm && !tier.is(fallback);
+                    parts.push(Part {
+                        role,
+                        tier: tier.clone(),
+                        fallback: replaceable.then(|| fallback.clone()),
+                        version,
+                        segments: vec![segment],
+                    });
+                }
             }
         }
         drop(resident);

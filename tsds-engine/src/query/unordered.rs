@@ -7,6 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::scan::{SegmentScan, needed_columns};
 use tsds_traits::{ColumnId, Result, ScanRequest, SegmentBatch};
 
+use super::fallback::scan_part;
 use super::hot;
 use super::plan::{Part, Plan};
 use crate::guard::GuardedTier;
@@ -21,7 +22,7 @@ pub(super) fn run(plan: Plan) -> BoxStream<'static, Result<RecordBatch>> {
     let planned = Arc::clone(&plan);
     let segments = stream::iter(parts).flat_map(move |part| {
         let request = planned.request(&part, &part.segments, &planned.projection);
-        scan_with_fallback(&part.tier, request)
+        scan_part(&part.tier, part.fallback.as_ref(), request).map_ok(|(_, batch)| batch)
     });
     let remembered = Arc::clone(&plan);
     let memory = stream::once(async move {
@@ -52,15 +53,8 @@ pub(super) fn limited(
     .boxed()
 }
 
-/// Scans with what the tier claims; the engine does the rest over a plain scan.
-pub(super) fn scan_with_fallback(
-    tier: &GuardedTier,
-    request: ScanRequest,
-) -> BoxStream<'static, Result<RecordBatch>> {
-    scan_segments(tier, request).map_ok(|(_, batch)| batch).boxed()
-}
-
-/// As [`scan_with_fallback`], with the position of each batch's segment in the request.
+/// Scans with what the tier claims; the engine does the rest over a plain scan. Each batch comes with the position of its
+/// segment in the request.
 pub(super) fn scan_segments(
     tier: &GuardedTier,
     request: ScanRequest,
