@@ -152,6 +152,11 @@ impl PluginFixture {
         Self { codecs: Some(codecs), ..self }
     }
 
+    /// The plugin.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
     fn name(&self) -> String {
         match &self.variant {
             None => self.plugin.id.into(),

@@ -3,58 +3,42 @@
 
 mod reference;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::json;
-use tsds_conformance::fixture::PluginFixture;
-use tsds_traits::{CodecSet, Plugin};
+use tsds_conformance::{MemoryMeter, Suite};
+use tsds_traits::{Codec, CodecSet};
+
+#[global_allocator]
+static METER: MemoryMeter = MemoryMeter;
 
 /// Every codec that ships, for the tiers that meet encoded blocks.
 fn codecs() -> Arc<CodecSet> {
-    let built = [
-        Arc::new(tsds_segment::PlainCodec::default()) as Arc<dyn tsds_traits::Codec>,
-        Arc::new(tsds_segment::ZstdCodec::default()),
-    ];
+    let built: [Arc<dyn Codec>; 2] =
+        [Arc::new(tsds_segment::PlainCodec::default()), Arc::new(tsds_segment::ZstdCodec::default())];
     Arc::new(built.into_iter().try_fold(CodecSet::default(), CodecSet::with).unwrap_or_default())
 }
 
-fn tier(plugin: Plugin) -> PluginFixture {
-    PluginFixture::new(plugin).with_codecs(codecs())
-}
-
-fn wal(variant: &str, settings: serde_json::Value) -> PluginFixture {
-    PluginFixture::new(tsds_hot::plugin()).with_settings(variant, settings)
-}
-
-tsds_conformance::conformance_main! {
-    tiers: [
-        tier(tsds_warm_cpu::plugins()[0]),
-        tier(tsds_warm_cpu::plugins()[0]).with_settings("little-room", json!({ "max_memory_mb": 2 })),
-        tier(tsds_cold_parquet::plugin()),
-        reference::tier::volatile(),
-        reference::tier::durable(),
-        reference::tier::plain(),
-    ],
-    codecs: [
-        PluginFixture::new(tsds_segment::plugins()[0]),
-        PluginFixture::new(tsds_segment::plugins()[1]),
-        reference::codec::every_type(),
-        reference::codec::floats_only(),
-    ],
-    wals: [
-        // A simulated disk really holds what is reserved ahead: 100 MB for every file would take minutes.
-        wal("medium-files", json!({ "file_bytes": 256 << 10 })),
-        // Files so small that every case meets their borders.
-        wal("small-files", json!({ "file_bytes": 16 << 10 })),
-        reference::wal::durable(),
-        reference::wal::volatile(),
-    ],
-    evictors: [
-        PluginFixture::new(tsds_warm_cpu::plugins()[1]),
-        reference::evictor::ReferenceEvictorFixture,
-    ],
-    key_providers: [
-        reference::key_provider::rotating(),
-        reference::key_provider::fixed(),
-    ],
+fn main() -> ExitCode {
+    let shipped = [
+        tsds_warm_cpu::conformance::fixtures(),
+        tsds_cold_parquet::conformance::fixtures(),
+        tsds_segment::conformance::fixtures(),
+        tsds_hot::conformance::fixtures(),
+    ];
+    let codecs = codecs();
+    let fixtures = shipped.into_iter().flatten().map(|fixture| fixture.with_codecs(codecs.clone()));
+    fixtures
+        .fold(Suite::new(), Suite::plugin)
+        .tier(reference::tier::volatile())
+        .tier(reference::tier::durable())
+        .tier(reference::tier::plain())
+        .codec(reference::codec::every_type())
+        .codec(reference::codec::floats_only())
+        .wal(reference::wal::durable())
+        .wal(reference::wal::volatile())
+        .evictor(reference::evictor::ReferenceEvictorFixture)
+        .key_provider(reference::key_provider::rotating())
+        .key_provider(reference::key_provider::fixed())
+        .main()
 }

@@ -52,6 +52,26 @@ pub(crate) enum Command {
     Tables(Shown),
     /// Read everything that is stored and check every checksum
     Verify(Shown),
+    /// Check the plugins of this program against their contracts, on simulated machines; touches no database
+    #[cfg(feature = "conformance")]
+    Conformance(Conformance),
+}
+
+#[cfg(feature = "conformance")]
+#[derive(Debug, Args)]
+pub(crate) struct Conformance {
+    /// Check only this plugin, by its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) backend: Option<String>,
+    /// How many generated inputs every property is tried with [default: 24]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) cases: Option<u32>,
+    /// The seed of everything that is generated, decimal or 0x and hexadecimal; the same seed gives the same inputs
+    #[arg(long, value_name = "S", value_parser = parse_seed)]
+    pub(crate) seed: Option<u64>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// How to show something.
@@ -188,6 +208,15 @@ fn parse_count(text: &str) -> Result<u64, String> {
     let bad = || "write a whole number, such as 5000000, 5_000_000 or 5M".to_owned();
     let number: u64 = digits.replace('_', "").parse().map_err(|_| bad())?;
     number.checked_mul(factor).ok_or_else(|| "the number is too large".to_owned())
+}
+
+#[cfg(feature = "conformance")]
+fn parse_seed(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "write a whole number, or 0x and hexadecimal digits".to_owned())
 }
 
 fn parse_batch(text: &str) -> Result<usize, String> {

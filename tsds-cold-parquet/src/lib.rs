@@ -10,6 +10,8 @@
 //! Formats: `docs/formats/cold-file.md` and `docs/formats/cold-record.md`; decisions: `docs/adr/0006-cold-files.md`.
 
 mod checksum;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod inventory;
 mod layout;
 mod location;

@@ -6,6 +6,8 @@
 //! - [`Memtable`]: rows in order of arrival, readable while they come.
 //! - [`seal`]: the rows of a memtable as the rows of segments.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod dictionary;
 mod memtable;
 mod payload;

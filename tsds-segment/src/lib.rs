@@ -17,6 +17,8 @@
 compile_error!("segment files are little-endian, and so are Arrow's buffers in them");
 
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod decode;
 mod format;
 mod layout;

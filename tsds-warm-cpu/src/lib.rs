@@ -17,6 +17,8 @@
 #![deny(missing_docs)]
 
 mod aggregate;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod evict;
 mod filter;
 mod pin;

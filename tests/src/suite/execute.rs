@@ -10,6 +10,16 @@ use crate::{CaseResult, Settings};
 impl Suite {
     /// Runs every case whose trial name, `<role>/<id>/<case>`, `wanted` takes, one after the other.
     pub fn execute(&self, settings: &Settings, wanted: impl Fn(&str) -> bool) -> Report {
+        self.execute_watched(settings, wanted, |_| {})
+    }
+
+    /// As [`Suite::execute`]; `begins` is called with the trial name of each case before it is run.
+    pub fn execute_watched(
+        &self,
+        settings: &Settings,
+        wanted: impl Fn(&str) -> bool,
+        begins: impl Fn(&str),
+    ) -> Report {
         let mut filtered = false;
         let mut reports = Vec::new();
         for backend in &self.backends {
@@ -18,6 +28,7 @@ impl Suite {
                 let outcome = if let Some(skip) = &case.skip {
                     Outcome::Skipped(skip.kind())
                 } else if wanted(&backend.trial_name(case.name)) {
+                    begins(&backend.trial_name(case.name));
                     outcome_of((case.body)(settings))
                 } else {
                     filtered = true;
@@ -91,7 +102,7 @@ impl PreparedCase {
 
 impl Backend {
     /// Whether this is the backend of an id, or a variant of it (`<id>+<variant>`).
-    fn is(&self, id: &str) -> bool {
+    pub(super) fn is(&self, id: &str) -> bool {
         self.id == id || self.id.split_once('+').is_some_and(|(plugin, _)| plugin == id)
     }
 

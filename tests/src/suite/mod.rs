@@ -7,7 +7,7 @@ mod report;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tsds_traits::{Factory, Presence, Registry, panic_text};
+use tsds_traits::{Factory, Plugin, Presence, Registry, panic_text};
 
 use crate::case::{Bench, Case};
 use crate::cases;
@@ -55,17 +55,38 @@ impl Suite {
     /// If a codec cannot be built.
     pub fn of_registry(registry: &Registry) -> tsds_traits::Result<Self> {
         let codecs = Arc::new(registry.codecs()?);
-        Ok(registry.plugins().fold(Self::new(), |suite, plugin| {
-            let fixture = PluginFixture::new(*plugin).with_codecs(codecs.clone());
-            match plugin.factory {
-                Factory::Tier(_) => suite.tier(fixture),
-                Factory::Codec(_) => suite.codec(fixture),
-                Factory::Wal(_) => suite.wal(fixture),
-                Factory::Evictor(_) => suite.evictor(fixture),
-                Factory::KeyProvider(_) => suite.key_provider(fixture),
-                _ => suite,
-            }
-        }))
+        let fixture = |plugin: &Plugin| PluginFixture::new(*plugin).with_codecs(codecs.clone());
+        Ok(registry.plugins().map(fixture).fold(Self::new(), Self::plugin))
+    }
+
+    /// Adds a plugin, whatever its role.
+    #[must_use]
+    pub fn plugin(self, fixture: PluginFixture) -> Self {
+        match fixture.plugin().factory {
+            Factory::Tier(_) => self.tier(fixture),
+            Factory::Codec(_) => self.codec(fixture),
+            Factory::Wal(_) => self.wal(fixture),
+            Factory::Evictor(_) => self.evictor(fixture),
+            Factory::KeyProvider(_) => self.key_provider(fixture),
+            _ => self,
+        }
+    }
+
+    /// Only the backends of this plugin id, variants included.
+    #[must_use]
+    pub fn only(mut self, id: &str) -> Self {
+        self.backends.retain(|backend| backend.is(id));
+        self
+    }
+
+    /// Role and name of every backend.
+    pub fn backends(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.backends.iter().map(|backend| (backend.role, backend.id.as_str()))
+    }
+
+    /// How many cases apply to the backends that are here.
+    pub fn applicable_cases(&self) -> usize {
+        self.backends.iter().flat_map(|backend| &backend.cases).filter(|case| case.runs()).count()
     }
 
     /// Adds a tier.

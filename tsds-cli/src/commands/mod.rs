@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+#[cfg(feature = "conformance")]
+mod conformance;
 mod demo;
 mod import;
 mod inspect;
@@ -24,14 +26,17 @@ pub(crate) async fn run(
     arguments: Arguments,
     registry: Registry,
 ) -> Result<()> {
-    let session = Session::new(world, output, arguments.common, registry).await?;
+    // Made only by the commands that wait for it: what is wrong with the settings of a database is no concern of the others.
+    let session = Session::new(world.clone(), output.clone(), arguments.common, registry.clone());
     match arguments.command {
-        Command::Demo(arguments) => demo::run(session, &arguments).await,
-        Command::Import(arguments) => import::run(&session, arguments).await,
-        Command::Query(arguments) => query::run(&session, &arguments).await,
-        Command::Stats(arguments) => inspect::stats(&session, arguments).await,
-        Command::Tables(arguments) => inspect::tables(&session, arguments).await,
-        Command::Verify(arguments) => inspect::verify(&session, arguments).await,
+        Command::Demo(arguments) => demo::run(session.await?, &arguments).await,
+        Command::Import(arguments) => import::run(&session.await?, arguments).await,
+        Command::Query(arguments) => query::run(&session.await?, &arguments).await,
+        Command::Stats(arguments) => inspect::stats(&session.await?, arguments).await,
+        Command::Tables(arguments) => inspect::tables(&session.await?, arguments).await,
+        Command::Verify(arguments) => inspect::verify(&session.await?, arguments).await,
+        #[cfg(feature = "conformance")]
+        Command::Conformance(arguments) => conformance::run(&world, &output, &registry, &arguments).await,
     }
 }
 

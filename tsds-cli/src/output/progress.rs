@@ -19,6 +19,8 @@ pub(crate) enum Unit {
     Rows,
     /// Bytes.
     Bytes,
+    /// Cases of a suite.
+    Cases,
 }
 
 /// Progress of one stretch of work.
@@ -114,17 +116,23 @@ impl Progress {
 
     fn text(&self, done: u64, elapsed: Duration, more: &str) -> String {
         let amount = |n| match self.unit {
-            Unit::Rows => thousands(n),
+            Unit::Rows | Unit::Cases => thousands(n),
             Unit::Bytes => bytes(n),
         };
         let mut parts = Vec::new();
         let per_second = done as f64 / elapsed.as_secs_f64().max(1e-9);
         if self.total > 0 {
-            let unit = if self.unit == Unit::Rows { " rows" } else { "" };
+            let unit = match self.unit {
+                Unit::Rows => " rows",
+                Unit::Bytes => "",
+                Unit::Cases => " cases",
+            };
             parts.push(format!("{} of {}{unit}", amount(done), amount(self.total)));
             match self.unit {
                 Unit::Rows => parts.push(format!("{} rows/s", rate(per_second))),
                 Unit::Bytes => parts.push(format!("{}/s", bytes(per_second as u64))),
+                // Some cases take a thousand times as long as others: a rate would say nothing.
+                Unit::Cases => {}
             }
         }
         if !more.is_empty() {
