@@ -10,16 +10,8 @@ use common::Place;
 #[test]
 fn one_backend_is_checked_and_reported_as_json() {
     let place = Place::new();
-    let said = place.ok(&[
-        "conformance",
-        "--backend",
-        "tsds.evict.lru",
-        "--cases",
-        "3",
-        "--seed",
-        "0x2a",
-        "--json",
-    ]);
+    let said =
+        place.ok(&["conformance", "--backend", "tsds.evict.lru", "--cases", "3", "--seed", "0x2a", "--json"]);
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&report["seed"], &report["inputs"]), (&42.into(), &3.into()));
     let backends = report["backends"].as_array().unwrap();
