@@ -1,13 +1,17 @@
 //! The note in a file's footer: whose rows the file holds, so that a catalog can be rebuilt from files alone.
 //!
-//! It is JSON in the last key-value pair of the Parquet footer. Parquet readers find it as metadata; [`find`] finds it
-//! in the raw end of a file, without giving bytes that nobody vouches for to a Parquet decoder.
+//! It is JSON in a key-value pair of the Parquet footer. Parquet readers find it as metadata; [`read`] finds it in the raw
+//! footer, without giving bytes that nobody vouches for to a Parquet decoder.
 
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
 use tsds_traits::{DatabaseId, Error, Result, SchemaRecord, SegmentId, SegmentMeta, TableSchema};
 
+use crate::record::FOOTER_TAIL_BYTES;
 use crate::settings::ParquetSettings;
+use crate::store::from_store;
 
 /// The key of [`FileNote`], the last in the file.
 const NOTE_KEY: &str = "tsds.segment";
@@ -17,8 +21,12 @@ const SCHEMA_KEY: &str = "tsds.schema";
 const META_KEY: &str = "tsds.meta";
 /// The format of notes and files.
 pub(crate) const FORMAT_VERSION: u16 = 1;
-/// How much of the end of a file holds the note of any file with at most a thousand columns.
-pub(crate) const TAIL_BYTES: usize = 16 * 1024;
+/// How much of the end of a file is read first. After the note stand some three bytes for each column.
+const TAIL_BYTES: u64 = 16 * 1024;
+/// What every Parquet file ends with.
+const PARQUET_MAGIC: &[u8] = b"PAR1";
+/// A longer footer is not searched, and its file counts as one without a note.
+const MAX_FOOTER_BYTES: u64 = 64 << 20;
 
 /// What a file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +50,11 @@ impl FileNote {
             compression: settings.compression.clone(),
             row_group_rows: settings.row_group_rows,
         }
+    }
+
+    /// Whether the file is one of this database.
+    pub(crate) fn is_of(&self, database: DatabaseId) -> bool {
+        self.database == database.to_string()
     }
 
     /// The settings with which the file was written, for writing it once more; `None` if no file is written like that.
@@ -72,9 +85,41 @@ pub(crate) fn key_values(
     Ok(pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).into())
 }
 
-/// The note in the last bytes of a file, if there is one. The bytes need not be trustworthy, and neither is the note:
-/// whoever acts on it verifies what it claims.
-pub(crate) fn find(tail: &[u8]) -> Option<FileNote> {
+/// The note of a file of `size` bytes, if it has one. The bytes need not be trustworthy, and neither is the note: whoever
+/// acts on it verifies what it claims.
+///
+/// # Errors
+///
+/// `NotFound` without the file; as for I/O.
+pub(crate) async fn read(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<Option<FileNote>> {
+    let range = |start: u64| async move {
+        store.get_range(path, start..size).await.map_err(|error| from_store(error).with("file", path))
+    };
+    if size < FOOTER_TAIL_BYTES {
+        return Ok(None);
+    }
+    let tail_start = size.saturating_sub(TAIL_BYTES);
+    let tail = range(tail_start).await?;
+    let note = find(&tail);
+    if note.is_some() {
+        return Ok(note);
+    }
+    match footer_start(&tail, size) {
+        Some(start) if start < tail_start => Ok(find(&range(start).await?)),
+        _ => Ok(None),
+    }
+}
+
+/// Where the footer of a file of `size` bytes begins, by its last bytes.
+fn footer_start(tail: &[u8], size: u64) -> Option<u64> {
+    let (rest, magic) = tail.split_last_chunk::<4>()?;
+    let (_, len) = rest.split_last_chunk::<4>()?;
+    let len = u64::from(u32::from_le_bytes(*len));
+    (magic == PARQUET_MAGIC && len <= MAX_FOOTER_BYTES).then(|| size.checked_sub(len + FOOTER_TAIL_BYTES))?
+}
+
+/// The last note in some bytes.
+fn find(tail: &[u8]) -> Option<FileNote> {
     let key = NOTE_KEY.as_bytes();
     let at = tail.windows(key.len()).rposition(|window| window == key)?;
     // Thrift's compact protocol: the value is the next field of the same struct (delta 1) and binary (type 8).

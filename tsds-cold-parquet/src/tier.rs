@@ -19,10 +19,10 @@ use tsds_traits::{
 };
 
 use crate::inventory::Inventory;
-use crate::note::{self, FORMAT_VERSION, TAIL_BYTES};
+use crate::note::{self, FORMAT_VERSION};
 use crate::path::segment_at;
 use crate::settings::ParquetSettings;
-use crate::store::{VfsObjectStore, from_store};
+use crate::store::{Root, VfsObjectStore, belongs_to, from_store};
 use crate::{location, read, write};
 
 /// The id under which the tier is registered.
@@ -30,7 +30,9 @@ const NAME: &str = "tsds.cold.parquet";
 
 /// The cold tier: one Parquet file per segment on any object store.
 ///
-/// `new` does no I/O; [`ParquetTier::open`] also counts what is there, for [`Tier::usage`].
+/// A store belongs to one database: the first put writes `_tsds.json` at its root, and nobody else uses the store from
+/// then on. `new` does no I/O; [`ParquetTier::open`] also makes sure that the store is no other database's, and counts
+/// what is there, for [`Tier::usage`].
 pub struct ParquetTier {
     shared: Arc<Shared>,
     capabilities: TierCapabilities,
@@ -46,7 +48,20 @@ pub(crate) struct Shared {
     pub(crate) settings: ParquetSettings,
     pub(crate) world: World,
     pub(crate) database: DatabaseId,
+    root: Root,
     pub(crate) inventory: Inventory,
+}
+
+impl Shared {
+    /// Refuses a store of another database.
+    pub(crate) async fn check_owner(&self) -> Result<bool> {
+        self.root.check(&*self.store, self.database).await
+    }
+
+    /// Makes the store that of this database. Before anything is published in it.
+    pub(crate) async fn claim_store(&self) -> Result<()> {
+        self.root.claim(&*self.store, self.database).await
+    }
 }
 
 impl ParquetTier {
@@ -70,6 +85,7 @@ impl ParquetTier {
                 settings,
                 world: context.world,
                 database: context.database,
+                root: Root::default(),
                 inventory: Inventory::default(),
             }),
             capabilities: TierCapabilities::new(Durability::Power).with_all_pushdown(),
@@ -79,11 +95,12 @@ impl ParquetTier {
     }
 
     /// [`ParquetTier::new`], and counts the segments, rows and bytes that are there by listing the store and reading
-    /// the end of every file.
+    /// the end of every file. Writes nothing.
     ///
     /// # Errors
     ///
-    /// As [`ParquetTier::new`], and as for I/O.
+    /// As [`ParquetTier::new`]; `Conflict`, naming both, if the store or the files in it belong to another database; as
+    /// for I/O.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         settings: ParquetSettings,
@@ -96,15 +113,25 @@ impl ParquetTier {
 
     async fn take_inventory(&self) -> Result<()> {
         let shared = &self.shared;
+        let owned = shared.check_owner().await?;
         let files = list_files(&*shared.store).await?;
         let counting = stream::iter(files).map(|file| async move {
-            let tail = file.size.saturating_sub(TAIL_BYTES as u64)..file.size;
-            let note = match shared.store.get_range(&file.path, tail).await {
-                Ok(tail) => note::find(&tail),
-                Err(object_store::Error::NotFound { .. }) => return Ok(()),
-                Err(error) => return Err(from_store(error)),
+            let note = match note::read(&*shared.store, &file.path, file.size).await {
+                Ok(note) => note,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error),
             };
-            shared.inventory.insert(file.id, note.map_or(0, |note| note.rows), file.size);
+            let foreign = note.as_ref().filter(|note| !note.is_of(shared.database));
+            match foreign {
+                None => shared.inventory.insert(file.id, note.map_or(0, |note| note.rows), file.size),
+                Some(_) if owned => {
+                    tracing::warn!(path = %file.path, "ignored a cold file of another database")
+                }
+                // Nothing says whose the store is but its files.
+                Some(note) => {
+                    return Err(belongs_to(&note.database, shared.database).with("file", &file.path));
+                }
+            }
             Ok(())
         });
         counting.buffer_unordered(shared.settings.max_concurrent_files).try_collect().await
@@ -128,7 +155,8 @@ impl ParquetTier {
         lock
     }
 
-    /// The path in the record, or where a search finds the file. A record that names another segment is not believed.
+    /// The path in the record, or where a search finds the file. A record that names another segment is not believed, and
+    /// neither is a file of another database; in one database the number of a segment is enough.
     async fn locate(&self, segment: &StoredSegment) -> Result<Vec<Path>> {
         if let Some(path) = location::path_of(&segment.record) {
             return match segment_at(&path) {
@@ -138,8 +166,21 @@ impl ParquetTier {
                     .with("file", &path)),
             };
         }
-        let files = list_files(&*self.shared.store).await?;
-        Ok(files.into_iter().filter(|file| file.id == segment.id).map(|file| file.path).collect())
+        let mut found = Vec::new();
+        for file in list_files(&*self.shared.store).await? {
+            if file.id != segment.id {
+                continue;
+            }
+            let note = match note::read(&*self.shared.store, &file.path, file.size).await {
+                Ok(note) => note,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            if note.is_none_or(|note| note.is_of(self.shared.database)) {
+                found.push(file.path);
+            }
+        }
+        Ok(found)
     }
 
     async fn remove_one(&self, segment: &StoredSegment) -> Result<()> {
@@ -213,6 +254,7 @@ impl Tier for ParquetTier {
     async fn remove(&self, segments: &[StoredSegment]) -> Result<()> {
         let remove = async {
             self.check_open()?;
+            self.shared.check_owner().await?;
             for segment in segments {
                 self.remove_one(segment).await?;
             }
@@ -224,6 +266,7 @@ impl Tier for ParquetTier {
     async fn list(&self) -> Result<Vec<StoredSegment>> {
         let list = async {
             self.check_open()?;
+            self.shared.check_owner().await?;
             let mut files = list_files(&*self.shared.store).await?;
             files.dedup_by_key(|file| file.id);
             let listed = files.into_iter();

@@ -26,7 +26,7 @@ fn stored(rows: usize) -> Stored {
     let tier = tier(&world);
     let source = MemorySource::sample(1, rows);
     let handle = machine.block_on(async { handle(&source, &put(&tier, &source).await.unwrap()) });
-    let path = format!("{COLD}/{}", machine.list_files(COLD).unwrap()[0]);
+    let path = format!("{COLD}/{}", segment_files(&machine)[0]);
     let bytes = machine.read_file(&path).unwrap();
     let rows = rows_of(&source.batches);
     Stored { machine, tier, handle, path, bytes, rows }

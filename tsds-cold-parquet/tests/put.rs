@@ -17,7 +17,7 @@ use tsds_traits::{
 };
 
 fn file_of(machine: &tsds_io::SimWorld) -> String {
-    let files = machine.list_files(COLD).unwrap();
+    let files = segment_files(machine);
     files.into_iter().find(|file| file.ends_with(".parquet")).unwrap()
 }
 
@@ -25,10 +25,7 @@ fn file_of(machine: &tsds_io::SimWorld) -> String {
 fn a_segment_lies_under_its_table_and_date() {
     let (machine, world) = sim(1);
     machine.block_on(async { put(&tier(&world), &MemorySource::sample(0x1f, 100)).await.unwrap() });
-    assert_eq!(
-        machine.list_files(COLD).unwrap(),
-        ["7/year=2013/month=03/day=01/000000000000001f-00000000.parquet"]
-    );
+    assert_eq!(segment_files(&machine), ["7/year=2013/month=03/day=01/000000000000001f-00000000.parquet"]);
 }
 
 #[test]
@@ -101,7 +98,7 @@ fn putting_again_changes_nothing_and_gives_an_equal_receipt() {
     let again = machine.block_on(async { put(&tier, &source.rebatched(77)).await.unwrap() });
     assert_eq!(again, first);
     assert_eq!(machine.read_file(format!("{COLD}/{}", file_of(&machine))).unwrap(), bytes);
-    assert_eq!(machine.list_files(COLD).unwrap().len(), 1);
+    assert_eq!(segment_files(&machine).len(), 1);
 }
 
 #[test]
@@ -148,7 +145,7 @@ fn a_disk_that_writes_other_bytes_than_it_was_given_is_found_out_by_the_put() {
         put(&tier, &source).await.unwrap();
     });
     let machine = machine.crash_with(Survival::Nothing);
-    assert_eq!(machine.list_files(COLD).unwrap().len(), 1);
+    assert_eq!(segment_files(&machine).len(), 1);
 }
 
 #[test]
@@ -189,7 +186,7 @@ fn a_dropped_put_leaves_the_segment_absent_or_complete() {
             let request = everything(&source.schema, vec![handle(&source, &receipt)]);
             assert!(scan(&tier, request).await.is_ok());
         });
-        assert_eq!(machine.list_files(COLD).unwrap().iter().filter(|f| f.ends_with(".parquet")).count(), 1);
+        assert_eq!(segment_files(&machine).iter().filter(|f| f.ends_with(".parquet")).count(), 1);
     }
 }
 
@@ -213,7 +210,7 @@ fn seconds_beyond_milliseconds_are_declined_and_leave_nothing() {
         assert!(reason.contains("since"), "{reason}");
         assert!(tier.list().await.unwrap().is_empty());
     });
-    assert!(machine.list_files(COLD).unwrap().is_empty());
+    assert!(machine.list_files(COLD).unwrap_or_default().is_empty());
 }
 
 #[test]
@@ -287,7 +284,7 @@ fn usage_counts_what_is_there_also_after_reopening() {
         }
         tier.usage()
     });
-    let files = machine.list_files(COLD).unwrap();
+    let files = segment_files(&machine);
     let bytes: usize =
         files.iter().map(|file| machine.read_file(format!("{COLD}/{file}")).unwrap().len()).sum();
     assert_eq!((usage.segments, usage.rows, usage.bytes), (2, 3_500, bytes as u64));

@@ -3,6 +3,7 @@
 mod errors;
 mod files;
 mod listing;
+mod root;
 mod upload;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use object_store::{
 use tsds_traits::World;
 
 pub(crate) use errors::from_store;
+pub(crate) use root::{Root, belongs_to};
 
 use errors::{STORE, carried, io_error};
 use files::{Files, IfExists, OpenObject};

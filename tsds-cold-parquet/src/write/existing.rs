@@ -9,16 +9,21 @@ use tsds_traits::{ErrorKind, Result, SegmentSource};
 
 use super::upload::{Job, Outcome};
 use crate::checksum::{FileChecksums, FileHasher};
-use crate::note::{self, TAIL_BYTES};
+use crate::note;
 use crate::path::segment_path;
 use crate::record::FileRecord;
-use crate::store::{FromDisk, from_store};
+use crate::store::{FromDisk, belongs_to, from_store};
 use crate::tier::Shared;
 
 /// The record of the segment's file, if there is one with exactly these rows.
 ///
 /// Nothing in the file is believed. Its note says with which settings it was written; encoding the source once more with
-/// these gives the bytes that the file must have. A file with other bytes is no completed put, and is written over.
+/// these gives the bytes that the file must have. A file with other bytes is no completed put, and is written over, unless
+/// it says that it is another database's.
+///
+/// # Errors
+///
+/// `Conflict` for a file of another database; as for I/O.
 pub(super) async fn find(
     shared: &Arc<Shared>,
     source: &Arc<dyn SegmentSource>,
@@ -37,13 +42,17 @@ async fn find_at(
     source: &Arc<dyn SegmentSource>,
     path: &Path,
 ) -> Result<Option<FileRecord>> {
-    let (read, tail) = match read_whole(shared, path).await {
+    let read = match read_checksums(shared, path).await {
         Ok(read) => read,
         // A file whose name may not be durable is written once more.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotDurable) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(settings) = note::find(&tail).and_then(|note| note.settings(&shared.settings)) else {
+    let note = note::read(&*shared.store, path, read.size).await?;
+    if let Some(other) = note.as_ref().filter(|note| !note.is_of(shared.database)) {
+        return Err(belongs_to(&other.database, shared.database).with("file", path));
+    }
+    let Some(settings) = note.and_then(|note| note.settings(&shared.settings)) else {
         tracing::warn!(%path, "a file that is no completed put is written over");
         return Ok(None);
     };
@@ -65,24 +74,17 @@ async fn find_at(
 
 /// The checksums of what the store holds at `path`, read from its disk where it has one.
 pub(super) async fn read_checksums(shared: &Arc<Shared>, path: &Path) -> Result<FileChecksums> {
-    Ok(read_whole(shared, path).await?.0)
-}
-
-/// The checksums and the last bytes of an object.
-async fn read_whole(shared: &Arc<Shared>, path: &Path) -> Result<(FileChecksums, Vec<u8>)> {
     let mut extensions = Extensions::new();
     extensions.insert(FromDisk);
     let options = GetOptions::new().with_extensions(extensions);
     let mut stream = shared.store.get_opts(path, options).await.map_err(from_store)?.into_stream();
-    let (mut hasher, mut tail) = (FileHasher::default(), Vec::new());
+    let mut hasher = FileHasher::default();
     while let Some(bytes) = stream.try_next().await.map_err(from_store)? {
         let hashing = move || {
             hasher.update(&bytes);
-            tail.extend_from_slice(&bytes);
-            tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
-            Ok((hasher, tail))
+            Ok(hasher)
         };
-        (hasher, tail) = (*shared.world.executor).blocking(hashing).await?;
+        hasher = (*shared.world.executor).blocking(hashing).await?;
     }
-    Ok((hasher.finish(), tail))
+    Ok(hasher.finish())
 }

@@ -25,7 +25,9 @@ pub(crate) async fn put(shared: &Arc<Shared>, source: &Arc<dyn SegmentSource>) -
     let meta = source.meta();
     meta.validate()?;
     check_schema(source)?;
+    shared.check_owner().await?;
     if let Some(record) = existing::find(shared, source).await? {
+        shared.claim_store().await?;
         return Ok(stored(shared, meta.id, &record).map_or_else(too_large, Put::Stored));
     }
     let path = segment_path(meta, shared.settings.hive);
@@ -83,6 +85,10 @@ async fn write(shared: &Arc<Shared>, source: &Arc<dyn SegmentSource>, path: &Pat
         abandon(upload, path).await;
         let Put::Declined(reason) = too_large() else { return Err(Error::internal("not a reason")) };
         return Ok(Outcome::Declined(reason));
+    }
+    if let Err(error) = shared.claim_store().await {
+        abandon(upload, path).await;
+        return Err(error);
     }
     match upload.complete().await.map_err(from_store) {
         Ok(_) => Ok(Outcome::Encoded(record)),

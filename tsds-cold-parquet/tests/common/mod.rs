@@ -25,6 +25,10 @@ pub const DAY: i64 = 86_400;
 /// 2013-03-01T00:00:00Z.
 pub const MARCH_2013: i64 = 1_362_096_000;
 pub const COLD: &str = "/db/cold";
+/// Says whose store it is.
+pub const ROOT_OBJECT: &str = "_tsds.json";
+/// The database of [`context`].
+pub const DATABASE: DatabaseId = DatabaseId([7; 16]);
 
 pub const TIME: ColumnId = ColumnId(1);
 pub const HOST: ColumnId = ColumnId(2);
@@ -150,7 +154,7 @@ impl SegmentSource for MemorySource {
 
 pub fn context(world: &World) -> BuildContext {
     let codecs = Arc::new(CodecSet::default());
-    BuildContext::new(world.clone(), DatabaseId([7; 16]), COLD.into(), codecs)
+    BuildContext::new(world.clone(), DATABASE, COLD.into(), codecs)
 }
 
 /// Small row groups, so that small segments have many.
@@ -216,6 +220,12 @@ pub fn value_text(array: &ArrayRef, row: usize) -> String {
         // Little-endian bytes tell every number and every payload apart.
         _ => format!("{:02x?}", array.slice(row, 1).to_data().buffers()[0].as_slice()),
     }
+}
+
+/// The files of segments under [`COLD`], without the object that says whose they are.
+pub fn segment_files(machine: &SimWorld) -> Vec<String> {
+    let files = machine.list_files(COLD).unwrap_or_default();
+    files.into_iter().filter(|file| file != ROOT_OBJECT).collect()
 }
 
 pub fn sim(seed: u64) -> (SimWorld, World) {
