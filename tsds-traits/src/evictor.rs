@@ -12,7 +12,9 @@ use crate::{SegmentId, SegmentMeta};
 ///
 /// - `plan` is pure: the same view gives the same plan. It does no I/O and reads no clock; `now` comes in.
 /// - At or below the high mark the plan is empty.
-/// - Above it the plan brings the tier down to the low mark or below, as far as unpinned segments allow.
+/// - Above it the plan brings the tier down to the low mark or below, as far as unpinned segments allow, and
+///   no further: without its last action the tier would stay above the low mark. What is read again soon must not leave for
+///   nothing.
 /// - A plan names only segments of the view, none of them pinned, each at most once.
 pub trait Evictor: Debug + Send + Sync + 'static {
     /// The plugin id under which the evictor is registered, such as `tsds.evict.lru`.

@@ -28,6 +28,7 @@ pub fn cases() -> Vec<Case<dyn EvictorFixture>> {
         [] the_same_view_gives_the_same_plan,
         [] nothing_leaves_a_tier_at_or_below_the_high_mark,
         [] a_plan_brings_the_tier_down_to_the_low_mark,
+        [] a_plan_stops_at_the_low_mark,
         [] a_plan_names_unpinned_segments_of_the_view_and_each_once,
         [] when_all_that_is_unpinned_is_too_little_all_of_it_leaves,
         [] an_empty_tier_gives_an_empty_plan,
@@ -144,6 +145,18 @@ fn a_plan_brings_the_tier_down_to_the_low_mark(bench: &EvictorBench) -> CaseResu
                 "{left} bytes stay of {bytes}, but the low mark is {} ({possible} are pinned)",
                 view.low_mark
             )
+        })
+    })
+}
+
+fn a_plan_stops_at_the_low_mark(bench: &EvictorBench) -> CaseResult {
+    for_all_views(bench, |evictor, view| {
+        let plan = evicted(&evictor.plan(&view.view()))?;
+        let Some((last, others)) = plan.split_last() else { return Ok(()) };
+        let leaving = view.segments.iter().filter(|segment| others.contains(&segment.meta.id));
+        let left = view.bytes() - leaving.map(|segment| segment.bytes).sum::<u64>();
+        ensure(left > view.low_mark, || {
+            format!("{last} leaves, though without it {left} bytes stay and the low mark is {}", view.low_mark)
         })
     })
 }

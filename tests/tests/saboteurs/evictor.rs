@@ -17,6 +17,7 @@ enum Sabotage {
     None,
     EvictsPinned,
     StopsEarly,
+    EvictsEverything,
     EvictsBelowTheHighMark,
     NamesTwice,
     InventsSegments,
@@ -42,6 +43,10 @@ impl Evictor for Saboteur {
             Sabotage::EvictsPinned => {
                 let pinned = view.segments.iter().find(|segment| segment.pinned);
                 plan.extend(pinned.map(|segment| Action::Evict(segment.meta.id)));
+            }
+            Sabotage::EvictsEverything if !plan.is_empty() => {
+                let unpinned = view.segments.iter().filter(|segment| !segment.pinned);
+                plan = unpinned.map(|segment| Action::Evict(segment.meta.id)).collect();
             }
             Sabotage::StopsEarly => {
                 plan.pop();
@@ -91,6 +96,7 @@ saboteurs! { "evictor", suite, twin Sabotage::None;
     stops_early: Sabotage::StopsEarly => a_plan_brings_the_tier_down_to_the_low_mark,
     leaves_some_when_all_must_go: Sabotage::StopsEarly
         => when_all_that_is_unpinned_is_too_little_all_of_it_leaves,
+    evicts_everything: Sabotage::EvictsEverything => a_plan_stops_at_the_low_mark,
     evicts_below_the_high_mark: Sabotage::EvictsBelowTheHighMark
         => nothing_leaves_a_tier_at_or_below_the_high_mark,
     names_a_segment_twice: Sabotage::NamesTwice
