@@ -177,18 +177,9 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `NotFound`, listing what is registered and, for a known id, the feature that adds it.
+    /// `NotFound`, listing what is registered, and saying which feature adds a known id and how another one is registered.
     pub fn get(&self, id: &str) -> Result<&Plugin> {
-        self.plugins.get(id).ok_or_else(|| {
-            let registered: Vec<_> = self.plugins.keys().copied().collect();
-            let error = Error::new(ErrorKind::NotFound, "no plugin is registered under this id")
-                .with("id", id)
-                .with("registered", registered.join(","));
-            match KNOWN.iter().find(|(known, _)| *known == id) {
-                Some((_, feature)) => error.with("enable_feature", feature),
-                None => error,
-            }
-        })
+        self.plugins.get(id).ok_or_else(|| not_registered("plugin", id, self.plugins.keys().copied()))
     }
 
     /// Every plugin, by id.
@@ -326,12 +317,26 @@ impl CodecSet {
 
 impl CodecLookup for CodecSet {
     fn codec(&self, id: &str) -> Result<Arc<dyn Codec>> {
-        self.codecs.get(id).cloned().ok_or_else(|| {
-            let registered: Vec<_> = self.codecs.keys().copied().collect();
-            Error::new(ErrorKind::NotFound, "no codec is registered under this id")
-                .with("id", id)
-                .with("registered", registered.join(","))
-        })
+        self.codecs.get(id).cloned().ok_or_else(|| not_registered("codec", id, self.codecs.keys().copied()))
+    }
+}
+
+/// What an unknown id means to whoever reads it: a feature to enable, or a crate that nobody registered.
+fn not_registered<'a>(what: &str, id: &str, registered: impl Iterator<Item = &'a str>) -> Error {
+    let feature = KNOWN.iter().find(|(known, _)| *known == id).map(|(_, feature)| feature);
+    let message = match feature {
+        Some(_) => format!("no {what} is registered under this id"),
+        None => format!(
+            "no {what} is registered under this id; if it comes from a crate of its own, register that with \
+             Registry::register, or start from Registry::from_inventory and write `use that_crate as _;`"
+        ),
+    };
+    let error = Error::new(ErrorKind::NotFound, message)
+        .with("id", id)
+        .with("registered", registered.collect::<Vec<_>>().join(","));
+    match feature {
+        Some(feature) => error.with("enable_feature", feature),
+        None => error,
     }
 }
 
@@ -367,6 +372,16 @@ mod tests {
         registry.register(plugin("acme.a")).unwrap();
         let text = registry.get("tsds.warm.cuda").unwrap_err().to_string();
         assert!(text.contains("registered=acme.a") && text.contains("enable_feature=warm-cuda"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_id_of_somebody_else_says_how_its_crate_is_registered() {
+        let of_registry = Registry::new().get("acme.codec").unwrap_err();
+        let of_codecs = CodecSet::default().codec("acme.codec").unwrap_err();
+        for text in [of_registry.to_string(), of_codecs.to_string()] {
+            assert!(text.contains("Registry::register") && text.contains("`use that_crate as _;`"), "{text}");
+            assert!(text.contains(" id=acme.codec registered="), "{text}");
+        }
     }
 
     #[test]
