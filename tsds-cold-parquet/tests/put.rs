@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, TimestampSecondArray};
+use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampSecondArray};
 use arrow_schema::{DataType, TimeUnit};
 use common::*;
 use tsds_cold_parquet::{ParquetSettings, ParquetTier, plugin};
@@ -211,6 +211,28 @@ fn seconds_beyond_milliseconds_are_declined_and_leave_nothing() {
         assert!(tier.list().await.unwrap().is_empty());
     });
     assert!(machine.list_files(COLD).unwrap_or_default().is_empty());
+}
+
+#[test]
+fn text_whose_bound_no_record_can_hold_is_stored() {
+    let (machine, world) = sim(17);
+    let schema = schema();
+    let mut columns = batch(2, 1).columns().to_vec();
+    // No text of 64 bytes comes after this one, so that its bound cannot be cut.
+    let last = "\u{10ffff}".repeat(20_000);
+    columns[4] = Arc::new(StringArray::from(vec![Some("a"), Some(&last)]));
+    let rows = RecordBatch::try_new(Arc::clone(schema.arrow()), columns).unwrap();
+    let chunk = ChunkRange { start: MARCH_2013, end: MARCH_2013 + DAY };
+    let source = MemorySource::new(1, &schema, chunk, vec![rows]);
+    assert_eq!(source.meta.stats(NOTE).unwrap().max, Some(tsds_traits::Value::Text(last)));
+    let tier = tier(&world);
+    machine.block_on(async {
+        let stored = put(&tier, &source).await.unwrap();
+        assert_eq!(put(&tier, &source).await.unwrap(), stored);
+        let found = scan(&tier, everything(&schema, vec![handle(&source, &stored)])).await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|batch| batch.rows).collect();
+        assert_eq!(rows_of(&found), rows_of(&source.batches));
+    });
 }
 
 #[test]

@@ -80,9 +80,7 @@ impl FileRecord {
                 if group.columns.len() != columns.len() {
                     return None;
                 }
-                for stats in &group.columns {
-                    write_stats(&mut out, stats)?;
-                }
+                group.columns.iter().for_each(|stats| write_stats(&mut out, stats));
             }
         }
         let bytes = out.finish();
@@ -93,30 +91,26 @@ impl FileRecord {
     ///
     /// # Errors
     ///
-    /// `Corrupt` for anything else. Nothing is allocated that the bytes do not account for.
+    /// `Unsupported` for a record of a later version; `Corrupt` for anything else. Nothing is allocated that the bytes do
+    /// not account for.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        Self::decode_fields(bytes).map_err(|problem| {
+        let damaged = |problem| {
             Error::corrupt("record of a cold file is damaged")
                 .with("problem", problem)
                 .with("bytes", bytes.len())
-        })
+        };
+        let (version, mut fields) = open(bytes).map_err(damaged)?;
+        if version != VERSION {
+            return Err(Error::unsupported(
+                "record of a cold file was written by a later version of TSDS; use that version",
+            )
+            .with("version", version)
+            .with("supported", VERSION));
+        }
+        Self::decode_fields(&mut fields).map_err(damaged)
     }
 
-    fn decode_fields(bytes: &[u8]) -> Result<Self, &'static str> {
-        if bytes.len() > MAX_RECORD_BYTES {
-            return Err("too long");
-        }
-        let (body, crc) = bytes.split_last_chunk::<4>().ok_or("too short")?;
-        let mut input = Reader::new(body);
-        if input.take(MAGIC.len())? != MAGIC {
-            return Err("not a record");
-        }
-        if input.u16()? != VERSION {
-            return Err("unknown version");
-        }
-        if crc32c(body) != u32::from_le_bytes(*crc) {
-            return Err("checksum differs");
-        }
+    fn decode_fields(input: &mut Reader<'_>) -> Result<Self, &'static str> {
         if input.u16()? != 0 {
             return Err("unknown flags");
         }
@@ -149,14 +143,40 @@ impl FileRecord {
     }
 }
 
+/// What stands in a record of every version: its version, and the fields after it under a checksum that is right.
+fn open(bytes: &[u8]) -> Result<(u16, Reader<'_>), &'static str> {
+    if bytes.len() > MAX_RECORD_BYTES {
+        return Err("too long");
+    }
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or("too short")?;
+    let mut input = Reader::new(body);
+    if input.take(MAGIC.len())? != MAGIC {
+        return Err("not a record");
+    }
+    if crc32c(body) != u32::from_le_bytes(*crc) {
+        return Err("checksum differs");
+    }
+    Ok((input.u16()?, input))
+}
+
 const HAS_NAN: u8 = 1;
 const EXACT: u8 = 2;
 
-fn write_stats(out: &mut Writer, stats: &ColumnStats) -> Option<()> {
+fn write_stats(out: &mut Writer, stats: &ColumnStats) {
+    let bounds = [stats.min.as_ref(), stats.max.as_ref()].map(|bound| bound.filter(|bound| is_stored(bound)));
+    let whole = bounds == [stats.min.as_ref(), stats.max.as_ref()];
     out.u64(stats.null_count);
-    out.u8(if stats.has_nan { HAS_NAN } else { 0 } | if stats.exact { EXACT } else { 0 });
-    write_value(out, stats.min.as_ref())?;
-    write_value(out, stats.max.as_ref())
+    out.u8(if stats.has_nan { HAS_NAN } else { 0 } | if stats.exact && whole { EXACT } else { 0 });
+    bounds.into_iter().for_each(|bound| write_value(out, bound));
+}
+
+/// Whether version 1 can express the bound. One that it cannot express is unknown to who reads the record.
+fn is_stored(bound: &Value) -> bool {
+    match bound {
+        Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::F32(_) | Value::F64(_) => true,
+        Value::Text(text) => text.len() <= usize::from(u16::MAX),
+        _ => false,
+    }
 }
 
 fn read_stats(input: &mut Reader<'_>, column: ColumnId, rows: u64) -> Result<ColumnStats, &'static str> {
@@ -169,10 +189,8 @@ fn read_stats(input: &mut Reader<'_>, column: ColumnId, rows: u64) -> Result<Col
     Ok(ColumnStats { column, null_count, has_nan: flags & HAS_NAN != 0, min, max, exact: flags & EXACT != 0 })
 }
 
-fn write_value(out: &mut Writer, value: Option<&Value>) -> Option<()> {
+fn write_value(out: &mut Writer, value: Option<&Value>) {
     match value {
-        // A bound that is missing is unknown, and so is one of a kind that version 1 cannot express.
-        None => out.u8(0),
         Some(Value::Bool(value)) => out.raw(&[1, u8::from(*value)]),
         Some(Value::Int(value)) => {
             out.u8(2);
@@ -190,13 +208,16 @@ fn write_value(out: &mut Writer, value: Option<&Value>) -> Option<()> {
             out.u8(5);
             out.u64(value.to_bits());
         }
-        Some(Value::Text(value)) => {
-            out.u8(6);
-            out.text(value)?;
-        }
-        Some(_) => out.u8(0),
+        Some(Value::Text(value)) => match u16::try_from(value.len()) {
+            Ok(len) => {
+                out.u8(6);
+                out.u16(len);
+                out.raw(value.as_bytes());
+            }
+            Err(_) => out.u8(0),
+        },
+        _ => out.u8(0),
     }
-    Some(())
 }
 
 fn read_value(input: &mut Reader<'_>) -> Result<Option<Value>, &'static str> {

@@ -66,6 +66,18 @@ fn every_flipped_bit_is_corrupt() {
 }
 
 #[test]
+fn a_record_of_a_later_version_is_unsupported_and_named() {
+    let mut later = MAGIC.to_vec();
+    later.extend_from_slice(&2u16.to_le_bytes());
+    later.extend_from_slice(b"whatever version 2 has");
+    let error = FileRecord::decode(&sealed(later.clone())).unwrap_err();
+    assert_eq!(error.kind(), tsds_traits::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("version=2 supported=1"), "{error}");
+    later.extend_from_slice(&[0; 4]);
+    assert_eq!(FileRecord::decode(&later).unwrap_err().kind(), tsds_traits::ErrorKind::Corrupt);
+}
+
+#[test]
 fn every_cut_record_is_corrupt() {
     let bytes = sample().encode().unwrap();
     for len in 0..bytes.len() {
@@ -81,6 +93,21 @@ fn statistics_are_left_out_before_a_record_is_too_long() {
     let read = FileRecord::decode(&record.encode().unwrap()).unwrap();
     assert_eq!((read.rows(), read.row_groups.len()), (8_000_000, 8_000));
     assert!(read.row_groups.iter().all(|group| group.columns.is_empty()));
+}
+
+#[test]
+fn a_text_bound_that_is_too_long_is_left_out_and_everything_else_kept() {
+    let mut record = sample();
+    let longest = "\u{10ffff}".repeat(usize::from(u16::MAX) / 4) + "abc";
+    assert_eq!(longest.len(), usize::from(u16::MAX));
+    let text = |max: &str| stats(2, Some(Value::Text("a".into())), Some(Value::Text(max.into())));
+    record.row_groups[0].columns[1] = text(&longest);
+    assert_eq!(FileRecord::decode(&record.encode().unwrap()).unwrap(), record, "the longest that is stored");
+    record.row_groups[0].columns[1] = text(&format!("{longest}x"));
+    let read = FileRecord::decode(&record.encode().unwrap()).unwrap();
+    record.row_groups[0].columns[1].max = None;
+    record.row_groups[0].columns[1].exact = false;
+    assert_eq!(read, record);
 }
 
 #[test]
