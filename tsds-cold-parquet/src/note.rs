@@ -3,8 +3,10 @@
 //! It is JSON in a key-value pair of the Parquet footer. Parquet readers find it as metadata; [`read`] finds it in the raw
 //! footer, without giving bytes that nobody vouches for to a Parquet decoder.
 
+use arrow_schema::Schema;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema};
 use parquet::file::metadata::KeyValue;
 use serde::{Deserialize, Serialize};
 use tsds_traits::{DatabaseId, Error, Result, SchemaRecord, SegmentId, SegmentMeta, TableSchema};
@@ -13,7 +15,7 @@ use crate::record::FOOTER_TAIL_BYTES;
 use crate::settings::ParquetSettings;
 use crate::store::from_store;
 
-/// The key of [`FileNote`], the last in the file.
+/// The key of [`FileNote`], the last pair in the file.
 const NOTE_KEY: &str = "tsds.segment";
 /// The key of the [`SchemaRecord`].
 const SCHEMA_KEY: &str = "tsds.schema";
@@ -68,10 +70,12 @@ impl FileNote {
     }
 }
 
-/// The key-value pairs of a file, in the order in which they are written.
+/// The key-value pairs of a file, in the order in which they are written: what is long comes first, so that the note is
+/// among the last bytes of the file.
 pub(crate) fn key_values(
     meta: &SegmentMeta,
     schema: &TableSchema,
+    file_schema: &Schema,
     database: DatabaseId,
     settings: &ParquetSettings,
 ) -> Result<Vec<KeyValue>> {
@@ -81,7 +85,8 @@ pub(crate) fn key_values(
     let schema = serde_json::to_string(&SchemaRecord::from(schema)).map_err(failed)?;
     let note = serde_json::to_string(&FileNote::new(meta, database, settings)).map_err(failed)?;
     let meta = serde_json::to_string(meta).map_err(failed)?;
-    let pairs = [(SCHEMA_KEY, schema), (META_KEY, meta), (NOTE_KEY, note)];
+    let arrow = encode_arrow_schema(file_schema);
+    let pairs = [(ARROW_SCHEMA_META_KEY, arrow), (SCHEMA_KEY, schema), (META_KEY, meta), (NOTE_KEY, note)];
     Ok(pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).into())
 }
 
@@ -147,6 +152,8 @@ fn varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::sim;
+    use object_store::memory::InMemory;
     use proptest::prelude::*;
 
     fn note() -> FileNote {
@@ -196,6 +203,26 @@ mod tests {
         let tail = tail_with(&serde_json::to_vec(&note()).unwrap());
         let end = tail.len() - b"created by somebody".len();
         assert!((0..end).all(|len| find(&tail[..len]).is_none()));
+    }
+
+    #[test]
+    fn a_note_far_from_the_end_is_found_by_the_length_of_the_footer() {
+        let footer =
+            [tail_with(&serde_json::to_vec(&note()).unwrap()), vec![1; TAIL_BYTES as usize]].concat();
+        let read_with = |footer_len: usize| {
+            let end = [&(footer_len as u32).to_le_bytes()[..], PARQUET_MAGIC].concat();
+            let file = [b"PAR1 rows".to_vec(), footer.clone(), end].concat();
+            let (machine, _) = sim(1);
+            machine.block_on(async move {
+                let (store, path, size) = (InMemory::new(), Path::from("7/x"), file.len() as u64);
+                store.put(&path, file.into()).await.unwrap();
+                read(&store, &path, size).await.unwrap()
+            })
+        };
+        assert_eq!(read_with(footer.len()), Some(note()));
+        for wrong in [0, 100, footer.len() * 2, u32::MAX as usize] {
+            assert_eq!(read_with(wrong), None, "{wrong}");
+        }
     }
 
     proptest! {

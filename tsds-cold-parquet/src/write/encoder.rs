@@ -65,10 +65,11 @@ impl Encoder {
         settings: &ParquetSettings,
         keep_bytes: bool,
     ) -> Result<Self> {
-        let key_values = key_values(meta, schema, database, settings)?;
-        let properties = properties(meta, schema, settings, key_values)?;
         let file_schema = file_schema(schema);
-        let options = ArrowWriterOptions::new().with_properties(properties);
+        let key_values = key_values(meta, schema, &file_schema, database, settings)?;
+        let properties = properties(meta, schema, settings, key_values)?;
+        // The pairs have the Arrow schema already, before the note: the writer would put it after.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer =
             ArrowWriter::try_new_with_options(PartSink::new(keep_bytes), Arc::clone(&file_schema), options)
                 .map_err(write_failed)?;
