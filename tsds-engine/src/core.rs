@@ -156,7 +156,8 @@ impl Core {
         (*self.world.executor).blocking(job).await
     }
 
-    /// Commits edits, and what `change` does to the database's record, in one catalog transaction.
+    /// Commits edits, and what `change` does to the database's record, in one catalog transaction; it also notes how far the
+    /// log is durable.
     ///
     /// # Errors
     ///
@@ -170,6 +171,7 @@ impl Core {
         let mut record = self.record.lock().await;
         let mut changed = record.clone();
         change(&mut changed);
+        changed.note_durable(&*self.wal);
         if changed != *record {
             edits.push(Edit::SetDatabase(changed.clone()));
         }

@@ -14,13 +14,13 @@ use tsds_traits::{
 };
 
 use crate::builtin::plugin_settings;
-use crate::catalog::{Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, PluginRecord};
+use crate::catalog::{COLD, Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, LOG, PluginRecord};
 use crate::config::Settings;
 use crate::core::{Core, Parts};
 use crate::guard::{GuardedEvictor, GuardedTier, GuardedWal, Health, Watch, guarded_codecs};
 use crate::hot::HotBudget;
 use crate::nolog::NoLog;
-use crate::recovery::{self, RecoveryReport};
+use crate::recovery::{self, Leftovers, RecoveryReport};
 use crate::{ingest, mover};
 
 const LOCK: &str = "LOCK";
@@ -51,9 +51,11 @@ pub(crate) async fn open(
         Some(record) => record.clone(),
         None => new_database(&world)?,
     };
-    check_format(&record, &path)?;
     let mut report =
         RecoveryReport { unclean: contents.database.is_some() && !record.closed, ..Default::default() };
+    let (reclaim, garbage) = mpsc::unbounded();
+    let budget = Arc::new(HotBudget::default());
+    let version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
 
     let watch = Watch::new(world.clone(), settings.plugin_deadline());
     let codecs: Arc<dyn CodecLookup> = Arc::new(guarded_codecs(&registry, &watch).await?);
@@ -71,6 +73,12 @@ pub(crate) async fn open(
     let log_name =
         if settings.hot_tier.wal_enabled { settings.wal.backend.as_str() } else { "tsds.wal.none" };
     check_plugins(&mut record, &registry, log_name, tiers.cold.name())?;
+    let leftovers = Leftovers::find(&contents, &segments).await?;
+    // Up to here nothing is changed.
+    if contents.database.is_none() {
+        // Whatever is written belongs to a database that the catalog knows.
+        commit(&world, &catalog, vec![Edit::SetDatabase(record.clone())]).await?;
+    }
 
     let sequences = record.sequences();
     let open = WalOpen {
@@ -79,20 +87,17 @@ pub(crate) async fn open(
         known_durable: sequences.known_durable,
         next: sequences.next,
     };
-    // Whatever the log is about to write, nobody uses these sequences again.
-    record.sequences_reserved = Sequence(sequences.next.0.saturating_add(ingest::SEQUENCE_BLOCK));
-    record.closed = false;
-    {
-        let (catalog, record) = (Arc::clone(&catalog), record.clone());
-        (*world.executor).blocking(move || catalog.commit(&[Edit::SetDatabase(record)])).await?;
-    }
-    recovery::clean_up(&world, &catalog, &contents, &segments, &tiers.cold, &mut report).await?;
-    let (reclaim, garbage) = mpsc::unbounded();
-    let budget = Arc::new(HotBudget::default());
-    let version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
     let wal = open_log(house, open, &codecs).await?;
     report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version).await?;
     report.torn_bytes = wal.usage().torn_bytes;
+    // Catalog, files and log agree: only now is anything removed.
+    let mut edits = leftovers.remove(&segments, &tiers.cold, &mut report).await?;
+    // Before a new write: nobody uses these sequences again.
+    record.sequences_reserved = Sequence(sequences.next.0.saturating_add(ingest::SEQUENCE_BLOCK));
+    record.note_durable(&*wal);
+    record.closed = false;
+    edits.push(Edit::SetDatabase(record.clone()));
+    commit(&world, &catalog, edits).await?;
     if report.unclean {
         tracing::info!(?report, "recovered after an unclean stop");
     }
@@ -165,17 +170,9 @@ fn new_database(world: &World) -> Result<DatabaseRecord> {
     })
 }
 
-fn check_format(record: &DatabaseRecord, path: &Path) -> Result<()> {
-    if record.format == FORMAT_VERSION {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::ConfigInvalid,
-        "the database was written by another version of TSDS; use that version",
-    )
-    .with("path", path.display())
-    .with("format", record.format)
-    .with("supported", FORMAT_VERSION))
+async fn commit(world: &World, catalog: &Arc<Catalog>, edits: Vec<Edit>) -> Result<()> {
+    let catalog = Arc::clone(catalog);
+    (*world.executor).blocking(move || catalog.commit(&edits)).await
 }
 
 struct Tiers {
@@ -248,11 +245,11 @@ async fn open_tiers(
 
 /// What wrote to the database before must be what is configured now; what is new is noted.
 fn check_plugins(record: &mut DatabaseRecord, registry: &Registry, log: &str, cold: &str) -> Result<()> {
-    for (role, configured) in [("wal", log), ("cold", cold)] {
+    for (role, configured) in [(LOG, log), (COLD, cold)] {
         let version = registry.get(configured).map_or(1, |plugin| plugin.format_version);
         let reads_from = registry.get(configured).map_or(1, |plugin| plugin.reads_from);
         if let Some(persisted) = record.plugins.get(role) {
-            let nothing_left = role == "wal" && record.closed && record.known_durable <= record.wal_floor;
+            let nothing_left = role == LOG && record.closed && record.known_durable <= record.wal_floor;
             let readable = (reads_from..=version).contains(&persisted.format_version);
             if !nothing_left && (persisted.id != configured || !readable) {
                 return Err(Error::new(
@@ -291,7 +288,10 @@ async fn open_log(
     let health = house.health(&settings.wal.backend, "wal")?;
     let (registry, id) = (registry.clone(), health.id());
     let opened = async move { registry.wal(id, file_bytes, context, open).await };
-    let log = watch.call(&health, "build", opened).await?;
+    // Which directory, since a volume that is not mounted looks like a log that is lost.
+    let directory = log_directory(path, settings);
+    let named = |error: Error| error.with("directory", directory.display());
+    let log = watch.call(&health, "build", opened).await.map_err(named)?;
     Ok(Arc::new(GuardedWal::new(log, watch, &health)?))
 }
 
@@ -305,12 +305,10 @@ pub(crate) async fn close(core: &Arc<Core>) -> Result<()> {
     // A move that is cut short would only be undone at the next start.
     let _quiet = core.mover.quiesce().await;
     let logged = core.wal.close().await;
-    let durable = core.wal.durable();
     let last = core.writer.last().await;
     let clean = logged.is_ok() && core.check_writable().is_ok();
     let recorded = if clean {
         core.commit(vec![], |record| {
-            record.known_durable = record.known_durable.max(durable);
             record.sequences_reserved = last;
             record.closed = true;
         })

@@ -3,17 +3,25 @@
 //! Everything that must change together changes in one [`Catalog::commit`]. The state in memory is derived from what was
 //! committed, never the other way round.
 
+mod contents;
+mod envelope;
+#[cfg(test)]
+mod golden_tests;
 mod records;
 mod storage;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition};
-use tsds_traits::{Error, ErrorKind, OpenMode, Result, SegmentId, Sequence, TableId, Vfs, panic_text};
+use redb::{TableDefinition, TableHandle};
+use tsds_traits::{
+    Durability, Error, ErrorKind, OpenMode, Result, SegmentId, Sequence, TableId, Vfs, WalSink, panic_text,
+};
 
+pub(crate) use contents::Contents;
 pub(crate) use records::{
-    DatabaseRecord, FORMAT_VERSION, Home, PluginRecord, RemovalRecord, SealRecord, SegmentRecord, TableRecord,
+    COLD, DatabaseRecord, FORMAT_VERSION, Home, LOG, PluginRecord, RemovalRecord, SealRecord, SegmentRecord,
+    TableRecord,
 };
 
 const DATABASE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("database");
@@ -22,6 +30,8 @@ const SEALS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("seals");
 const SEGMENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("segments");
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
 const GARBAGE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("garbage");
+
+const ALL_TABLES: [&str; 6] = ["database", "tables", "seals", "segments", "intents", "garbage"];
 
 const DATABASE_KEY: &[u8] = b"database";
 const CACHE_BYTES: usize = 16 << 20;
@@ -40,18 +50,6 @@ pub(crate) enum Edit {
     /// A copy is no longer needed.
     PutGarbage(RemovalRecord),
     RemoveGarbage(SegmentId),
-}
-
-/// All that the catalog holds.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Contents {
-    /// `None` in a catalog that was just created.
-    pub database: Option<DatabaseRecord>,
-    pub tables: Vec<TableRecord>,
-    pub seals: Vec<(TableId, SealRecord)>,
-    pub segments: Vec<SegmentRecord>,
-    pub intents: Vec<RemovalRecord>,
-    pub garbage: Vec<RemovalRecord>,
 }
 
 /// The open catalog. Blocking throughout.
@@ -117,61 +115,12 @@ impl Catalog {
     }
 
     /// Reads everything, verifying each record.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a catalog of another version, naming both; `Corrupt` for one that is damaged.
     pub(crate) fn load(&self) -> Result<Contents> {
-        self.with(|database| self.load_from(database))
-    }
-
-    fn load_from(&self, database: &redb::Database) -> Result<Contents> {
-        let read = database.begin_read().map_err(|error| self.failed(error.into()))?;
-        let mut contents = Contents::default();
-        self.each(&read, DATABASE, |_, record| {
-            contents.database = Some(record);
-            Ok(())
-        })?;
-        self.each(&read, TABLES, |_, record: TableRecord| {
-            contents.tables.push(record);
-            Ok(())
-        })?;
-        self.each(&read, SEALS, |key, record: SealRecord| {
-            let table = key.first_chunk().ok_or_else(|| Error::corrupt("seal has a short key"))?;
-            contents.seals.push((TableId(u32::from_be_bytes(*table)), record));
-            Ok(())
-        })?;
-        self.each(&read, SEGMENTS, |_, record: SegmentRecord| {
-            record.meta.validate()?;
-            contents.segments.push(record);
-            Ok(())
-        })?;
-        self.each(&read, INTENTS, |_, record| {
-            contents.intents.push(record);
-            Ok(())
-        })?;
-        self.each(&read, GARBAGE, |_, record| {
-            contents.garbage.push(record);
-            Ok(())
-        })?;
-        Ok(contents)
-    }
-
-    fn each<T: serde::de::DeserializeOwned>(
-        &self,
-        read: &redb::ReadTransaction,
-        definition: TableDefinition<'_, &[u8], &[u8]>,
-        mut visit: impl FnMut(&[u8], T) -> Result<()>,
-    ) -> Result<()> {
-        let name = redb::TableHandle::name(&definition).to_owned();
-        let table = match read.open_table(definition) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
-            Err(error) => return Err(self.failed(error.into())),
-        };
-        for entry in table.iter().map_err(|error| self.failed(error.into()))? {
-            let (key, value) = entry.map_err(|error| self.failed(error.into()))?;
-            let record = records::decode(&name, key.value(), value.value())
-                .map_err(|error| error.with("file", self.path.display()))?;
-            visit(key.value(), record)?;
-        }
-        Ok(())
+        self.with(|database| contents::read(database, &self.path))
     }
 
     /// Applies all edits durably, or none.
@@ -198,9 +147,9 @@ impl Catalog {
             }
             Edit::PutSegment(record) => self.put(write, SEGMENTS, &segment_key(record.meta.id), record),
             Edit::RemoveSegment(id) => self.remove(write, SEGMENTS, &segment_key(*id)),
-            Edit::PutIntent(record) => self.put(write, INTENTS, &segment_key(record.meta.id), record),
+            Edit::PutIntent(record) => self.put(write, INTENTS, &segment_key(record.segment), record),
             Edit::RemoveIntent(id) => self.remove(write, INTENTS, &segment_key(*id)),
-            Edit::PutGarbage(record) => self.put(write, GARBAGE, &segment_key(record.meta.id), record),
+            Edit::PutGarbage(record) => self.put(write, GARBAGE, &segment_key(record.segment), record),
             Edit::RemoveGarbage(id) => self.remove(write, GARBAGE, &segment_key(*id)),
         }
     }
@@ -212,7 +161,7 @@ impl Catalog {
         key: &[u8],
         record: &impl serde::Serialize,
     ) -> Result<()> {
-        let value = records::encode(redb::TableHandle::name(&definition), key, record)?;
+        let value = envelope::encode(definition.name(), key, record)?;
         let mut table = write.open_table(definition).map_err(|error| self.failed(error.into()))?;
         table.insert(key, value.as_slice()).map_err(|error| self.failed(error.into()))?;
         Ok(())
@@ -271,10 +220,10 @@ fn catalog_error(error: redb::Error) -> Error {
     match error {
         redb::Error::Io(error) => Error::from(error).during("catalog"),
         redb::Error::Corrupted(what) => Error::corrupt("catalog is damaged").with("what", what),
-        redb::Error::UpgradeRequired(version) => {
-            Error::new(ErrorKind::ConfigInvalid, "catalog was written by another version of TSDS")
-                .with("redb_format", version)
-        }
+        redb::Error::UpgradeRequired(version) => Error::unsupported(
+            "the catalog was written by another version of TSDS; open it with that version",
+        )
+        .with("redb_format", version),
         redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
             Error::new(ErrorKind::Closed, "catalog stopped after a failed write; open the database again")
         }
@@ -291,6 +240,14 @@ pub(crate) struct SequenceState {
 }
 
 impl DatabaseRecord {
+    /// Notes how far the log is durable, so that a log that lacks any of it is known to be damaged or lost. Goes along with
+    /// commits that happen anyway. Of a log that a power cut may take nothing is promised.
+    pub(crate) fn note_durable(&mut self, log: &dyn WalSink) {
+        if log.durability() == Durability::Power {
+            self.known_durable = self.known_durable.max(log.durable());
+        }
+    }
+
     /// Where the log begins, what must be in it, and the first sequence that was surely never used.
     pub(crate) fn sequences(&self) -> SequenceState {
         SequenceState {

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tsds_traits::{
-    DatabaseId, Error, Result, SchemaRecord, SegmentId, SegmentMeta, Sequence, SequenceInterval, TableId,
+    DatabaseId, SchemaRecord, SegmentId, SegmentMeta, Sequence, SequenceInterval, StoredSegment, TableId,
 };
 
-/// The version of everything in the catalog.
+/// The version of everything in the catalog: of its tables, of their keys and of every record.
 pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// The name under which the plugin that writes the log is noted.
+pub(crate) const LOG: &str = "wal";
+/// The name of the tier of cold files.
+pub(crate) const COLD: &str = "cold";
 
 /// The one record about the database as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +35,7 @@ pub(crate) struct DatabaseRecord {
     pub known_durable: Sequence,
     /// Whether the database was closed, and not opened since.
     pub closed: bool,
-    /// Which plugin fills which role, and the version of what it writes.
+    /// Which plugin writes what, and in which version: [`LOG`], and every tier that can be a home by its name.
     pub plugins: BTreeMap<String, PluginRecord>,
 }
 
@@ -49,8 +55,10 @@ pub(crate) struct TableRecord {
     pub name: String,
     /// `None` until the first seal fixes it from the density of the rows.
     pub chunk_interval: Option<String>,
-    /// Every version of the schema, ascending.
+    /// Versions of the schema, ascending; the last is that of new rows.
     pub schemas: Vec<SchemaRecord>,
+    /// The next column's number. No number below was free when a column was made, also where its schema is gone.
+    pub next_column: u32,
     /// Rows up to here are in segments, rows above in memory and in the log.
     pub sealed_upto: Sequence,
     /// Rows that recorded retention deleted.
@@ -71,8 +79,16 @@ pub(crate) struct SealRecord {
 pub(crate) enum Home {
     /// A segment file.
     File,
-    /// A tier of durability `Power`, by plugin id.
+    /// A tier of durability `Power`, by the name under which the database record notes its plugin. A name and not the
+    /// plugin's id, so that one plugin can be two tiers.
     Tier(String),
+}
+
+impl Home {
+    /// The tier of cold files.
+    pub(crate) fn cold() -> Self {
+        Self::Tier(COLD.into())
+    }
 }
 
 /// One segment and its home.
@@ -92,11 +108,23 @@ pub(crate) struct SegmentRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemovalRecord {
-    /// Enough of the segment to find the copy.
-    pub meta: SegmentMeta,
+    pub segment: SegmentId,
     pub home: Home,
+    /// As of [`SegmentRecord`]; empty as long as the tier has not answered.
     #[serde(with = "hex")]
     pub tier_record: Vec<u8>,
+}
+
+impl RemovalRecord {
+    /// Of a segment file.
+    pub(crate) fn file(segment: SegmentId) -> Self {
+        Self { segment, home: Home::File, tier_record: Vec::new() }
+    }
+
+    /// What a tier needs to find the copy.
+    pub(crate) fn stored(&self) -> StoredSegment {
+        StoredSegment { id: self.segment, record: Bytes::copy_from_slice(&self.tier_record) }
+    }
 }
 
 mod hex {
@@ -112,7 +140,11 @@ mod hex {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let nibble = |digit: u8| (digit as char).to_digit(16).map(|value| value as u8);
+        let nibble = |digit: u8| match digit {
+            b'0'..=b'9' => Some(digit - b'0'),
+            b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        };
         if !text.len().is_multiple_of(2) {
             return Err(D::Error::custom("hexadecimal text of odd length"));
         }
@@ -125,45 +157,6 @@ mod hex {
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| D::Error::custom("not hexadecimal text"))
     }
-}
-
-const ENVELOPE_VERSION: u8 = 1;
-const ENVELOPE_BYTES: usize = 5;
-
-fn checksum(table: &str, key: &[u8], body: &[u8]) -> u32 {
-    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-    // The table and key are part of what is checked: a value under another key is as wrong as a flipped bit.
-    for part in [table.as_bytes(), &[0], &(key.len() as u32).to_le_bytes(), key, body] {
-        digest.update(part);
-    }
-    digest.finalize() as u32
-}
-
-/// Version, CRC32C of table name, key and body, then the body as JSON.
-pub(super) fn encode(table: &str, key: &[u8], record: &impl Serialize) -> Result<Vec<u8>> {
-    let mut value = vec![ENVELOPE_VERSION, 0, 0, 0, 0];
-    serde_json::to_writer(&mut value, record)
-        .map_err(|error| Error::internal("cannot encode a catalog record").with("cause", error))?;
-    let crc = checksum(table, key, &value[ENVELOPE_BYTES..]);
-    value[1..ENVELOPE_BYTES].copy_from_slice(&crc.to_le_bytes());
-    Ok(value)
-}
-
-/// Reads what [`encode`] wrote.
-pub(super) fn decode<T: DeserializeOwned>(table: &str, key: &[u8], value: &[u8]) -> Result<T> {
-    let corrupt =
-        |what: &str| Error::corrupt(what).with("catalog_table", table).with("key", format!("{key:02x?}"));
-    let (envelope, body) =
-        value.split_at_checked(ENVELOPE_BYTES).ok_or_else(|| corrupt("catalog record is too short"))?;
-    let [version, crc @ ..] = envelope else { return Err(corrupt("catalog record is too short")) };
-    if *version != ENVELOPE_VERSION {
-        return Err(corrupt("catalog record has an unknown format version").with("version", version));
-    }
-    if crc != checksum(table, key, body).to_le_bytes() {
-        return Err(corrupt("catalog record fails its checksum"));
-    }
-    serde_json::from_slice(body)
-        .map_err(|error| corrupt("catalog record does not parse").with("cause", error))
 }
 
 /// The key of a table: its number, big endian, so that keys sort as numbers.
@@ -185,41 +178,4 @@ pub(super) fn segment_key(id: SegmentId) -> [u8; 12] {
     key[..8].copy_from_slice(&id.id.to_be_bytes());
     key[8..].copy_from_slice(&id.generation.to_be_bytes());
     key
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_reads_back_and_every_flip_is_found() {
-        let seal = SealRecord { interval: SequenceInterval::new(Sequence(1), Sequence(9)), rows: 4 };
-        let key = seal_key(TableId(3), Sequence(9));
-        let value = encode("seals", &key, &seal).unwrap();
-        assert_eq!(decode::<SealRecord>("seals", &key, &value).unwrap(), seal);
-        for bit in 0..value.len() * 8 {
-            let mut flipped = value.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode::<SealRecord>("seals", &key, &flipped).is_err(), "bit {bit}");
-        }
-        for len in 0..value.len() {
-            assert!(decode::<SealRecord>("seals", &key, &value[..len]).is_err(), "length {len}");
-        }
-    }
-
-    #[test]
-    fn a_record_under_another_key_is_corrupt() {
-        let seal = SealRecord { interval: SequenceInterval::new(Sequence(1), Sequence(9)), rows: 4 };
-        let value = encode("seals", &seal_key(TableId(3), Sequence(9)), &seal).unwrap();
-        assert!(decode::<SealRecord>("seals", &seal_key(TableId(4), Sequence(9)), &value).is_err());
-        assert!(decode::<SealRecord>("tables", &seal_key(TableId(3), Sequence(9)), &value).is_err());
-    }
-
-    #[test]
-    fn the_stored_form_is_frozen() {
-        let seal = SealRecord { interval: SequenceInterval::new(Sequence(1), Sequence(9)), rows: 4 };
-        let value = encode("seals", &seal_key(TableId(3), Sequence(9)), &seal).unwrap();
-        assert_eq!(&value[ENVELOPE_BYTES..], br#"{"interval":{"after":1,"upto":9},"rows":4}"#);
-        assert_eq!(value[..ENVELOPE_BYTES], [1, 0x05, 0x8b, 0x03, 0xdd]);
-    }
 }

@@ -14,7 +14,7 @@ use tsds_traits::{
     SequenceInterval, TableId,
 };
 
-use super::{merge, reclaim};
+use super::merge;
 use crate::catalog::{Edit, Home, RemovalRecord, SegmentRecord};
 use crate::core::{Core, lock};
 use crate::guard::OwnedView;
@@ -110,8 +110,8 @@ impl Core {
     async fn move_group(self: &Arc<Self>, table: TableId, group: &[Arc<SegmentEntry>]) -> Result<()> {
         let source = self.cold_source(table, group).await?;
         let meta = Arc::clone(source.meta());
-        let home = Home::Tier(self.cold.name().into());
-        let intent = RemovalRecord { meta: (*meta).clone(), home: home.clone(), tier_record: Vec::new() };
+        let home = Home::cold();
+        let intent = RemovalRecord { segment: meta.id, home: home.clone(), tier_record: Vec::new() };
         self.commit(vec![Edit::PutIntent(intent.clone())], |_| {}).await?;
         let stored = match self.cold.put(source).await {
             Ok(Put::Stored(stored)) => stored,
@@ -183,11 +183,11 @@ impl Core {
     /// Removes what a failed move may have written, and its intent. If that fails too, the next start does it.
     async fn undo_move(&self, intent: &RemovalRecord) {
         let undone = async {
-            self.cold.remove(&[reclaim::stored(intent)]).await?;
-            self.commit(vec![Edit::RemoveIntent(intent.meta.id)], |_| {}).await
+            self.cold.remove(&[intent.stored()]).await?;
+            self.commit(vec![Edit::RemoveIntent(intent.segment)], |_| {}).await
         };
         if let Err(error) = undone.await {
-            tracing::warn!(%error, segment = %intent.meta.id, "a failed move is left for the next start");
+            tracing::warn!(%error, segment = %intent.segment, "a failed move is left for the next start");
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Weak;
 
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::stream::StreamExt;
-use tsds_traits::{Result, StoredSegment};
+use tsds_traits::Result;
 
 use crate::catalog::{Edit, Home, RemovalRecord};
 use crate::core::Core;
@@ -32,7 +32,7 @@ impl Core {
         let _one_at_a_time = self.mover.removing.lock().await;
         self.check_open()?;
         remove_copies(self, &self.cold, garbage).await?;
-        let edits = garbage.iter().map(|copy| Edit::RemoveGarbage(copy.meta.id)).collect();
+        let edits = garbage.iter().map(|copy| Edit::RemoveGarbage(copy.segment)).collect();
         self.commit(edits, |_| {}).await
     }
 }
@@ -40,13 +40,8 @@ impl Core {
 async fn remove_copies(core: &Core, cold: &GuardedTier, garbage: &[RemovalRecord]) -> Result<()> {
     let (files, tiers): (Vec<_>, Vec<_>) = garbage.iter().partition(|copy| copy.home == Home::File);
     for copy in files {
-        core.segments.remove(copy.meta.id).await?;
+        core.segments.remove(copy.segment).await?;
     }
-    let stored: Vec<_> = tiers.into_iter().map(stored).collect();
+    let stored: Vec<_> = tiers.into_iter().map(RemovalRecord::stored).collect();
     if stored.is_empty() { Ok(()) } else { cold.remove(&stored).await }
-}
-
-/// What a tier needs to find a copy.
-pub(crate) fn stored(copy: &RemovalRecord) -> StoredSegment {
-    StoredSegment { id: copy.meta.id, record: bytes::Bytes::copy_from_slice(&copy.tier_record) }
 }

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::future::{Either, select};
+use futures::future::{Either, pending, select};
+use futures::stream::{self, StreamExt};
 use tsds_compute::chunk::second_of;
 use tsds_compute::{SortedRows, describe_segment};
 use tsds_hot::SealedRows;
 use tsds_segment::SegmentStore;
 use tsds_traits::{
-    ErrorKind, KeyDomain, Result, SegmentId, SegmentMeta, Sequence, SequenceInterval, TableId, TableSchema,
+    Error, ErrorKind, KeyDomain, Result, SegmentId, SegmentMeta, Sequence, SequenceInterval, TableId,
+    TableSchema,
 };
 
 use super::interval;
 use crate::catalog::{Edit, Home, RemovalRecord, SealRecord, SegmentRecord, TableRecord};
 use crate::core::Core;
+use crate::guard::Health;
 use crate::hot::HotMemtable;
 use crate::open::PLAIN_CODEC;
 use crate::version::{SegmentEntry, TableVersion};
@@ -126,6 +129,14 @@ impl Core {
         };
         let sealed = self.blocking(move || tsds_hot::seal(&snapshot, chunk_interval)).await?;
         let (ids, records) = self.write_segments(&schema, tile, &sealed).await?;
+        let written: u64 = records.iter().map(|record| record.meta.rows).sum();
+        if written != rows {
+            // Before it is in the catalog, which would then not open any more.
+            self.discard_files(&ids).await;
+            return Err(Error::internal("sealing changed the number of rows")
+                .with("expected", rows)
+                .with("written", written));
+        }
         let record = TableRecord {
             chunk_interval: Some(chunk_interval.to_string()),
             sealed_upto: tile.upto,
@@ -162,36 +173,40 @@ impl Core {
         sealed: &[SealedRows],
     ) -> Result<(Vec<SegmentId>, Vec<SegmentRecord>)> {
         let codec = &self.file_codec;
-        let stuck = async {
-            codec.until_disabled().await;
-            codec.check("encode")
-        };
-        let written = {
-            let writing = self.try_write_segments(&self.segments, schema, tile, sealed);
-            match select(Box::pin(stuck), Box::pin(writing)).await {
-                Either::Left((disabled, _)) => disabled.map(|()| Default::default()),
-                Either::Right((written, _)) => written,
-            }
-        };
-        match written {
+        match self.try_write_segments(&self.segments, Some(codec), schema, tile, sealed).await {
             Err(error) if error.plugin() == Some(codec.id()) && codec.id() != PLAIN_CODEC => {
                 tracing::warn!(%error, "segments are written in the plain codec");
                 // Under new numbers: a call that hangs may still write under the old ones one day.
-                self.try_write_segments(&self.plain_segments, schema, tile, sealed).await
+                self.try_write_segments(&self.plain_segments, None, schema, tile, sealed).await
             }
             written => written,
         }
     }
 
+    /// Writes the segments, and gives up once `watched` is disabled.
     async fn try_write_segments(
         self: &Arc<Self>,
         store: &SegmentStore,
+        watched: Option<&Arc<Health>>,
         schema: &Arc<TableSchema>,
         tile: SequenceInterval,
         sealed: &[SealedRows],
     ) -> Result<(Vec<SegmentId>, Vec<SegmentRecord>)> {
         let ids = self.begin_files(sealed.len()).await?;
-        match self.write_files(store, schema, tile, sealed, &ids).await {
+        let stuck = async {
+            let Some(codec) = watched else { return pending().await };
+            codec.until_disabled().await;
+            codec.check("encode").and(Err(Error::internal("a disabled codec is not disabled")))
+        };
+        let written = {
+            let writing = self.write_files(store, schema, tile, sealed, &ids);
+            match select(Box::pin(stuck), Box::pin(writing)).await {
+                // What hangs may still write one day: its numbers stay noted until the next start.
+                Either::Left((disabled, _)) => return disabled,
+                Either::Right((written, _)) => written,
+            }
+        };
+        match written {
             Ok(records) => Ok((ids, records)),
             Err(error) => {
                 self.discard_files(&ids).await;
@@ -225,8 +240,9 @@ impl Core {
             }
         });
         let parallel = self.world.executor.parallelism().max(1);
-        let records = futures::stream::StreamExt::buffered(futures::stream::iter(jobs), parallel);
-        futures::stream::TryStreamExt::try_collect(records).await
+        // All of them, also after a failure: nothing may still be writing when the files are removed.
+        let written: Vec<Result<SegmentRecord>> = stream::iter(jobs).buffered(parallel).collect().await;
+        written.into_iter().collect()
     }
 
     /// Numbers for files that are about to be written, noted in the catalog before there is anything under them. A file that

@@ -157,6 +157,7 @@ impl Core {
             name: spec.name.clone(),
             chunk_interval,
             schemas: vec![SchemaRecord::from(&schema)],
+            next_column: schema.columns().iter().map(|column| column.id.0 + 1).max().unwrap_or(1),
             sealed_upto: Sequence::ZERO,
             deleted_rows: 0,
         };

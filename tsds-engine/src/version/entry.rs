@@ -58,7 +58,7 @@ impl SegmentEntry {
     /// What finds this copy for removal.
     pub(crate) fn removal(&self) -> RemovalRecord {
         RemovalRecord {
-            meta: SegmentMeta::clone(&self.meta),
+            segment: self.meta.id,
             home: self.home.clone(),
             tier_record: self.tier_record.to_vec(),
         }

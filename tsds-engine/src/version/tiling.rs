@@ -9,7 +9,8 @@ use crate::catalog::{SealRecord, TableRecord};
 
 /// Checks one table.
 ///
-/// - The seals' intervals follow each other without overlap, the last ends at `sealed_upto`.
+/// - The first seal begins before any sequence, each other one where the one before it ends, and the last ends at
+///   `sealed_upto`: a seal that is lost cannot go unnoticed, even with its segments.
 /// - Every segment's interval begins and ends at borders of seals.
 /// - Segments of one chunk have disjoint intervals.
 /// - The rows of all segments, plus those that recorded retention deleted, are the rows of all seals.
@@ -23,19 +24,21 @@ pub(crate) fn check_tiling<'a>(
     segments: impl IntoIterator<Item = &'a SegmentMeta>,
 ) -> Result<()> {
     let broken = |what: &str| Error::internal(what).with("table", &table.name);
-    let mut borders = vec![];
+    let mut borders = Vec::with_capacity(seals.len());
     let mut end = Sequence::ZERO;
     let mut sealed_rows = 0u64;
     for seal in seals {
-        if seal.interval.is_empty() || seal.interval.after < end {
-            return Err(broken("seals of a table overlap").with("interval", seal.interval));
+        if seal.interval.is_empty() || seal.interval.after != end {
+            return Err(broken("seals of a table do not follow each other")
+                .with("after", end)
+                .with("interval", seal.interval));
         }
         end = seal.interval.upto;
         sealed_rows = sealed_rows.saturating_add(seal.rows);
         borders.push(seal.interval);
     }
-    if end > table.sealed_upto {
-        return Err(broken("a seal lies above what is sealed")
+    if end != table.sealed_upto {
+        return Err(broken("seals of a table do not end where its memory begins")
             .with("sealed_upto", table.sealed_upto)
             .with("seal_upto", end));
     }
@@ -86,6 +89,7 @@ mod tests {
             name: "t".into(),
             chunk_interval: None,
             schemas: vec![],
+            next_column: 1,
             sealed_upto: Sequence(sealed_upto),
             deleted_rows,
         }
@@ -112,10 +116,9 @@ mod tests {
     }
 
     #[test]
-    fn merged_segments_over_gaps_between_seals_are_sound() {
-        // Sequences 4 to 6 belong to other tables.
-        let seals = [seal(0, 3, 10), seal(6, 9, 5)];
-        let segments = [segment(1, 0, interval(0, 9), 12), segment(2, 1, interval(6, 9), 3)];
+    fn merged_segments_over_several_seals_are_sound() {
+        let seals = [seal(0, 3, 10), seal(3, 9, 5)];
+        let segments = [segment(1, 0, interval(0, 9), 12), segment(2, 1, interval(3, 9), 3)];
         check_tiling(&table(9, 0), &seals, &segments).unwrap();
     }
 
@@ -135,8 +138,25 @@ mod tests {
     }
 
     #[test]
+    fn a_seal_that_is_lost_with_its_segments_is_found() {
+        let seals = [seal(0, 3, 10), seal(3, 6, 5), seal(6, 9, 1)];
+        let rows = |seals: &[SealRecord]| {
+            let segments = seals.iter().zip(1..).map(|(seal, id)| segment(id, 0, seal.interval, seal.rows));
+            segments.collect::<Vec<_>>()
+        };
+        check_tiling(&table(9, 0), &seals, &rows(&seals)).unwrap();
+        for lost in 0..seals.len() {
+            let mut rest = seals.to_vec();
+            rest.remove(lost);
+            assert!(check_tiling(&table(9, 0), &rest, &rows(&rest)).is_err(), "seal {lost}");
+        }
+        assert!(check_tiling(&table(9, 0), &[], &[]).is_err());
+        check_tiling(&table(0, 0), &[], &[]).unwrap();
+    }
+
+    #[test]
     fn seals_that_overlap_or_exceed_the_mark_are_found() {
-        assert!(check_tiling(&table(9, 0), &[seal(0, 3, 0), seal(2, 5, 0)], &[]).is_err());
+        assert!(check_tiling(&table(5, 0), &[seal(0, 3, 0), seal(2, 5, 0)], &[]).is_err());
         assert!(check_tiling(&table(2, 0), &[seal(0, 3, 0)], &[]).is_err());
     }
 }

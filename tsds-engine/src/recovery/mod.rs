@@ -1,21 +1,20 @@
 //! Opening: what the catalog says, what the log still holds, and what a crash left behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod leftovers;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::StreamExt;
 use serde::Serialize;
-use tsds_segment::SegmentStore;
-use tsds_traits::{
-    Error, RecordKind, Result, SchemaVersion, SegmentId, Sequence, StoredSegment, TableId, TableSchema,
-    WalSink, World,
-};
+use tsds_traits::{Error, RecordKind, Result, SchemaVersion, Sequence, TableId, TableSchema, WalSink};
 
-use crate::catalog::{Catalog, Contents, Edit, Home, RemovalRecord, SealRecord, SegmentRecord, TableRecord};
-use crate::guard::GuardedTier;
+use crate::catalog::{Contents, SealRecord, SegmentRecord, TableRecord};
 use crate::hot::{HotBudget, HotMemtable};
 use crate::version::{Reclaim, SegmentEntry, TableVersion, Version, check_tiling};
+
+pub(crate) use leftovers::Leftovers;
 
 /// What opening found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -26,12 +25,12 @@ pub struct RecoveryReport {
     pub replayed_rows: u64,
     /// Bytes of a torn tail that were cut from the log: they were never acknowledged.
     pub torn_bytes: u64,
-    /// Moves that were begun and are undone.
-    pub undone_moves: u64,
-    /// Copies that had moved on and are removed.
+    /// Writes of segments that were begun and are undone: their rows are where they were before.
+    pub undone_writes: u64,
+    /// Copies of segments that have moved on and are removed.
     pub removed_copies: u64,
-    /// Files that nothing refers to and are removed.
-    pub removed_orphans: u64,
+    /// Segment files that the catalog names and that are not there. As long as there are any, nothing is removed.
+    pub missing_files: u64,
 }
 
 /// Builds the version that the catalog describes, with empty memtables.
@@ -125,56 +124,4 @@ pub(crate) async fn replay(wal: &dyn WalSink, floor: Sequence, version: &Version
         table.active.append(record.sequence, batch)?;
     }
     Ok(rows)
-}
-
-/// Finishes or undoes what a crash left: intents, garbage, files that nothing refers to. Every step can be repeated.
-pub(crate) async fn clean_up(
-    world: &World,
-    catalog: &Arc<Catalog>,
-    contents: &Contents,
-    store: &SegmentStore,
-    cold: &GuardedTier,
-    report: &mut RecoveryReport,
-) -> Result<()> {
-    let leftovers: Vec<&RemovalRecord> = contents.intents.iter().chain(&contents.garbage).collect();
-    let in_cold: Vec<StoredSegment> = leftovers
-        .iter()
-        .filter(|copy| copy.home != Home::File)
-        .map(|copy| StoredSegment {
-            id: copy.meta.id,
-            record: bytes::Bytes::copy_from_slice(&copy.tier_record),
-        })
-        .collect();
-    if !in_cold.is_empty() {
-        cold.remove(&in_cold).await?;
-    }
-    let homes: BTreeSet<SegmentId> = contents
-        .segments
-        .iter()
-        .filter(|segment| segment.home == Home::File)
-        .map(|segment| segment.meta.id)
-        .collect();
-    let edits: Vec<Edit> = contents
-        .intents
-        .iter()
-        .map(|copy| Edit::RemoveIntent(copy.meta.id))
-        .chain(contents.garbage.iter().map(|copy| Edit::RemoveGarbage(copy.meta.id)))
-        .collect();
-    store.sweep_temporary().await?;
-    let garbage: BTreeSet<SegmentId> =
-        contents.garbage.iter().filter(|copy| copy.home == Home::File).map(|copy| copy.meta.id).collect();
-    for id in store.list().await? {
-        // The lock keeps everybody else out and numbers are never reused: what the catalog does not name is nobody's.
-        if !homes.contains(&id) {
-            store.remove(id).await?;
-            report.removed_orphans += u64::from(!garbage.contains(&id));
-        }
-    }
-    if !edits.is_empty() {
-        let catalog = Arc::clone(catalog);
-        (*world.executor).blocking(move || catalog.commit(&edits)).await?;
-    }
-    report.undone_moves = contents.intents.len() as u64;
-    report.removed_copies = contents.garbage.len() as u64;
-    Ok(())
 }
