@@ -99,6 +99,26 @@ fn forged_counts_allocate_nothing() {
 }
 
 #[test]
+fn a_dictionary_of_more_values_than_the_segment_has_rows_is_refused() {
+    let parts = parts(true);
+    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    let footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
+    let with_values = |rows: u32| {
+        let mut footer = footer.clone();
+        footer.columns.iter_mut().filter_map(|column| column.dictionary.as_mut()).for_each(|d| d.rows = rows);
+        Footer::decode(&footer.encode().unwrap(), &parts.header, offset)
+    };
+    assert!(footer.columns.iter().any(|column| column.dictionary.is_some()));
+    let rows = u32::try_from(footer.meta.rows).unwrap();
+    assert!(with_values(rows).is_ok(), "that the values are there is for the block to say");
+    for forged in [rows + 1, u32::MAX] {
+        let error = with_values(forged).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains(&format!("values={forged}")), "{error}");
+    }
+}
+
+#[test]
 fn an_encrypted_file_is_refused_by_kind() {
     let mut parts = parts(false);
     parts.header.cipher_suite = 1;

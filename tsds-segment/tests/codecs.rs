@@ -108,6 +108,38 @@ fn decodes_or_is_corrupt(
     Ok(())
 }
 
+#[test]
+fn a_few_compressed_bytes_cannot_claim_gigabytes() {
+    let codec = ZstdCodec::new();
+    for (array, data_type) in [
+        (Arc::new(Int64Array::from(vec![5; 1_000])) as ArrayRef, DataType::Int64),
+        (Arc::new(BinaryArray::from_iter_values(vec![b"same"; 1_000])), DataType::Binary),
+    ] {
+        let mut block = encode(&codec, &array);
+        assert_eq!(block[4], 1, "compressed");
+        let rows = u32::MAX as usize;
+        // What a plain block of so many rows takes: the rows make the length possible, the frame does not.
+        let plain_len = match data_type {
+            DataType::Int64 => 64 + rows * 8,
+            _ => 64 + (rows + 1) * 4 + 4_000,
+        };
+        block[8..16].copy_from_slice(&(plain_len as u64).to_le_bytes());
+        let error = decode(&codec, &block, rows, &data_type).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("its frame cannot have"), "{error}");
+    }
+}
+
+#[test]
+fn what_compresses_best_still_decodes() {
+    let codec = ZstdCodec::new();
+    for rows in [1, 1_000, 16_384, 1 << 20] {
+        let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; rows]));
+        let bytes = encode(&codec, &zeros);
+        assert_eq!(&decode(&codec, &bytes, rows, &DataType::Int64).unwrap(), &zeros);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use ::zstd::bulk::{Compressor, Decompressor};
 use arrow_array::{Array, ArrayRef};
-use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_schema::DataType;
 use tsds_traits::{Codec, CodecCapabilities, EncodeHints, Error, ErrorKind, KeySet, Result};
 
@@ -26,6 +26,10 @@ const MAGIC: [u8; 4] = *b"TSZS";
 const HEADER: usize = 16;
 const STORED: u8 = 0;
 const COMPRESSED: u8 = 1;
+/// What a Zstandard frame decompresses to comes in blocks of at most this many bytes (RFC 8878, 3.1.1.2.4), each of which
+/// takes [`FRAME_BLOCK_MIN`] bytes or more of the frame: a header of three and at least one more.
+const FRAME_BLOCK_MAX: usize = 128 << 10;
+const FRAME_BLOCK_MIN: usize = 4;
 
 thread_local! {
     // A context is some 100 KB, and blocks are small: one per thread, not one per block.
@@ -74,8 +78,17 @@ impl ZstdCodec {
         let shape = Shape::of(data_type).ok_or_else(|| {
             Error::unsupported("codec does not hold this type").with("type", data_type).in_plugin(ZSTD)
         })?;
-        expand_shape(shape, bytes, rows)
-            .map_err(|what| Error::corrupt(what).with("rows", rows).with("type", data_type).in_plugin(ZSTD))
+        let refused = |refusal| {
+            let error = match refusal {
+                Refusal::Damaged(what) => Error::corrupt(what),
+                Refusal::NoMemory(bytes) => {
+                    Error::new(ErrorKind::Exhausted, "no memory for a decompressed block")
+                        .with("bytes", bytes)
+                }
+            };
+            error.with("rows", rows).with("type", data_type).in_plugin(ZSTD)
+        };
+        expand_shape(shape, bytes, rows).map_err(refused)
     }
 }
 
@@ -85,23 +98,39 @@ impl Default for ZstdCodec {
     }
 }
 
-fn expand_shape(shape: Shape, bytes: &Buffer, rows: usize) -> Result<Buffer, &'static str> {
+/// Why a block is not decompressed.
+enum Refusal {
+    Damaged(&'static str),
+    /// The memory that it needs is not to be had.
+    NoMemory(usize),
+}
+
+impl From<&'static str> for Refusal {
+    fn from(what: &'static str) -> Self {
+        Self::Damaged(what)
+    }
+}
+
+fn expand_shape(shape: Shape, bytes: &Buffer, rows: usize) -> Result<Buffer, Refusal> {
     let (header, payload) =
         bytes.as_slice().split_first_chunk::<HEADER>().ok_or("zstd block is shorter than its header")?;
     let &[m0, m1, m2, m3, storage, 0, 0, 0, l0, l1, l2, l3, l4, l5, l6, l7] = header else {
-        return Err("zstd block has a wrong header");
+        return Err("zstd block has a wrong header".into());
     };
     if [m0, m1, m2, m3] != MAGIC {
-        return Err("zstd block has a wrong header");
+        return Err("zstd block has a wrong header".into());
     }
     let plain_len = usize::try_from(u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]))
         .map_err(|_| "zstd block is impossibly long")?;
     match storage {
         STORED if payload.len() == plain_len => Ok(bytes.slice_with_length(HEADER, plain_len)),
-        STORED => Err("zstd block has a wrong length"),
+        STORED => Err("zstd block has a wrong length".into()),
+        COMPRESSED if plain_len > (payload.len() / FRAME_BLOCK_MIN).saturating_mul(FRAME_BLOCK_MAX) => {
+            Err("zstd block claims a length that its frame cannot have".into())
+        }
         COMPRESSED if is_possible(shape, rows, payload.len(), plain_len) => decompress(payload, plain_len),
-        COMPRESSED => Err("zstd block claims a length that its rows cannot have"),
-        _ => Err("zstd block has a wrong header"),
+        COMPRESSED => Err("zstd block claims a length that its rows cannot have".into()),
+        _ => Err("zstd block has a wrong header".into()),
     }
 }
 
@@ -118,20 +147,21 @@ fn is_possible(shape: Shape, rows: usize, compressed: usize, plain_len: usize) -
     }
 }
 
-fn decompress(payload: &[u8], plain_len: usize) -> Result<Buffer, &'static str> {
-    let mut plain = MutableBuffer::from_len_zeroed(plain_len);
+fn decompress(payload: &[u8], plain_len: usize) -> Result<Buffer, Refusal> {
+    let mut plain = Vec::new();
+    plain.try_reserve_exact(plain_len).map_err(|_| Refusal::NoMemory(plain_len))?;
     let written = DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
             None => slot.insert(Decompressor::new().map_err(|_| "zstd cannot start")?),
         };
         decompressor
-            .decompress_to_buffer(payload, plain.as_slice_mut())
-            .map_err(|_| "zstd block does not decompress")
+            .decompress_to_buffer(payload, &mut plain)
+            .map_err(|_| Refusal::from("zstd block does not decompress"))
     })?;
     match written == plain_len {
-        true => Ok(plain.into()),
-        false => Err("zstd block decompresses to another length"),
+        true => Ok(Buffer::from_vec(plain)),
+        false => Err("zstd block decompresses to another length".into()),
     }
 }
 

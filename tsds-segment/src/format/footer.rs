@@ -91,6 +91,7 @@ impl Footer {
         }
         let mut position = ColumnsReader {
             schema: &schema,
+            rows: meta.rows,
             block_rows: &block_rows,
             codecs: codecs.len(),
             position: header.len() as u64,

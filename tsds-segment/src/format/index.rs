@@ -77,6 +77,8 @@ fn encode_entry(entry: &BlockEntry, out: &mut Vec<u8>) -> Result<()> {
 /// padding between them.
 pub(super) struct ColumnsReader<'a> {
     pub(super) schema: &'a TableSchema,
+    /// The rows of the segment.
+    pub(super) rows: u64,
     pub(super) block_rows: &'a [u32],
     pub(super) codecs: usize,
     /// Where the next block must start.
@@ -108,6 +110,13 @@ impl ColumnsReader<'_> {
         let dictionary = match storage {
             Storage::Codes => {
                 let rows = reader.u32()?;
+                if u64::from(rows) > self.rows {
+                    return Err(Error::corrupt(
+                        "segment file has more values in a dictionary than it has rows",
+                    )
+                    .with("column", column.id)
+                    .with("values", rows));
+                }
                 Some(self.entry(reader, rows, |reader| stats_bytes::decode(reader, column.id, class, rows))?)
             }
             _ => None,
