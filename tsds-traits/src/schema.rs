@@ -51,6 +51,13 @@ impl TableSchema {
     ) -> Result<Self> {
         let (mut names, mut ids) = (HashSet::new(), HashSet::new());
         for column in &columns {
+            if matches!(&column.data_type, DataType::Timestamp(_, Some(zone)) if zone.is_empty()) {
+                return Err(Error::unsupported(
+                    "timestamp has an empty time zone; name one, such as UTC, or leave it out",
+                )
+                .with("column", &column.name)
+                .with("type", &column.data_type));
+            }
             if !is_stored_type(&column.data_type) {
                 return Err(Error::unsupported(
                     "column type is not supported; use integers, floats, bool, timestamps or utf8",
@@ -165,10 +172,11 @@ impl TableSchema {
     }
 }
 
-/// Whether columns of this type can be stored: integers, 32- and 64-bit floats, bool, timestamps of every unit and
-/// zone, UTF-8 text, and `Dictionary(Int32, Utf8)`.
+/// Whether columns of this type can be stored: integers, 32- and 64-bit floats, bool, timestamps of every unit without a
+/// zone or with one that is not empty, UTF-8 text, and `Dictionary(Int32, Utf8)`.
 pub fn is_stored_type(data_type: &DataType) -> bool {
     match data_type {
+        DataType::Timestamp(_, Some(zone)) => !zone.is_empty(),
         DataType::Dictionary(keys, values) => **keys == DataType::Int32 && **values == DataType::Utf8,
         other => ValueClass::of(other).is_some(),
     }
@@ -212,6 +220,22 @@ mod tests {
         let error = build(vec![time(), column(2, "blob", DataType::Binary)], &[]).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
         assert!(error.to_string().contains("column=blob type=Binary"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_time_zone_is_refused_by_name() {
+        let zone = DataType::Timestamp(TimeUnit::Microsecond, Some("".into()));
+        assert!(!is_stored_type(&zone));
+        for columns in [
+            vec![Column { data_type: zone.clone(), ..time() }],
+            vec![time(), column(2, "since", zone.clone())],
+        ] {
+            let name = columns.last().unwrap().name.clone();
+            let error = build(columns, &[]).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
+            assert!(error.to_string().contains(&format!("column={name}")), "{error}");
+            assert!(error.to_string().contains("zone"), "{error}");
+        }
     }
 
     #[test]

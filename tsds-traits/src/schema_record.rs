@@ -152,33 +152,116 @@ pub fn parse_type(name: &str) -> Result<DataType> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    /// The name of every type that is stored, as it was frozen.
+    const NAMES: [(&str, DataType); 13] = [
+        ("bool", DataType::Boolean),
+        ("int8", DataType::Int8),
+        ("int16", DataType::Int16),
+        ("int32", DataType::Int32),
+        ("int64", DataType::Int64),
+        ("uint8", DataType::UInt8),
+        ("uint16", DataType::UInt16),
+        ("uint32", DataType::UInt32),
+        ("uint64", DataType::UInt64),
+        ("float32", DataType::Float32),
+        ("float64", DataType::Float64),
+        ("utf8", DataType::Utf8),
+        ("timestamp(s)", DataType::Timestamp(TimeUnit::Second, None)),
+    ];
+
     #[test]
-    fn every_stored_type_reads_back_from_its_name() {
-        let mut types = vec![
-            DataType::Boolean,
-            DataType::Int8,
-            DataType::Int16,
-            DataType::Int32,
-            DataType::Int64,
-            DataType::UInt8,
-            DataType::UInt16,
-            DataType::UInt32,
-            DataType::UInt64,
-            DataType::Float32,
-            DataType::Float64,
-            DataType::Utf8,
-            DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+    fn the_names_of_types_are_frozen() {
+        let zoned = |unit, zone: &str| DataType::Timestamp(unit, Some(zone.into()));
+        let others = [
+            ("dictionary(int32,utf8)", DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into())),
+            ("timestamp(ms)", DataType::Timestamp(TimeUnit::Millisecond, None)),
+            ("timestamp(us)", DataType::Timestamp(TimeUnit::Microsecond, None)),
+            ("timestamp(ns)", DataType::Timestamp(TimeUnit::Nanosecond, None)),
+            ("timestamp(s,UTC)", zoned(TimeUnit::Second, "UTC")),
+            ("timestamp(ms,+02:00)", zoned(TimeUnit::Millisecond, "+02:00")),
+            ("timestamp(us,Europe/Berlin)", zoned(TimeUnit::Microsecond, "Europe/Berlin")),
+            ("timestamp(ns,a,(b))", zoned(TimeUnit::Nanosecond, "a,(b)")),
         ];
-        for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
-            for zone in [None, Some("UTC".into()), Some("+02:00".into()), Some("Europe/Berlin".into())] {
-                types.push(DataType::Timestamp(unit, zone));
+        for (name, data_type) in NAMES.into_iter().chain(others) {
+            assert!(crate::is_stored_type(&data_type), "{name}");
+            assert_eq!(type_name(&data_type), name);
+            assert_eq!(parse_type(name).unwrap(), data_type);
+        }
+    }
+
+    /// Types that are stored, and some that are not.
+    fn any_type() -> impl Strategy<Value = DataType> {
+        let unit = prop_oneof![
+            Just(TimeUnit::Second),
+            Just(TimeUnit::Millisecond),
+            Just(TimeUnit::Microsecond),
+            Just(TimeUnit::Nanosecond)
+        ];
+        let zone = prop_oneof![
+            Just(None),
+            Just(Some(String::new())),
+            "[,()a ]{1,4}".prop_map(Some),
+            ".*".prop_map(Some)
+        ];
+        let plain = prop_oneof![
+            prop::sample::select(NAMES.map(|(_, data_type)| data_type).to_vec()),
+            (unit, zone).prop_map(|(unit, zone)| DataType::Timestamp(unit, zone.map(Into::into))),
+            Just(DataType::Binary),
+            Just(DataType::LargeUtf8),
+            Just(DataType::Float16),
+            Just(DataType::Date32),
+        ];
+        let coded = (plain.clone(), plain.clone())
+            .prop_map(|(keys, values)| DataType::Dictionary(keys.into(), values.into()));
+        let text = Just(DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()));
+        prop_oneof![8 => plain, 1 => coded, 1 => text]
+    }
+
+    fn any_column() -> impl Strategy<Value = Column> {
+        let id = prop_oneof![0..6u32, any::<u32>()].prop_map(ColumnId);
+        let name = prop_oneof!["[a-c\"\\\\]{0,2}", ".*"];
+        (id, name, any_type(), any::<bool>()).prop_map(|(id, name, data_type, nullable)| Column {
+            id,
+            name,
+            data_type,
+            nullable,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn every_type_that_is_stored_reads_back_from_its_name(data_type in any_type()) {
+            if crate::is_stored_type(&data_type) {
+                prop_assert_eq!(parse_type(&type_name(&data_type)).unwrap(), data_type);
             }
         }
-        for data_type in types {
-            assert!(crate::is_stored_type(&data_type), "{data_type}");
-            assert_eq!(parse_type(&type_name(&data_type)).unwrap(), data_type);
+
+        #[test]
+        fn every_schema_that_is_accepted_reads_back_from_its_record(
+            (unit, time_zone) in (0..4usize, prop_oneof![Just(None), ".*".prop_map(Some)]),
+            others in prop::collection::vec(any_column(), 0..4),
+            position in any::<prop::sample::Index>(),
+            series in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+            numbers in any::<(u32, u32)>(),
+        ) {
+            let unit = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond][unit];
+            let data_type = DataType::Timestamp(unit, time_zone.map(Into::into));
+            let time = Column { id: ColumnId(77), name: "time".into(), data_type, nullable: false };
+            let mut columns = others;
+            columns.insert(position.index(columns.len() + 1), time);
+            let series: Vec<_> = series.iter().map(|index| columns[index.index(columns.len())].id).collect();
+            let (table, version) = (TableId(numbers.0), SchemaVersion(numbers.1));
+            if let Ok(schema) = TableSchema::new(table, version, columns, ColumnId(77), &series) {
+                let json = serde_json::to_string(&SchemaRecord::from(&schema)).unwrap();
+                let record: SchemaRecord = serde_json::from_str(&json).unwrap();
+                prop_assert_eq!(TableSchema::try_from(&record).unwrap(), schema);
+            }
         }
     }
 
