@@ -232,6 +232,12 @@ pub trait Executor: Debug + Send + Sync + 'static {
 
     /// How many jobs can compute at the same time; at least 1.
     fn parallelism(&self) -> usize;
+
+    /// Says that `change` more jobs than before (fewer, if negative) are inside code that does not return. A bounded pool runs
+    /// as many others in their place. An executor whose pool is not bounded has nothing to do.
+    fn stuck_jobs(&self, change: isize) {
+        let _ = change;
+    }
 }
 
 impl dyn Executor {

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
-use tsds_traits::{Error, ErrorKind, Result, Retry, panic_text};
+use tsds_traits::{Error, ErrorKind, Executor, Result, Retry, panic_text};
 
 use crate::core::lock;
 
 /// How many jobs of one plugin run at the same time: a plugin that hangs must leave the blocking pool, which has at least 16
-/// places, to the others.
+/// places, to the others until it is found out.
 const JOBS_AT_ONCE: usize = 3;
+/// A plugin that ships hangs only where it waits for a codec that does.
+const JOBS_AT_ONCE_SHIPPED: usize = 8;
 
 /// How a plugin has behaved since the database was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +55,7 @@ pub(crate) struct Health {
     running: Mutex<Vec<Call>>,
     next_call: AtomicU64,
     jobs: Arc<Semaphore>,
+    executor: Arc<dyn Executor>,
 }
 
 /// A call that is inside the plugin's code.
@@ -83,7 +86,9 @@ pub(crate) fn is_broken_promise(error: &Error) -> bool {
 }
 
 impl Health {
-    pub(super) fn new(id: &'static str, role: &'static str, shipped: bool) -> Arc<Self> {
+    pub(super) fn new(id: &'static str, role: &'static str, executor: Arc<dyn Executor>) -> Arc<Self> {
+        let shipped = crate::builtin_registry().is_ok_and(|builtin| builtin.get(id).is_ok());
+        let jobs = if shipped { JOBS_AT_ONCE_SHIPPED } else { JOBS_AT_ONCE };
         Arc::new(Self {
             id,
             role,
@@ -97,7 +102,8 @@ impl Health {
             turned_off: Notify::new(),
             running: Mutex::new(Vec::new()),
             next_call: AtomicU64::new(0),
-            jobs: Arc::new(Semaphore::new(JOBS_AT_ONCE)),
+            jobs: Arc::new(Semaphore::new(jobs)),
+            executor,
         })
     }
 
@@ -218,11 +224,16 @@ impl Health {
         call.abandoned = true;
         let operation = call.operation;
         drop(running);
+        self.executor.stuck_jobs(1);
         self.disable(format!("{operation} did not return within {} s", deadline.as_secs_f64()));
     }
 
-    /// Sees every running call once more, and gives up those that were seen as often as `patience`.
+    /// Sees every running call once more, and gives up those that were seen more often than `patience`. A plugin that ships can
+    /// only wait for one that does not.
     pub(super) fn patrol(&self, patience: u32, deadline: Duration) {
+        if self.shipped {
+            return;
+        }
         let overdue: Vec<u64> = {
             let mut running = lock(&self.running);
             running.iter_mut().for_each(|call| call.sightings = call.sightings.saturating_add(1));
@@ -315,8 +326,13 @@ impl Entered<'_> {
 
     fn forget(&self) -> bool {
         let mut running = lock(&self.health.running);
-        let found = running.iter().position(|call| call.number == self.number);
-        found.is_some_and(|index| running.swap_remove(index).abandoned)
+        let Some(index) = running.iter().position(|call| call.number == self.number) else { return false };
+        let abandoned = running.swap_remove(index).abandoned;
+        drop(running);
+        if abandoned {
+            self.health.executor.stuck_jobs(-1);
+        }
+        abandoned
     }
 }
 

@@ -9,10 +9,10 @@
 //!   answer nor a wake-up. See [`watched`].
 //! - **Calls that block** never run on a thread that others need, unless the plugin ships with the engine and is known not to
 //!   block: they run as jobs. One that does not return by the deadline is reported, its plugin is disabled until the database
-//!   is opened again, and its thread is abandoned and counted.
+//!   is opened again, and its thread is abandoned and counted; the pool runs another job in its place.
 //! - **Codecs** are called once for each block in the middle of decoding loops, where a thread switch would cost more than the
-//!   work: they run where they are called, and a watchdog sees those that do not return. What waits for such a job is told by
-//!   its own deadline, and names the codec.
+//!   work: they run where they are called, and a watchdog sees those that do not return. What waits for such a call is told by
+//!   its own deadline, and names the codec. So do the few questions that a tier or log answers at once (usage, durable).
 //! - **Broken promises** are found by what is cheap: schema, order of segments, numbers of rows. What ships is checked by the
 //!   conformance suite besides; any other plugin is also checked row by row: times within bounds, and every put is read back.
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
-use tsds_traits::{ColumnId, Result, ScanRequest, SegmentHandle, SegmentSource, Stored};
+use tsds_traits::{ColumnId, Error, Result, ScanRequest, SegmentHandle, SegmentSource, Stored};
 
 use super::tier::GuardedTier;
 
@@ -13,7 +13,7 @@ use super::tier::GuardedTier;
 ///
 /// # Errors
 ///
-/// `Internal`, naming the tier, if any value differs; what the scan says; what the source says.
+/// `Internal`, naming the tier, if any value differs; what the scan says, as a failed put; what the source says.
 pub(super) async fn compare(
     tier: &GuardedTier,
     source: &Arc<dyn SegmentSource>,
@@ -24,7 +24,10 @@ pub(super) async fn compare(
     let handle = SegmentHandle { meta: Arc::clone(source.meta()), record: stored.record.clone() };
     let request = ScanRequest::new(Arc::clone(schema), vec![handle], columns);
     let mut expected = Rows::new(source.batches());
-    let mut found = Rows::new(tier.scan(request).map_ok(|batch| batch.rows).boxed());
+    let name = tier.name();
+    let found = tier.scan(request).map_ok(|batch| batch.rows);
+    let found = found.map_err(move |error| not_given_back(name, error));
+    let mut found = Rows::new(found.boxed());
     let mut row = 0;
     loop {
         let common = expected.ready().await?.min(found.ready().await?);
@@ -46,6 +49,14 @@ pub(super) async fn compare(
     }
 }
 
+fn not_given_back(tier: &'static str, error: Error) -> Error {
+    Error::new(error.kind(), "tier says it stored a segment but does not give it back")
+        .with("cause", &error)
+        .in_plugin(tier)
+        .during("put")
+        .with_source(error)
+}
+
 /// A stream of rows, cut anew.
 struct Rows {
     batches: BoxStream<'static, Result<RecordBatch>>,
@@ -54,7 +65,7 @@ struct Rows {
 
 impl Rows {
     fn new(batches: BoxStream<'static, Result<RecordBatch>>) -> Self {
-        Self { batches, waiting: VecDeque::new() }
+        Self { batches: batches.fuse().boxed(), waiting: VecDeque::new() }
     }
 
     /// How many rows can be taken now; none at the end.

@@ -152,7 +152,7 @@ impl GuardedTier {
                 None => check.finish().err().map(|error| (Err(error), None)),
             }
         });
-        checked.boxed()
+        checked.fuse().boxed()
     }
 
     /// Aggregates; every batch is checked against the plan's state schema.
@@ -177,7 +177,7 @@ impl GuardedTier {
                 None => check.finish().err().map(|error| (Err(error), None)),
             }
         });
-        checked.boxed()
+        checked.fuse().boxed()
     }
 
     async fn call<T: Send + 'static>(

@@ -1,6 +1,7 @@
 //! [`Watch`]: calls plugins with a deadline, and keeps an eye on threads inside their code.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -23,12 +24,19 @@ pub(crate) struct Watch {
     /// How long a plugin may show no sign of life; for ever if `None`.
     deadline: Option<Duration>,
     plugins: Mutex<BTreeMap<&'static str, Arc<Health>>>,
+    /// There is a codec that may hang whoever calls it.
+    foreign_codecs: AtomicBool,
 }
 
 impl Watch {
     /// Starts watching; ends when the result is dropped.
     pub(crate) fn new(world: World, deadline: Option<Duration>) -> Arc<Self> {
-        let watch = Arc::new(Self { world, deadline, plugins: Mutex::default() });
+        let watch = Arc::new(Self {
+            world,
+            deadline,
+            plugins: Mutex::default(),
+            foreign_codecs: AtomicBool::new(false),
+        });
         if let Some(deadline) = deadline {
             watch.world.executor.spawn(Box::pin(patrol(Arc::downgrade(&watch), deadline)));
         }
@@ -37,8 +45,12 @@ impl Watch {
 
     /// The health of a plugin. One plugin in two roles of the engine has one health.
     pub(crate) fn health(&self, id: &'static str, role: &'static str) -> Arc<Health> {
-        let shipped = || crate::builtin_registry().is_ok_and(|builtin| builtin.get(id).is_ok());
-        Arc::clone(lock(&self.plugins).entry(id).or_insert_with(|| Health::new(id, role, shipped())))
+        let new = || Health::new(id, role, Arc::clone(&self.world.executor));
+        let health = Arc::clone(lock(&self.plugins).entry(id).or_insert_with(new));
+        if role == "codec" && !health.shipped() {
+            self.foreign_codecs.store(true, Ordering::Release);
+        }
+        health
     }
 
     /// How every plugin behaves, by id.
@@ -78,7 +90,10 @@ impl Watch {
         operation: &'static str,
         stream: BoxStream<'static, Result<T>>,
     ) -> BoxStream<'static, Result<T>> {
-        Watched::new(self.site(health, operation, !health.shipped()), stream).boxed()
+        // A tier decodes small blocks where it is polled.
+        let may_hang =
+            !health.shipped() || (health.role() == "tier" && self.foreign_codecs.load(Ordering::Acquire));
+        Watched::new(self.site(health, operation, may_hang), stream).boxed()
     }
 
     fn site(self: &Arc<Self>, health: &Arc<Health>, operation: &'static str, away: bool) -> CallSite {

@@ -1,7 +1,8 @@
 //! [`Watched`]: a stream of a plugin that cannot take the engine down with it.
 //!
-//! A plugin that ships with the engine is polled where the engine polls. Any other is polled on the blocking pool, one job for
-//! each poll, so that code that blocks where it should not hangs a thread that nobody needs. Either way the plugin gets a
+//! A plugin that ships with the engine is polled where the engine polls. Any other, and a tier that may call a codec that does
+//! not ship, is polled on the blocking pool, one job for each poll, so that code that blocks where it should not hangs a thread
+//! that nobody needs, and that the pool replaces. Either way the plugin gets a
 //! waker of its own, whose use is a sign of life: a long aggregate answers late, but its parts wake it all the time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +41,7 @@ pub(super) struct Watched<T: Send + 'static> {
     waker: Waker,
     /// The plugin was not polled since it last answered.
     fresh: bool,
-    /// The plugin has answered or was woken since the timer was set.
+    /// The plugin has answered since the timer was set.
     alive: bool,
     timer: Option<BoxFuture<'static, ()>>,
     /// How many deadlines have passed since the plugin last answered.
@@ -62,7 +63,10 @@ enum State<T> {
 /// What the plugin wakes.
 #[derive(Default)]
 struct Signal {
+    /// The plugin wants to be polled.
     woken: AtomicBool,
+    /// The plugin was woken since the timer was set.
+    sign: AtomicBool,
     outer: AtomicWaker,
 }
 
@@ -72,6 +76,7 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.sign.store(true, Ordering::Release);
         self.woken.store(true, Ordering::Release);
         self.outer.wake();
     }
@@ -87,7 +92,7 @@ impl<T: Send + 'static> Watched<T> {
 
     fn poll_here(&mut self) -> Poll<Option<Result<T>>> {
         let State::Here(answers) = &mut self.state else { return Poll::Ready(None) };
-        self.alive |= self.signal.woken.swap(false, Ordering::AcqRel);
+        self.signal.woken.store(false, Ordering::Release);
         let mut context = Context::from_waker(&self.waker);
         let polled = catch_unwind(AssertUnwindSafe(|| answers.poll_next_unpin(&mut context)));
         polled.unwrap_or_else(|panic| self.end(self.site.health.panicked(self.site.operation, &*panic)))
@@ -102,7 +107,7 @@ impl<T: Send + 'static> Watched<T> {
                         self.state = State::Here(answers);
                         return Poll::Pending;
                     }
-                    (self.fresh, self.alive) = (false, self.alive | woken);
+                    self.fresh = false;
                     let jobs = self.site.health.jobs();
                     self.state = match Arc::clone(&jobs).try_acquire_owned() {
                         Ok(turn) => self.send_away(answers, turn),
@@ -132,7 +137,6 @@ impl<T: Send + 'static> Watched<T> {
                         return Poll::Pending;
                     };
                     let Ok((answers, polled)) = returned else { return Poll::Ready(None) };
-                    self.alive = true;
                     self.state = State::Here(answers);
                     match polled {
                         Ok(Poll::Pending) => {}
@@ -193,6 +197,7 @@ impl<T: Send + 'static> Watched<T> {
         loop {
             let timer = self.timer.get_or_insert_with(|| {
                 self.alive = false;
+                self.signal.sign.store(false, Ordering::Release);
                 self.site.watch.world().clock.sleep(deadline)
             });
             if timer.poll_unpin(context).is_pending() {
@@ -200,8 +205,8 @@ impl<T: Send + 'static> Watched<T> {
             }
             self.timer = None;
             self.rounds += 1;
-            let silent =
-                !self.alive && !self.signal.woken.load(Ordering::Acquire) && self.is_with_the_plugin();
+            let sign = self.signal.sign.load(Ordering::Acquire) || self.alive;
+            let silent = !sign && self.is_with_the_plugin();
             if silent || self.rounds >= PATIENCE {
                 let error = self.give_up(deadline);
                 return self.end(error);
@@ -225,7 +230,9 @@ impl<T: Send + 'static> Watched<T> {
         {
             return codec.late(call, deadline).with("waited_for_by", health.id());
         }
-        if let State::Away(number, _) = &self.state {
+        if let State::Away(number, _) = &self.state
+            && !health.shipped()
+        {
             health.abandon(*number, deadline);
         }
         health.timed_out(operation, deadline)

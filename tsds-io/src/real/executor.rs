@@ -41,6 +41,17 @@ impl TokioExecutor {
 }
 
 impl TokioExecutor {
+    /// Starts a worker if there is a job for it, and room.
+    fn start_worker(&self, mut queue: MutexGuard<'_, Queue>) {
+        if queue.jobs.is_empty() || queue.workers >= self.pool.limit.saturating_add(queue.stuck) {
+            return;
+        }
+        queue.workers += 1;
+        drop(queue);
+        let worker = Worker { pool: Arc::clone(&self.pool), counted: true };
+        self.handle.spawn_blocking(move || worker.run());
+    }
+
     /// Drops the jobs that have not begun, and all that come later.
     pub(super) fn close(&self) {
         let mut queue = self.pool.queue();
@@ -64,17 +75,19 @@ impl Executor for TokioExecutor {
             return;
         }
         queue.jobs.push_back(job);
-        if queue.workers == self.pool.limit {
-            return;
-        }
-        queue.workers += 1;
-        drop(queue);
-        let worker = Worker { pool: Arc::clone(&self.pool), counted: true };
-        self.handle.spawn_blocking(move || worker.run());
+        self.start_worker(queue);
     }
 
     fn parallelism(&self) -> usize {
         self.parallelism
+    }
+
+    fn stuck_jobs(&self, change: isize) {
+        for _ in 0..change.unsigned_abs() {
+            let mut queue = self.pool.queue();
+            queue.stuck = if change > 0 { queue.stuck + 1 } else { queue.stuck.saturating_sub(1) };
+            self.start_worker(queue);
+        }
     }
 }
 
@@ -87,6 +100,8 @@ struct Pool {
 struct Queue {
     jobs: VecDeque<Job>,
     workers: usize,
+    /// Workers whose job does not return, and which others replace.
+    stuck: usize,
     closed: bool,
 }
 
@@ -120,7 +135,8 @@ impl Worker {
     /// The next job; or, in the same breath as finding none, the pool stops counting on this worker.
     fn next(&mut self) -> Option<Job> {
         let mut queue = self.pool.queue();
-        let job = queue.jobs.pop_front();
+        let surplus = queue.workers > self.pool.limit.saturating_add(queue.stuck);
+        let job = if surplus { None } else { queue.jobs.pop_front() };
         if job.is_none() {
             queue.workers -= 1;
             self.counted = false;
