@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tsds_hot::{VerifyReport, WalSettings, verify};
+use tsds_hot::{VerifyReport, WalSettings, repair, verify};
 use tsds_io::SimWorld;
 use tsds_traits::{ErrorKind, Sequence, WalOpen, WalSink};
 
@@ -75,6 +75,43 @@ fn used(name: &str, bytes: &[u8]) -> Vec<bool> {
         }
     }
     used
+}
+
+/// Changes a byte of the last frame that has this kind, with a checksum that fits.
+fn forge(machine: &SimWorld, name: &str, kind: u8, at: usize, value: u8) {
+    let number = u64::from_str_radix(&name[..16], 16).unwrap().to_le_bytes();
+    let mut bytes = machine.read_file(path(name)).unwrap();
+    let is_frame = |from: &usize| {
+        bytes[*from..].starts_with(b"tsfr")
+            && bytes[from + 8..from + 16] == number
+            && bytes[from + 46] == kind
+    };
+    let frame = (4096..bytes.len() - 79).step_by(8).filter(is_frame).next_back().unwrap();
+    bytes[frame + at] = value;
+    let covered = [&DATABASE.0[..], &number, &bytes[frame..frame + 76]].concat();
+    bytes[frame + 76..frame + 80].copy_from_slice(&crc_fast::crc32_iscsi(&covered).to_le_bytes());
+    machine.write_file(path(name), &bytes).unwrap();
+}
+
+#[test]
+fn what_a_later_version_wrote_is_refused_and_not_cut_as_a_torn_tail() {
+    for (kind, at, value) in [(1, 46, 3), (2, 46, 3), (1, 47, 0x43), (2, 66, 1)] {
+        let machine = marked();
+        // The one behind it is only prepared.
+        let last = logs(&machine)
+            .into_iter()
+            .rfind(|name| machine.read_file(path(name)).unwrap().starts_with(b"TSDSWAL"));
+        let last = last.unwrap();
+        forge(&machine, &last, kind, at, value);
+        let before = (files(&machine), machine.read_file(path(&last)).unwrap());
+        let error = machine
+            .block_on(async { open_as(&machine, small_files(), open_with(0, 100)).await.unwrap_err() });
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+        assert!(error.to_string().contains("supported=1"), "{error}");
+        let refused = repair(&machine.world(), DIRECTORY.as_ref(), &open_with(0, 100)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported, "repair does not cut it either");
+        assert_eq!((files(&machine), machine.read_file(path(&last)).unwrap()), before);
+    }
 }
 
 /// Whether to try a byte: all that mean something, and some of the zeros in between.

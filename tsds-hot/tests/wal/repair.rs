@@ -140,6 +140,25 @@ fn a_log_of_which_nothing_is_readable_opens_empty() {
 }
 
 #[test]
+fn numbers_of_files_that_were_set_aside_are_not_used_again() {
+    let machine = log();
+    for number in 1..=5 {
+        for offset in [20, 4096 + 90, 8192 + 90] {
+            machine.corrupt(path(&file(number)), offset, 1).unwrap();
+        }
+    }
+    let aside = repaired(&machine, 0).unwrap().set_aside;
+    machine.block_on(async {
+        let wal = open_as(&machine, small_files(), open_with(0, 100)).await.unwrap();
+        append_synced(&wal, 100, 2_500).await.unwrap();
+    });
+    let files = files(&machine);
+    assert!(aside.iter().all(|name| files.contains(name)), "{aside:?} in {files:?}");
+    let taken = |name: &str| aside.iter().any(|old| old[..16] == name[..16]);
+    assert!(files.iter().filter(|name| name.ends_with(".wal")).all(|name| !taken(name)), "{files:?}");
+}
+
+#[test]
 fn a_repair_that_is_cut_short_can_be_repeated() {
     let damaged = log();
     damaged.corrupt(path(&file(3)), 4096 + 90, 1).unwrap();

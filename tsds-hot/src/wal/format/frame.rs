@@ -1,6 +1,6 @@
-use tsds_traits::{RecordKind, SchemaVersion, Sequence, TableId};
+use tsds_traits::{Error, RecordKind, Result, SchemaVersion, Sequence, TableId};
 
-use super::{FRAME_ALIGN, Seed, bytes_at, round_up};
+use super::{FORMAT_VERSION, FRAME_ALIGN, Seed, bytes_at, round_up};
 
 const MAGIC: &[u8; 4] = b"tsfr";
 const CRC_AT: usize = 76;
@@ -82,39 +82,36 @@ impl FrameHeader {
         bytes
     }
 
-    /// Reads a header; `None` unless its own checksum holds and every field is in range. The length may be trusted.
-    pub(crate) fn parse(bytes: &[u8], seed: Seed, number: u64) -> Option<Self> {
-        let u64_at = |at| Some(u64::from_le_bytes(bytes_at(bytes, at)?));
-        let u32_at = |at| Some(u32::from_le_bytes(bytes_at(bytes, at)?));
-        if !looks_like_frame(bytes, number) || seed.checksum(bytes.get(..CRC_AT)?) != u32_at(CRC_AT)? {
-            return None;
-        }
-        let [kind, flags] = bytes_at(bytes, 46)?;
+    /// Reads a header; `None` unless its own checksum holds. The length may be trusted.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a whole header with anything that this format version does not have: whoever takes it for damage
+    /// would cut off what a later version wrote.
+    pub(crate) fn parse(bytes: &[u8], seed: Seed, number: u64) -> Result<Option<Self>> {
+        let Some((kind, reserved, fields)) = whole(bytes, seed, number) else { return Ok(None) };
+        let later = |what: &'static str, value: u64| {
+            Err(Error::unsupported(
+                "write-ahead log has a frame of a later format version; use the version of TSDS that wrote it",
+            )
+            .with(what, value)
+            .with("supported", FORMAT_VERSION))
+        };
         let kind = match kind {
             1 => FrameKind::Record,
             2 => FrameKind::SyncMark,
-            _ => return None,
+            other => return later("kind", other.into()),
         };
-        let length = u32_at(4)?;
-        let reserved: [u8; 6] = bytes_at(bytes, 66)?;
-        if length as usize > MAX_BODY || flags & !flags::ALL != 0 || reserved != [0; 6] {
-            return None;
+        if fields.flags & !flags::ALL != 0 {
+            return later("flags", fields.flags.into());
         }
-        Some(Self {
-            length,
-            number,
-            sequence: Sequence(u64_at(16)?),
-            durable: Sequence(u64_at(24)?),
-            table: TableId(u32_at(32)?),
-            schema_version: SchemaVersion(u32_at(36)?),
-            rows: u32_at(40)?,
-            part: u16::from_le_bytes(bytes_at(bytes, 44)?),
-            kind,
-            flags,
-            client_batch: bytes_at(bytes, 48)?,
-            record_kind: RecordKind(u16::from_le_bytes(bytes_at(bytes, 64)?)),
-            body_crc: u32_at(72)?,
-        })
+        if fields.length as usize > MAX_BODY {
+            return later("length", fields.length.into());
+        }
+        if let Some(byte) = reserved.into_iter().find(|byte| *byte != 0) {
+            return later("reserved", byte.into());
+        }
+        Ok(Some(Self { kind, ..fields }))
     }
 
     pub(crate) fn has(&self, flag: u8) -> bool {
@@ -125,6 +122,32 @@ impl FrameHeader {
     pub(crate) fn frame_len(&self) -> u64 {
         FRAME_HEADER as u64 + round_up(u64::from(self.length), FRAME_ALIGN)
     }
+}
+
+/// The kind, the reserved bytes and, whatever its kind, all else of a header whose checksum holds.
+fn whole(bytes: &[u8], seed: Seed, number: u64) -> Option<(u8, [u8; 6], FrameHeader)> {
+    let u64_at = |at| Some(u64::from_le_bytes(bytes_at(bytes, at)?));
+    let u32_at = |at| Some(u32::from_le_bytes(bytes_at(bytes, at)?));
+    if !looks_like_frame(bytes, number) || seed.checksum(bytes.get(..CRC_AT)?) != u32_at(CRC_AT)? {
+        return None;
+    }
+    let [kind, flags] = bytes_at(bytes, 46)?;
+    let header = FrameHeader {
+        length: u32_at(4)?,
+        number,
+        sequence: Sequence(u64_at(16)?),
+        durable: Sequence(u64_at(24)?),
+        table: TableId(u32_at(32)?),
+        schema_version: SchemaVersion(u32_at(36)?),
+        rows: u32_at(40)?,
+        part: u16::from_le_bytes(bytes_at(bytes, 44)?),
+        kind: FrameKind::Record,
+        flags,
+        client_batch: bytes_at(bytes, 48)?,
+        record_kind: RecordKind(u16::from_le_bytes(bytes_at(bytes, 64)?)),
+        body_crc: u32_at(72)?,
+    };
+    Some((kind, bytes_at(bytes, 66)?, header))
 }
 
 /// Whether `bytes` begin as a frame of file `number` does. Says nothing of whether it is whole.
@@ -174,9 +197,13 @@ mod tests {
         Seed::new(DatabaseId([7; 16]), number)
     }
 
+    fn parse(bytes: &[u8]) -> Option<FrameHeader> {
+        FrameHeader::parse(bytes, seed(3), 3).unwrap()
+    }
+
     #[test]
     fn a_frame_header_reads_back() {
-        assert_eq!(FrameHeader::parse(&header().encode(seed(3)), seed(3), 3), Some(header()));
+        assert_eq!(parse(&header().encode(seed(3))), Some(header()));
     }
 
     #[test]
@@ -185,24 +212,42 @@ mod tests {
         for bit in 0..FRAME_HEADER * 8 {
             let mut bytes = bytes;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(FrameHeader::parse(&bytes, seed(3), 3), None, "bit {bit}");
+            assert_eq!(parse(&bytes), None, "bit {bit}");
         }
         for len in 0..FRAME_HEADER {
-            assert_eq!(FrameHeader::parse(&bytes[..len], seed(3), 3), None, "{len} bytes");
+            assert_eq!(parse(&bytes[..len]), None, "{len} bytes");
         }
     }
 
     #[test]
     fn a_frame_of_another_file_or_database_never_parses() {
         let bytes = header().encode(seed(3));
-        assert_eq!(FrameHeader::parse(&bytes, seed(4), 4), None);
-        assert_eq!(FrameHeader::parse(&bytes, Seed::new(DatabaseId([8; 16]), 3), 3), None);
+        assert_eq!(FrameHeader::parse(&bytes, seed(4), 4).unwrap(), None);
+        assert_eq!(FrameHeader::parse(&bytes, Seed::new(DatabaseId([8; 16]), 3), 3).unwrap(), None);
     }
 
     #[test]
-    fn a_length_beyond_the_limit_is_refused_even_with_a_good_checksum() {
-        let forged = FrameHeader { length: MAX_BODY as u32 + 1, ..header() };
-        assert_eq!(FrameHeader::parse(&forged.encode(seed(3)), seed(3), 3), None);
+    fn what_a_later_version_may_write_is_unsupported_and_not_taken_for_damage() {
+        let later = [
+            (46, 3, "kind=3"),
+            (47, 0x26, "flags=38"),
+            (7, 0x7f, "length="),
+            (66, 1, "reserved=1"),
+            (71, 9, "reserved=9"),
+        ];
+        for (at, value, named) in later {
+            let mut bytes = header().encode(seed(3));
+            bytes[at] = value;
+            assert_eq!(parse(&bytes), None, "byte {at} without a checksum");
+            let crc = seed(3).checksum(&bytes[..CRC_AT]).to_le_bytes();
+            bytes[CRC_AT..].copy_from_slice(&crc);
+            let error = FrameHeader::parse(&bytes, seed(3), 3).unwrap_err();
+            assert_eq!(error.kind(), tsds_traits::ErrorKind::Unsupported, "byte {at}");
+            assert!(
+                error.to_string().contains(named) && error.to_string().contains("supported=1"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

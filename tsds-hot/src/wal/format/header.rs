@@ -1,15 +1,19 @@
 use tsds_traits::{DatabaseId, Error, Result, Sequence};
 
-use super::{PAGE, bytes_at, crc32c};
+use super::{FORMAT_VERSION, PAGE, bytes_at, crc32c};
 
 const MAGIC: &[u8; 8] = b"TSDSWAL\0";
-const FORMAT_VERSION: u16 = 1;
 const NO_CIPHER: u16 = 0;
 const KEY_METADATA_AT: usize = 128;
 const CRC_AT: usize = PAGE - 4;
 
 /// The file is a copy that recovery made of the files between its predecessor and itself, whole before it got its name.
 pub(crate) const FILE_RECOVERED: u32 = 1;
+
+/// The file holds what repair could read of a damaged log: its sequences rise, but may skip.
+pub(crate) const FILE_SALVAGED: u32 = 2;
+
+const KNOWN_FLAGS: u32 = FILE_RECOVERED | FILE_SALVAGED;
 
 /// The first page of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +33,6 @@ pub(crate) struct FileHeader {
     /// Seeds the keys of an encrypted log.
     pub(crate) salt: [u8; 32],
 }
-
-/// The file holds what repair could read of a damaged log: its sequences rise, but may skip.
-pub(crate) const FILE_SALVAGED: u32 = 2;
-
-const KNOWN_FLAGS: u32 = FILE_RECOVERED | FILE_SALVAGED;
 
 /// What the first page of a file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +78,11 @@ impl FileHeader {
     pub(crate) fn parse(page: &[u8], database: DatabaseId, number: u64) -> Result<HeaderState> {
         let Some(fields) = Fields::checked(page) else { return Ok(HeaderState::Missing) };
         if fields.version != FORMAT_VERSION {
-            return Err(Error::unsupported("write-ahead log file is of an unknown format version")
-                .with("version", fields.version)
-                .with("supported", FORMAT_VERSION));
+            return Err(Error::unsupported(
+                "write-ahead log file is of another format version; use the version of TSDS that wrote it",
+            )
+            .with("version", fields.version)
+            .with("supported", FORMAT_VERSION));
         }
         // The bytes of a file that was recycled but not yet written again.
         if fields.header.number != number {

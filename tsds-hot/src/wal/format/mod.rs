@@ -10,6 +10,9 @@ pub(crate) use frame::{FRAME_HEADER, FrameHeader, FrameKind, MAX_BODY, flags, fr
 pub(crate) use header::{FILE_RECOVERED, FILE_SALVAGED, FileHeader, HeaderState};
 pub(crate) use name::{FileName, Role};
 
+/// The version of files, and of all that is in them.
+pub(crate) const FORMAT_VERSION: u16 = 1;
+
 /// Groups begin at multiples of this, so that no page that holds durable frames is ever written again; also the size of
 /// a file's header.
 pub(crate) const PAGE: usize = 4096;

@@ -9,6 +9,8 @@ pub(crate) enum Role {
     Unfinished,
     /// `.old`: on its way to be removed.
     Removed,
+    /// `.wal.damaged`: set aside by repair, for people to look at.
+    SetAside,
 }
 
 /// The name of a file of the log: sixteen lower-case hexadecimal digits and what it is.
@@ -33,6 +35,7 @@ impl FileName {
             "wal" => Role::Log,
             "tmp" => Role::Unfinished,
             "old" => Role::Removed,
+            "wal.damaged" => Role::SetAside,
             _ => return None,
         };
         Some(Self { number: u64::from_str_radix(digits, 16).ok()?, role })
@@ -43,6 +46,7 @@ impl FileName {
             Role::Log => "wal",
             Role::Unfinished => "tmp",
             Role::Removed => "old",
+            Role::SetAside => "wal.damaged",
         };
         format!("{:016x}.{extension}", self.number)
     }
@@ -58,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_name_reads_back_and_foreign_names_are_left_alone() {
-        for role in [Role::Log, Role::Unfinished, Role::Removed] {
+        for role in [Role::Log, Role::Unfinished, Role::Removed, Role::SetAside] {
             let name = FileName { number: 0x1f, role };
             assert_eq!(FileName::parse(&name.text()), Some(name));
         }

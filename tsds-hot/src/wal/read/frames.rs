@@ -74,11 +74,16 @@ impl FrameCursor {
         Error::from(error).with("file_number", format!("{:016x}", self.number)).with("offset", at)
     }
 
-    /// The frame header at the position, or `None` if no whole and valid one is there.
+    /// The frame header at the position, or `None` if no whole one is there.
+    ///
+    /// # Errors
+    ///
+    /// As for I/O; `Unsupported` for a whole one of a later format version.
     pub(crate) fn peek(&mut self) -> Result<Option<FrameHeader>> {
         let (seed, number) = (self.seed, self.number);
         let position = self.position;
-        Ok(FrameHeader::parse(self.bytes(position, FRAME_HEADER)?, seed, number))
+        FrameHeader::parse(self.bytes(position, FRAME_HEADER)?, seed, number)
+            .map_err(|error| error.with("file_number", format!("{number:016x}")).with("offset", position))
     }
 
     /// Whether the file ends before the body of the frame at the position does.

@@ -180,11 +180,14 @@ pub(crate) fn list(vfs: &dyn Vfs, directory: &Path, open: &WalOpen) -> Result<Li
         let Some(name) = FileName::parse(&entry.name).filter(|_| !entry.is_dir) else { continue };
         listing.next_number = listing.next_number.max(name.number.saturating_add(1));
         let path = directory.join(&entry.name);
-        if name.role == Role::Log {
-            let file = look(vfs, &path, name.number, open).map_err(|e| e.with("file", &entry.name))?;
-            listing.logs.insert(name.number, file);
-        } else {
-            listing.others.push(path);
+        match name.role {
+            Role::Log => {
+                let file = look(vfs, &path, name.number, open).map_err(|e| e.with("file", &entry.name))?;
+                listing.logs.insert(name.number, file);
+            }
+            Role::Unfinished | Role::Removed => listing.others.push(path),
+            // Stays for whoever set it aside; only its number is taken.
+            Role::SetAside => {}
         }
     }
     Ok(listing)
