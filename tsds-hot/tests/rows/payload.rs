@@ -133,3 +133,56 @@ fn two_dictionary_columns_keep_their_own_values() {
     assert_eq!(hosts.values().len(), 1);
     assert!(!Arc::ptr_eq(hosts.values(), decoded.column(2)));
 }
+
+/// A payload of format version 1 in hexadecimal, as it was written when the format was frozen.
+const FROZEN: &str = include_str!("golden/payload-v1.hex");
+
+/// Two dictionary columns, text, numbers, bits, and nulls in every column that may have them.
+fn frozen_rows() -> Vec<Row> {
+    let text = |text: &str| Some(text.to_owned());
+    let row = Row {
+        time: -1,
+        host: text("häuser"),
+        rack: text(""),
+        load: Some(0x7ff8_0000_0000_beef),
+        count: i64::MIN,
+        up: Some(true),
+        note: text("a note\0"),
+    };
+    vec![
+        row.clone(),
+        Row { time: 0, host: None, rack: text("r"), load: None, count: 0, up: None, note: None },
+        Row {
+            time: 1,
+            host: text("b"),
+            rack: None,
+            load: Some((-0.0f64).to_bits()),
+            up: Some(false),
+            ..row.clone()
+        },
+        Row { time: i64::MAX, rack: text("r"), count: i64::MAX, note: text(""), ..row },
+    ]
+}
+
+#[test]
+fn the_frozen_payload_reads_back() {
+    let digits: Vec<u8> = FROZEN.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let payload: Vec<u8> = digits.chunks(2).map(byte).collect();
+    for misplaced in [0, 1] {
+        let decoded = decode_rows(&schema(), &placed(&payload, misplaced), 4).unwrap();
+        assert_eq!(rows(&decoded), frozen_rows());
+    }
+}
+
+#[test]
+#[ignore = "writes the frozen payload: only for a new format version"]
+fn freeze() {
+    let payload = encoded(&batch(&frozen_rows()));
+    let lines =
+        payload.chunks(32).map(|line| line.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let text = lines.map(|line| line + "\n").collect::<String>();
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rows/golden/payload-v1.hex");
+    let runtime = tsds_io::Runtime::new(Some(1)).unwrap();
+    runtime.world().replace_file(target.as_ref(), text.as_bytes()).unwrap();
+}
