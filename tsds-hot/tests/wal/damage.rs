@@ -86,7 +86,7 @@ fn forge(machine: &SimWorld, name: &str, kind: u8, at: usize, value: u8) {
             && bytes[from + 8..from + 16] == number
             && bytes[from + 46] == kind
     };
-    let frame = (4096..bytes.len() - 79).step_by(8).filter(is_frame).next_back().unwrap();
+    let frame = (4096..bytes.len() - 79).step_by(8).rfind(is_frame).unwrap();
     bytes[frame + at] = value;
     let covered = [&DATABASE.0[..], &number, &bytes[frame..frame + 76]].concat();
     bytes[frame + 76..frame + 80].copy_from_slice(&crc_fast::crc32_iscsi(&covered).to_le_bytes());
