@@ -65,6 +65,42 @@ fn jobs_run_at_most_as_many_at_a_time_as_allowed_and_all_of_them() {
 }
 
 #[test]
+fn a_job_that_does_not_return_is_replaced_once_somebody_says_so_and_until_it_returns() {
+    let runtime = Runtime::new(Some(1)).unwrap();
+    let executor = TokioExecutor::with_job_limit(runtime.handle().clone(), 1);
+    let executor: &dyn Executor = &executor;
+    let (release, stuck) = std::sync::mpsc::channel::<()>();
+    let (entered, inside) = oneshot::channel();
+    let hangs = executor.blocking(move || {
+        entered.send(()).unwrap();
+        stuck.recv().unwrap();
+        Ok(())
+    });
+    runtime.block_on(inside).unwrap();
+    let mut waits = executor.blocking(|| Ok(1));
+    std::thread::sleep(Duration::from_millis(50));
+    assert!((&mut waits).now_or_never().is_none(), "the pool has one place");
+    executor.stuck_jobs(1);
+    assert_eq!(runtime.block_on(waits).unwrap(), 1);
+    assert_eq!(runtime.block_on(executor.blocking(|| Ok(2))).unwrap(), 2);
+    release.send(()).unwrap();
+    runtime.block_on(hangs).unwrap();
+    executor.stuck_jobs(-1);
+    // One place again: two jobs never run at the same time.
+    let running = Arc::new(AtomicUsize::new(0));
+    let jobs = (0..20).map(|_| {
+        let running = Arc::clone(&running);
+        executor.blocking(move || {
+            assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0);
+            std::thread::sleep(Duration::from_millis(1));
+            running.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        })
+    });
+    runtime.block_on(futures::future::try_join_all(jobs)).unwrap();
+}
+
+#[test]
 fn no_job_is_forgotten_when_threads_come_and_go() {
     let runtime = Runtime::new(Some(2)).unwrap();
     let executor = TokioExecutor::with_job_limit(runtime.handle().clone(), 1);

@@ -16,8 +16,6 @@ use crate::core::lock;
 /// How many jobs of one plugin run at the same time: a plugin that hangs must leave the blocking pool, which has at least 16
 /// places, to the others until it is found out.
 const JOBS_AT_ONCE: usize = 3;
-/// A plugin that ships hangs only where it waits for a codec that does.
-const JOBS_AT_ONCE_SHIPPED: usize = 8;
 
 /// How a plugin has behaved since the database was opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -88,7 +86,6 @@ pub(crate) fn is_broken_promise(error: &Error) -> bool {
 impl Health {
     pub(super) fn new(id: &'static str, role: &'static str, executor: Arc<dyn Executor>) -> Arc<Self> {
         let shipped = crate::builtin_registry().is_ok_and(|builtin| builtin.get(id).is_ok());
-        let jobs = if shipped { JOBS_AT_ONCE_SHIPPED } else { JOBS_AT_ONCE };
         Arc::new(Self {
             id,
             role,
@@ -102,7 +99,7 @@ impl Health {
             turned_off: Notify::new(),
             running: Mutex::new(Vec::new()),
             next_call: AtomicU64::new(0),
-            jobs: Arc::new(Semaphore::new(jobs)),
+            jobs: Arc::new(Semaphore::new(JOBS_AT_ONCE)),
             executor,
         })
     }
@@ -119,8 +116,9 @@ impl Health {
         self.shipped
     }
 
-    pub(super) fn jobs(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.jobs)
+    /// What a job takes a permit of; nothing for a plugin that ships, which hangs only where it calls a codec that does.
+    pub(super) fn jobs(&self) -> Option<Arc<Semaphore>> {
+        (!self.shipped).then(|| Arc::clone(&self.jobs))
     }
 
     /// Says that the engine has something else for what the plugin does.

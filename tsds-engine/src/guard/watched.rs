@@ -108,9 +108,12 @@ impl<T: Send + 'static> Watched<T> {
                         return Poll::Pending;
                     }
                     self.fresh = false;
-                    let jobs = self.site.health.jobs();
+                    let Some(jobs) = self.site.health.jobs() else {
+                        self.state = self.send_away(answers, None);
+                        continue;
+                    };
                     self.state = match Arc::clone(&jobs).try_acquire_owned() {
-                        Ok(turn) => self.send_away(answers, turn),
+                        Ok(turn) => self.send_away(answers, Some(turn)),
                         Err(TryAcquireError::NoPermits) => {
                             State::Queued(answers, Box::pin(jobs.acquire_owned()))
                         }
@@ -125,7 +128,7 @@ impl<T: Send + 'static> Watched<T> {
                         self.state = State::Queued(answers, turn);
                         return Poll::Pending;
                     }
-                    Poll::Ready(Ok(turn)) => self.state = self.send_away(answers, turn),
+                    Poll::Ready(Ok(turn)) => self.state = self.send_away(answers, Some(turn)),
                     Poll::Ready(Err(_)) => {
                         self.state = State::Here(answers);
                         return self.refuse();
@@ -155,7 +158,7 @@ impl<T: Send + 'static> Watched<T> {
         }
     }
 
-    fn send_away(&self, mut answers: Answers<T>, turn: OwnedSemaphorePermit) -> State<T> {
+    fn send_away(&self, mut answers: Answers<T>, turn: Option<OwnedSemaphorePermit>) -> State<T> {
         let (sender, back) = oneshot::channel();
         let (health, operation, waker) =
             (Arc::clone(&self.site.health), self.site.operation, self.waker.clone());

@@ -167,6 +167,27 @@ fn a_codec_that_blocks_while_encoding_is_abandoned_and_rows_are_written_plain() 
 }
 
 #[test]
+fn many_queries_that_hang_at_once_leave_threads_for_everybody_else() {
+    in_real_time(async |world, path| {
+        let mut settings = settings();
+        settings.warm_tier.file_codec = CODEC.into();
+        let database = filled(&world, path, CodecFault::None.registry(), settings.clone()).await;
+        database.close().await.unwrap();
+        drop(database);
+        let database = open(&world, path, CodecFault::DecodeBlocks.registry(), settings).await;
+        let begin = world.clock.monotonic();
+        let queries = (0..64).map(|_| found(&database));
+        for outcome in futures::future::join_all(queries).await {
+            assert_eq!(outcome.unwrap_err().plugin(), Some(CODEC));
+        }
+        assert!(plugin(&database, CODEC).await.abandoned_threads > 0, "every thread has come back already");
+        write(&database, ROWS..ROWS + 20).await;
+        assert!(world.clock.monotonic() - begin < BLOCKED, "writers waited for the threads");
+        database.close().await.unwrap();
+    });
+}
+
+#[test]
 fn a_codec_that_blocks_while_decoding_fails_the_query_by_name() {
     in_real_time(async |world, path| {
         let mut settings = settings();
