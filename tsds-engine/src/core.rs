@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tsds_segment::SegmentStore;
 use tsds_traits::{
     DatabaseId, Error, ErrorKind, Registry, Result, SegmentId, Sequence, VfsLock, WalSink, World,
@@ -154,6 +154,22 @@ impl Core {
         job: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         (*self.world.executor).blocking(job).await
+    }
+
+    /// Runs work to its end, also if the caller stops waiting. Between a commit and the version that shows it, memory and
+    /// catalog differ: to stop there would seal or move the same rows twice.
+    pub(crate) async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.world.executor.spawn(Box::pin(async move {
+            let outcome = work.await;
+            // Nobody waits any more: what was done stands all the same.
+            let _ = sender.send(outcome);
+        }));
+        let stopped = || Error::new(ErrorKind::Closed, "the executor stopped before the work was done");
+        receiver.await.map_err(|_| stopped())?
     }
 
     /// Commits edits, and what `change` does to the database's record, in one catalog transaction; it also notes how far the

@@ -144,7 +144,9 @@ impl Database {
     /// `Conflict` if there is one of this name; `Unsupported` for a column type that cannot be stored; `InvalidInput` for a
     /// description that cannot be.
     pub async fn create_table(&self, spec: TableSpec) -> Result<Table> {
-        let id = self.core.create_table(&spec).await.map_err(|error| error.during("create table"))?;
+        let core = Arc::clone(&self.core);
+        let created = self.core.detached(async move { core.create_table(&spec).await }).await;
+        let id = created.map_err(|error| error.during("create table"))?;
         let name = self.core.table(id)?.record.name.clone();
         Ok(Table::new(Arc::clone(&self.core), id, &name))
     }
@@ -197,22 +199,24 @@ impl Database {
         Snapshot::take(&self.core)
     }
 
-    /// Waits until nothing is left to be sealed or moved.
+    /// Waits until nothing is left to be sealed or moved. If the caller stops waiting, the work goes on.
     ///
     /// # Errors
     ///
     /// The first failure of a step.
     pub async fn settle(&self) -> Result<()> {
-        self.core.settle().await
+        let core = Arc::clone(&self.core);
+        self.core.detached(async move { core.settle().await }).await
     }
 
-    /// Seals everything in memory into segments.
+    /// Seals everything in memory into segments. If the caller stops waiting, the work goes on.
     ///
     /// # Errors
     ///
     /// The first failure of a step.
     pub async fn flush(&self) -> Result<()> {
-        self.core.flush().await
+        let core = Arc::clone(&self.core);
+        self.core.detached(async move { core.flush().await }).await
     }
 
     /// How many rows each tier has, at once and cheaply.
@@ -247,13 +251,17 @@ impl Database {
     ///
     /// If the last writes cannot be made durable; the database is closed all the same.
     pub async fn close(&self) -> Result<()> {
-        if self.core.wal.durability() == Durability::Volatile && !self.core.is_closing() {
-            // Without a log, segments are all that survives.
-            self.core.flush().await?;
-        }
-        if !self.core.begin_closing() {
-            return Ok(());
-        }
-        open::close(&self.core).await
+        let core = Arc::clone(&self.core);
+        let closed = async move {
+            if core.wal.durability() == Durability::Volatile && !core.is_closing() {
+                // Without a log, segments are all that survives.
+                core.flush().await?;
+            }
+            if !core.begin_closing() {
+                return Ok(());
+            }
+            open::close(&core).await
+        };
+        self.core.detached(closed).await
     }
 }

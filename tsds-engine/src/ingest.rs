@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use serde::Serialize;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tsds_traits::{Durability, Error, ErrorKind, RecordKind, Result, Sequence, TableId, WalRecord};
 
 use crate::core::{Core, lock};
@@ -124,14 +124,8 @@ impl Core {
             client_batch_id: None,
             payload: tsds_hot::encode_rows(&batch)?,
         };
-        let (sender, receiver) = oneshot::channel();
         let core = Arc::clone(self);
-        self.world.executor.spawn(Box::pin(async move {
-            // Nobody waits any more: the write stands all the same.
-            let _ = sender.send(core.write(record, batch).await);
-        }));
-        let stopped = || Error::new(ErrorKind::Closed, "the executor stopped before the write was durable");
-        let sequence = receiver.await.map_err(|_| stopped())??;
+        let sequence = self.detached(async move { core.write(record, batch).await }).await?;
         if self.needs_sealing() {
             self.mover.wake();
         }

@@ -6,9 +6,11 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use support::{Row, TABLE, rows_of, sorted_ids};
-use tsds_engine::Database;
+use tsds_engine::traits::ErrorKind;
+use tsds_engine::{Database, TableSpec};
 use tsds_io::{Runtime, SimWorld};
 
 const BATCHES: usize = 60;
@@ -135,4 +137,61 @@ fn a_writer_who_stops_waiting_changes_nothing() {
         assert!([ROWS, 2 * ROWS].contains(&found.len()), "{} rows", found.len());
         assert_eq!(found.len() % ROWS, 0);
     });
+}
+
+/// Waits for at most `polls` polls, then drops the future.
+async fn abandon_after<F: Future>(polls: usize, future: F) {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(move |context| {
+        if left == 0 || future.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        if left == 0 {
+            // Dropped at the next poll, when whatever it waited for may have happened.
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+#[test]
+fn a_caller_who_stops_waiting_for_a_seal_a_move_or_a_table_changes_nothing() {
+    for polls in 1..40 {
+        let machine = SimWorld::new(polls as u64);
+        machine.block_on(async {
+            let database = support::open(&machine).await.unwrap();
+            database.create_table(support::spec()).await.unwrap();
+            let table = database.table(TABLE).unwrap();
+            for batch in 0..12 {
+                table.ingest(support::batch(&rows(batch))).await.unwrap();
+                abandon_after(polls, database.flush()).await;
+                abandon_after(polls, database.settle()).await;
+            }
+            let other = TableSpec::new("other", support::schema(), "time");
+            abandon_after(polls, database.create_table(other.clone())).await;
+            // Made meanwhile, or not yet: either way there is one in the end.
+            let _ = database.create_table(other).await;
+            let third =
+                database.create_table(TableSpec::new("third", support::schema(), "time")).await.unwrap();
+            third.ingest(support::batch(&rows(0))).await.unwrap();
+            database.settle().await.unwrap();
+            abandon_after(polls, database.close()).await;
+            while support::open(&machine).await.is_err_and(|error| error.kind() == ErrorKind::Locked) {
+                machine.world().clock.sleep(std::time::Duration::from_millis(1)).await;
+            }
+        });
+        let machine = machine.kill();
+        machine.block_on(async {
+            let database = support::open(&machine).await.unwrap();
+            let expected: Vec<i64> = (0..12 * ROWS as i64).collect();
+            let found = sorted_ids(&support::everything(&database).await.unwrap());
+            assert_eq!(found, expected, "{polls} polls");
+            let third = rows_of(&database.table("third").unwrap().query().collect().await.unwrap());
+            assert_eq!(sorted_ids(&third), (0..ROWS as i64).collect::<Vec<_>>());
+            assert_eq!(database.tables().len(), 3);
+        });
+    }
 }

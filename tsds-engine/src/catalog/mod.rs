@@ -4,6 +4,8 @@
 //! committed, never the other way round.
 
 mod contents;
+#[cfg(test)]
+mod crash_tests;
 mod envelope;
 #[cfg(test)]
 mod golden_tests;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use tsds_traits::VfsFile;
 
+/// redb's pages: it sizes its file by whole ones.
+const PAGE_BYTES: u64 = 4096;
+
 /// The catalog's file as redb sees it.
 #[derive(Debug)]
 pub(super) struct VfsBackend {
@@ -18,8 +21,10 @@ impl VfsBackend {
 }
 
 impl redb::StorageBackend for VfsBackend {
+    /// In whole pages: a power cut while the file grows may leave any length, and nothing that is committed in the last part
+    /// of a page. redb takes such a length for damage.
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        Ok(self.file.len()? / PAGE_BYTES * PAGE_BYTES)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
