@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use tsds_traits::{Durability, Error, ErrorKind, Registry, Result, World};
+use tsds_traits::{DatabaseId, Durability, Error, ErrorKind, Registry, Result, World};
 
 use crate::config::Settings;
 use crate::core::Core;
@@ -120,6 +120,11 @@ impl Database {
     /// Begins opening the database in this directory.
     pub fn builder(path: impl Into<PathBuf>) -> DatabaseBuilder {
         DatabaseBuilder { path: path.into(), settings: Settings::default(), registry: None, world: None }
+    }
+
+    /// The id that the database got when it was made. All of its files carry it.
+    pub fn id(&self) -> DatabaseId {
+        self.core.database
     }
 
     /// The settings in effect.

@@ -245,6 +245,11 @@ async fn open_tiers(
 
 /// What wrote to the database before must be what is configured now; what is new is noted.
 fn check_plugins(record: &mut DatabaseRecord, registry: &Registry, log: &str, cold: &str) -> Result<()> {
+    if let Some(other) = record.plugins.keys().find(|name| ![LOG, COLD].contains(&name.as_str())) {
+        return Err(Error::new(ErrorKind::ConfigInvalid, "the database has a tier that is not set up")
+            .with("tier", other)
+            .with("set_up", COLD));
+    }
     for (role, configured) in [(LOG, log), (COLD, cold)] {
         let version = registry.get(configured).map_or(1, |plugin| plugin.format_version);
         let reads_from = registry.get(configured).map_or(1, |plugin| plugin.reads_from);
