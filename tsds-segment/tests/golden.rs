@@ -53,6 +53,7 @@ fn check(golden: &[u8], name: &str, options: &SegmentWriteOptions) {
     disk.machine.write_file(&disk.path, golden).unwrap();
     let file = disk.open().unwrap();
     assert_eq!((file.meta(), file.schema()), (&segment.meta, &segment.schema));
+    assert_eq!(file.schema().name(), Some("sensörs"));
     assert!(same_rows(&disk.read().unwrap(), segment.rows()));
     file.verify_rows(&[segment.rows().clone()]).unwrap();
     // Zstandard promises the same contents, not the same bytes, from one release to the next.
@@ -99,7 +100,7 @@ fn the_zstd_file_of_version_1_is_frozen() {
 fn the_metadata_of_version_1_are_frozen() {
     let json = unpacked(PLAIN).json;
     let begin = concat!(
-        r#"{"database":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7],"meta":{"id":{"id":16909060,"generation":5},"#,
+        r#"{"database":"07070707070707070707070707070707","meta":{"id":{"id":16909060,"generation":5},"#,
         r#""table":3,"schema_version":2,"chunk":{"start":-1000000000,"end":1000000000},"key_domain":0,"#,
         r#""interval":{"after":4,"upto":9},"rows":276,"time_range":[-10,255],"series":2,"#,
     );
@@ -110,7 +111,7 @@ fn the_metadata_of_version_1_are_frozen() {
         r#""has_nan":true,"min":{"F64":9223372036854775808},"max":{"F64":9218868437227405312},"exact":true}"#,
         r#""min":{"Bool":false},"max":{"Bool":true}"#,
         r#""max":{"UInt":18446744073709551615}"#,
-        r#""schema":{"table":3,"version":2,"columns":[{"id":2,"name":"host","type":"utf8","nullable":true},"#,
+        r#""schema":{"table":3,"name":"sensörs","version":2,"columns":[{"id":2,"name":"host","type":"utf8","nullable":true},"#,
     ] {
         assert!(json.contains(part), "{part} in {json}");
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -54,10 +54,38 @@ impl Sequence {
 }
 
 /// The random 128-bit number that a database gets when it is created. Checksums are seeded with it, so that bytes of
-/// another database never parse.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+/// another database never parse. As text, also where it is serialised, 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DatabaseId(pub [u8; 16]);
+
+impl Serialize for DatabaseId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::str::FromStr for DatabaseId {
+    type Err = crate::Error;
+
+    /// Reads what [`fmt::Display`] writes: 32 lower-case hexadecimal digits.
+    fn from_str(text: &str) -> crate::Result<Self> {
+        let parsed = (text.len() == 32 && is_lower_hex(text)).then(|| u128::from_str_radix(text, 16).ok());
+        let number = parsed.flatten();
+        number
+            .map(|number| Self(number.to_be_bytes()))
+            .ok_or_else(|| crate::Error::invalid_input("not a database id").with("text", text))
+    }
+}
+
+fn is_lower_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 impl fmt::Display for DatabaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,10 +127,9 @@ impl std::str::FromStr for SegmentId {
 
     /// Reads what [`fmt::Display`] writes: 16 and 8 lower-case hexadecimal digits around a hyphen.
     fn from_str(text: &str) -> crate::Result<Self> {
-        let lower_hex = |part: &str| part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let parse = || {
             let (id, generation) = text.split_once('-')?;
-            if id.len() != 16 || generation.len() != 8 || !lower_hex(id) || !lower_hex(generation) {
+            if id.len() != 16 || generation.len() != 8 || !is_lower_hex(id) || !is_lower_hex(generation) {
                 return None;
             }
             Some(Self {
@@ -174,6 +201,19 @@ impl fmt::Display for ChunkRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_id_is_stored_as_hexadecimal_digits() {
+        let id = DatabaseId(std::array::from_fn(|at| 0xf0 + at as u8));
+        let text = "\"f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff\"";
+        assert_eq!(serde_json::to_string(&id).unwrap(), text);
+        assert_eq!(serde_json::from_str::<DatabaseId>(text).unwrap(), id);
+        assert_eq!(DatabaseId([0; 16]).to_string().parse::<DatabaseId>().unwrap(), DatabaseId([0; 16]));
+        for bad in ["", "f0", "F0F1F2F3F4F5F6F7F8F9FAFBFCFDFEFF", "+0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"] {
+            assert!(bad.parse::<DatabaseId>().is_err(), "{bad}");
+            assert!(serde_json::from_str::<DatabaseId>(&format!("\"{bad}\"")).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_segment_id_reads_back_from_its_text() {

@@ -24,9 +24,12 @@ pub struct Column {
 ///
 /// Segments are stably sorted by (series columns, time); series columns order nulls first, each in the total order of
 /// [`crate::Value`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Schemas are equal if their rows are laid out alike: the table's name does not count.
+#[derive(Clone, Debug)]
 pub struct TableSchema {
     table: TableId,
+    name: Option<String>,
     version: SchemaVersion,
     columns: Vec<Column>,
     time: usize,
@@ -89,12 +92,24 @@ impl TableSchema {
         }
         let fields: Vec<Field> =
             columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable)).collect();
-        Ok(Self { table, version, time, series, arrow: Arc::new(Schema::new(fields)), columns })
+        Ok(Self { table, name: None, version, time, series, arrow: Arc::new(Schema::new(fields)), columns })
+    }
+
+    /// Says what the table is called. Files that are written with the schema carry the name, for whoever has nothing but
+    /// files; the catalog alone decides which name is right.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 
     /// The table.
     pub fn table(&self) -> TableId {
         self.table
+    }
+
+    /// What the table was called when the schema was made, if that is known.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     /// The schema's version.
@@ -172,6 +187,18 @@ impl TableSchema {
     }
 }
 
+impl PartialEq for TableSchema {
+    fn eq(&self, other: &Self) -> bool {
+        // The Arrow schema follows from the columns.
+        let Self { table, name: _, version, columns, time, series, arrow: _ } = self;
+        (*table, *version, *time) == (other.table, other.version, other.time)
+            && *columns == other.columns
+            && *series == other.series
+    }
+}
+
+impl Eq for TableSchema {}
+
 /// Whether columns of this type can be stored: integers, 32- and 64-bit floats, bool, timestamps of every unit without a
 /// zone or with one that is not empty, UTF-8 text, and `Dictionary(Int32, Utf8)`.
 pub fn is_stored_type(data_type: &DataType) -> bool {
@@ -213,6 +240,17 @@ mod tests {
         let schema = build(vec![time(), column(2, "host", DataType::Utf8)], &[ColumnId(2)]).unwrap();
         assert_eq!(schema.sort_columns(), [ColumnId(2), ColumnId(1)]);
         assert_eq!(schema.time_unit(), TimeUnit::Microsecond);
+    }
+
+    #[test]
+    fn schemas_under_two_names_are_equal_and_others_are_not() {
+        let host = || column(2, "host", DataType::Utf8);
+        let schema = build(vec![time(), host()], &[ColumnId(2)]).unwrap();
+        let named = schema.clone().with_name("air");
+        assert_eq!((named.name(), schema.name()), (Some("air"), None));
+        assert_eq!(named, schema);
+        assert_ne!(build(vec![time(), host()], &[]).unwrap(), schema);
+        assert_ne!(build(vec![host(), time()], &[ColumnId(2)]).unwrap(), schema);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::{Column, ColumnId, Error, Result, SchemaVersion, TableId, TableSchema
 pub struct SchemaRecord {
     /// The table.
     pub table: TableId,
+    /// What the table was called when this was written, for whoever has nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The version.
     pub version: SchemaVersion,
     /// The columns in batch order.
@@ -46,6 +49,7 @@ impl From<&TableSchema> for SchemaRecord {
         };
         Self {
             table: schema.table(),
+            name: schema.name().map(str::to_owned),
             version: schema.version(),
             columns: schema.columns().iter().map(column).collect(),
             time: schema.time_column().id,
@@ -69,7 +73,11 @@ impl TryFrom<&SchemaRecord> for TableSchema {
             })
         };
         let columns = record.columns.iter().map(column).collect::<Result<Vec<_>>>()?;
-        TableSchema::new(record.table, record.version, columns, record.time, &record.series)
+        let schema = TableSchema::new(record.table, record.version, columns, record.time, &record.series)?;
+        Ok(match &record.name {
+            Some(name) => schema.with_name(name),
+            None => schema,
+        })
     }
 }
 
@@ -290,5 +298,14 @@ mod tests {
             r#"{"table":7,"version":1,"columns":[{"id":1,"name":"time","type":"timestamp(us)","nullable":false},{"id":2,"name":"host","type":"utf8","nullable":true}],"time":1,"series":[2]}"#
         );
         assert_eq!(TableSchema::try_from(&record).unwrap(), schema);
+    }
+
+    #[test]
+    fn the_stored_form_with_a_name_is_frozen() {
+        let text = r#"{"table":7,"name":"a \"b\"","version":1,"columns":[{"id":1,"name":"time","type":"timestamp(us)","nullable":false}],"time":1,"series":[]}"#;
+        let record: SchemaRecord = serde_json::from_str(text).unwrap();
+        let schema = TableSchema::try_from(&record).unwrap();
+        assert_eq!(schema.name(), Some("a \"b\""));
+        assert_eq!(serde_json::to_string(&SchemaRecord::from(&schema)).unwrap(), text);
     }
 }

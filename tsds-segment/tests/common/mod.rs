@@ -53,7 +53,8 @@ pub fn schema() -> Arc<TableSchema> {
         column(COUNT, "count", DataType::UInt64, false),
         column(RATIO, "ratio", DataType::Float32, true),
     ];
-    Arc::new(TableSchema::new(TableId(3), SchemaVersion(2), columns, TIME, &[HOST]).unwrap())
+    let schema = TableSchema::new(TableId(3), SchemaVersion(2), columns, TIME, &[HOST]).unwrap();
+    Arc::new(schema.with_name("sensörs"))
 }
 
 /// One row of [`schema`].
