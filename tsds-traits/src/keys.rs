@@ -29,12 +29,15 @@ impl Debug for SecretKey {
     }
 }
 
+/// The most bytes of [`KeyMetadata::opaque`]: 2 KiB, so that the first page of every kind of file has room for them.
+pub const MAX_KEY_METADATA_BYTES: usize = 2 << 10;
+
 /// Says which master key protects something: stored beside the data, without secrets, opaque to all but its provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyMetadata {
     /// The version of the master key, from 1 upwards.
     pub version: u32,
-    /// The provider's own bytes; at most 4 KiB.
+    /// The provider's own bytes; at most [`MAX_KEY_METADATA_BYTES`].
     pub opaque: Vec<u8>,
 }
 
@@ -56,6 +59,7 @@ pub struct MasterKey {
 /// - `unwrap` of metadata that the provider ever handed out gives the same key, for as long as the key exists.
 /// - `rotate` makes a new key with the next version, durable before it is returned, and leaves the old ones to `unwrap`.
 /// - Metadata that the provider never handed out, or of a key that is gone, gives `KeyUnavailable`.
+/// - Metadata have at most [`MAX_KEY_METADATA_BYTES`] of opaque bytes.
 /// - Errors, `Debug` and logs name versions, never key bytes.
 #[async_trait]
 pub trait KeyProvider: Debug + Send + Sync + 'static {

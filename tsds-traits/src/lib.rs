@@ -47,7 +47,9 @@ pub use ids::{
 };
 pub use inventory;
 pub use io::{Clock, DirEntry, Executor, OpenMode, Random, Vfs, VfsFile, VfsLock, World, panic_text};
-pub use keys::{AuditEvent, AuditSink, KeyMetadata, KeyProvider, MasterKey, NoAudit, SecretKey};
+pub use keys::{
+    AuditEvent, AuditSink, KeyMetadata, KeyProvider, MAX_KEY_METADATA_BYTES, MasterKey, NoAudit, SecretKey,
+};
 pub use predicate::{Comparison, KeySet, Predicate};
 pub use registry::{
     CodecFactory, CodecSet, EvictorFactory, Factory, KeyProviderFactory, Plugin, Presence, Registry,
