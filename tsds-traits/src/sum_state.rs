@@ -32,8 +32,8 @@ impl SumState {
     pub const MIN_EXPONENT: i16 = -1074;
     /// No sum of fewer than 2^64 numbers of 64 bits reaches 2 to this power.
     pub const MAX_BITS: i32 = 1088;
-    /// The longest valid `wide`: 2^64 doubles of the largest magnitude over the smallest bit need 2,164 bits and a sign.
-    pub const MAX_WIDE_BYTES: usize = 272;
+    /// The longest valid `wide`: from the smallest bit of a double, 2^-1074, up to 2^1088 there are 2,162 bits; and a sign.
+    pub const MAX_WIDE_BYTES: usize = 271;
 
     /// The canonical state of an infinite or undefined sum. Both infinities or any NaN give NaN.
     pub fn special(nan: bool, positive_infinity: bool, negative_infinity: bool) -> Self {
@@ -197,6 +197,18 @@ mod tests {
         // Bit 247 moves to bit 238: 30 bytes hold it below a zero sign bit.
         assert_eq!(state.wide.as_ref().unwrap().len(), 30);
         state.validate().unwrap();
+    }
+
+    #[test]
+    fn the_longest_mantissa_has_271_bytes() {
+        // Just below 2^1088, in units of 2^-1074; and one bit more.
+        let longest = [vec![0xff; 270], vec![0x03]].concat();
+        for mantissa in [longest.clone(), [vec![0x01], vec![0; 269], vec![0xfc]].concat()] {
+            let state = SumState::finite_wide(&mantissa, -1074).unwrap();
+            assert_eq!(state.wide.as_ref().map(Vec::len), Some(SumState::MAX_WIDE_BYTES));
+            state.validate().unwrap();
+        }
+        assert!(SumState::finite_wide(&[&longest[..270], &[0x07]].concat(), -1074).is_err());
     }
 
     #[test]
