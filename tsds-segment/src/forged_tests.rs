@@ -5,10 +5,10 @@ use std::path::Path;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use tsds_io::SimWorld;
-use tsds_traits::{ErrorKind, Result, SegmentId, SegmentSource};
+use tsds_traits::{ColumnId, ColumnStats, ErrorKind, Result, SegmentId, SegmentSource, Value};
 
 use crate::common::{self, Disk, Segment, codecs, plain_options, sample_rows, zstd_options};
-use crate::format::{Checksum, Footer, Header, TRAILER_LEN, Trailer, pack_footer, unpack_footer};
+use crate::format::{Checksum, Footer, HEADER_LEN, Header, TRAILER_LEN, Trailer, pack_footer, unpack_footer};
 use crate::read::SegmentFile;
 
 /// A file taken apart.
@@ -20,13 +20,13 @@ struct Parts {
 
 impl Parts {
     fn of(bytes: &[u8]) -> Self {
-        let header = Header::decode(&bytes[..bytes.len().min(8192)]).unwrap();
+        let header = Header::decode(&bytes[..HEADER_LEN]).unwrap();
         let checksum = Checksum::new(header.database, header.segment);
         let trailer = bytes.last_chunk::<TRAILER_LEN>().unwrap();
-        let trailer = Trailer::decode(trailer, &checksum, header.len() as u64, bytes.len() as u64).unwrap();
+        let trailer = Trailer::decode(trailer, &checksum, bytes.len() as u64).unwrap();
         let (offset, len) = (trailer.footer_offset as usize, trailer.footer_len as usize);
         let footer = unpack_footer(bytes[offset..offset + len].to_vec(), &trailer, &checksum).unwrap();
-        Self { blocks: bytes[header.len()..offset].to_vec(), footer, header }
+        Self { blocks: bytes[HEADER_LEN..offset].to_vec(), footer, header }
     }
 
     /// The file again, with checksums that fit.
@@ -65,7 +65,7 @@ fn parts(compressed: bool) -> Parts {
 #[test]
 fn a_footer_reads_back() {
     let parts = parts(false);
-    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    let offset = (HEADER_LEN + parts.blocks.len()) as u64;
     let footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
     assert_eq!(footer.encode().unwrap(), parts.footer);
     assert_eq!(read_everything(&SimWorld::new(1), &parts.seal()).map_err(|error| error.kind()), Ok(()));
@@ -74,7 +74,7 @@ fn a_footer_reads_back() {
 #[test]
 fn every_cut_of_a_footer_is_corrupt() {
     let parts = parts(false);
-    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    let offset = (HEADER_LEN + parts.blocks.len()) as u64;
     for len in 0..parts.footer.len() {
         let error = Footer::decode(&parts.footer[..len], &parts.header, offset).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{len}");
@@ -86,7 +86,7 @@ fn every_cut_of_a_footer_is_corrupt() {
 #[test]
 fn forged_counts_allocate_nothing() {
     let parts = parts(false);
-    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    let offset = (HEADER_LEN + parts.blocks.len()) as u64;
     for at in 0..parts.footer.len() - 4 {
         for forged in [u32::MAX, i32::MAX as u32, 1 << 24] {
             let mut footer = parts.footer.clone();
@@ -101,7 +101,7 @@ fn forged_counts_allocate_nothing() {
 #[test]
 fn a_dictionary_of_more_values_than_the_segment_has_rows_is_refused() {
     let parts = parts(true);
-    let offset = (parts.header.len() + parts.blocks.len()) as u64;
+    let offset = (HEADER_LEN + parts.blocks.len()) as u64;
     let footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
     let with_values = |rows: u32| {
         let mut footer = footer.clone();
@@ -116,6 +116,102 @@ fn a_dictionary_of_more_values_than_the_segment_has_rows_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains(&format!("values={forged}")), "{error}");
     }
+}
+
+/// The file with a footer that says something else.
+fn with_footer(parts: &Parts, change: impl FnOnce(&mut Footer)) -> Result<()> {
+    let offset = (HEADER_LEN + parts.blocks.len()) as u64;
+    let mut footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
+    change(&mut footer);
+    let forged = Parts {
+        header: parts.header.clone(),
+        blocks: parts.blocks.clone(),
+        footer: footer.encode().unwrap(),
+    };
+    read_everything(&SimWorld::new(1), &forged.seal())
+}
+
+/// The statistics of a column's blocks, and those of the segment.
+fn statistics(footer: &mut Footer, column: ColumnId) -> impl Iterator<Item = &mut ColumnStats> {
+    let at = footer.schema.index_of(column).unwrap();
+    let meta = std::sync::Arc::make_mut(&mut footer.meta);
+    let blocks = footer.columns[at].blocks.iter_mut().map(|block| &mut block.stats);
+    blocks.chain(meta.columns.iter_mut().filter(move |stats| stats.column == column))
+}
+
+/// What is changed, how, and in which column.
+type Change = (&'static str, fn(&mut ColumnStats), ColumnId);
+
+#[test]
+fn a_writer_may_cut_bounds_elsewhere_or_leave_them_out() {
+    let parts = parts(false);
+    let text = |text: &str| Some(Value::Text(text.into()));
+    let changes: [Change; 4] = [
+        ("no bounds", |stats| (stats.min, stats.max) = (None, None), common::NOTE),
+        ("no lower bound", |stats| stats.min = None, common::COUNT),
+        ("bounds of no width", |stats| stats.exact = false, common::SMALL),
+        (
+            "bounds far away",
+            |stats| {
+                (stats.min, stats.max, stats.exact) =
+                    (Some(Value::UInt(0)), Some(Value::UInt(u64::MAX)), false)
+            },
+            common::COUNT,
+        ),
+    ];
+    for (what, change, column) in changes {
+        let read = with_footer(&parts, |footer| statistics(footer, column).for_each(change));
+        assert_eq!(read.map_err(|error| error.to_string()), Ok(()), "{what}");
+    }
+    let read = with_footer(&parts, |footer| {
+        let wide = |stats: &mut ColumnStats| {
+            (stats.min, stats.max, stats.exact) = (text(""), text("\u{10ffff}"), false)
+        };
+        statistics(footer, common::NOTE).for_each(wide);
+    });
+    assert_eq!(read.map_err(|error| error.to_string()), Ok(()), "text cut to nothing");
+}
+
+#[test]
+fn statistics_that_do_not_hold_are_found_out() {
+    let parts = parts(false);
+    let changes: [Change; 4] = [
+        ("a bound that does not occur", |stats| stats.max = Some(Value::UInt(u64::MAX - 1)), common::COUNT),
+        (
+            "a bound that a value exceeds",
+            |stats| (stats.max, stats.exact) = (Some(Value::Int(1)), false),
+            common::SMALL,
+        ),
+        ("a null that is none", |stats| stats.null_count = 1, common::COUNT),
+        ("a NaN that is none", |stats| stats.has_nan = !stats.has_nan, common::VALUE),
+    ];
+    for (what, change, column) in changes {
+        let read = with_footer(&parts, |footer| statistics(footer, column).for_each(change));
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt, "{what}");
+    }
+}
+
+#[test]
+fn a_series_index_that_is_not_that_of_the_rows_is_found_out() {
+    let parts = parts(false);
+    // Three series of 300 rows.
+    for starts in [[0, 299, 600], [0, 301, 600], [0, 300, 601], [0, 1, 2]] {
+        let error = with_footer(&parts, |footer| footer.series_starts = starts.into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{starts:?}");
+    }
+}
+
+#[test]
+fn a_later_version_with_a_longer_header_is_unsupported() {
+    let mut bytes = parts(false).seal();
+    bytes.splice(HEADER_LEN..HEADER_LEN, vec![0xa5; HEADER_LEN]);
+    bytes[8] = 2;
+    bytes[16..20].copy_from_slice(&8_192u32.to_le_bytes());
+    let crc = crc_fast::crc32_iscsi(&bytes[..8_188]).to_le_bytes();
+    bytes[8_188..8_192].copy_from_slice(&crc);
+    let error = read_everything(&SimWorld::new(1), &bytes).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("version=2 supported=1"), "{error}");
 }
 
 #[test]
@@ -175,12 +271,12 @@ proptest! {
             let len = parts.blocks.len();
             parts.blocks[at.index(len)] = value;
         }
-        let offset = (parts.header.len() + parts.blocks.len()) as u64;
+        let offset = (HEADER_LEN + parts.blocks.len()) as u64;
         let mut footer = Footer::decode(&parts.footer, &parts.header, offset).unwrap();
         let checksum = Checksum::new(parts.header.database, parts.header.segment);
         for column in &mut footer.columns {
             for entry in column.dictionary.iter_mut().chain(&mut column.blocks) {
-                let start = entry.offset as usize - parts.header.len();
+                let start = entry.offset as usize - HEADER_LEN;
                 entry.crc = checksum.of(entry.offset, &parts.blocks[start..start + entry.len as usize]);
             }
         }

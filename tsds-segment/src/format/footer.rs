@@ -7,7 +7,7 @@ use tsds_traits::{DatabaseId, Error, Result, SchemaRecord, SegmentMeta, TableSch
 
 use super::bytes::Reader;
 use super::index::{ColumnsReader, MIN_ENTRY, encode_column};
-use super::{ColumnIndex, Header, MAX_BLOCK_ROWS, MAX_ROWS, check_totals};
+use super::{ColumnIndex, HEADER_LEN, Header, MAX_BLOCK_ROWS, MAX_ROWS, check_totals};
 
 const WHAT: &str = "footer";
 
@@ -94,7 +94,7 @@ impl Footer {
             rows: meta.rows,
             block_rows: &block_rows,
             codecs: codecs.len(),
-            position: header.len() as u64,
+            position: HEADER_LEN as u64,
         };
         let columns =
             (0..columns).map(|index| position.column(&mut reader, index)).collect::<Result<Vec<_>>>()?;

@@ -1,17 +1,25 @@
 //! The header: what must be known before anything else can be read, checked or decrypted.
 
-use tsds_traits::{ChunkRange, DatabaseId, Error, KeyDomain, Result, SegmentId, SegmentMeta, TableId};
+use tsds_traits::{
+    ChunkRange, DatabaseId, Error, KeyDomain, MAX_KEY_METADATA_BYTES, Result, SegmentId, SegmentMeta, TableId,
+};
 
 use super::bytes::Reader;
 use super::{NO_CIPHER, VERSION, checksum};
 
 const MAGIC: [u8; 8] = *b"TSDS-SEG";
 const WHAT: &str = "header";
-/// Headers are a multiple of this, so that blocks start on a page.
-pub(crate) const HEADER_STEP: usize = 4096;
-/// The longest header: key metadata of 4 KiB and what its provider's version number takes fit.
-pub(crate) const MAX_HEADER: usize = 2 * HEADER_STEP;
+/// The length of a header of this version, and what the length of one of any version is a multiple of: blocks start on a
+/// page.
+pub(crate) const HEADER_LEN: usize = 4096;
+/// The longest header of any version.
+const MAX_HEADER: usize = 16 * HEADER_LEN;
+/// Where the length of a header stands, in every version.
+const LEN_AT: usize = 16;
 const FIXED: usize = 112;
+/// The longest key metadata. What a provider may give and its version number fit many times.
+const MAX_KEY_METADATA: usize = HEADER_LEN - FIXED - 4;
+const _: () = assert!(MAX_KEY_METADATA >= MAX_KEY_METADATA_BYTES + 4);
 
 /// The header of a segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,22 +49,18 @@ impl Header {
         }
     }
 
-    /// The length of the header in the file.
-    pub(crate) fn len(&self) -> usize {
-        (FIXED + self.key_metadata.len() + 4).next_multiple_of(HEADER_STEP)
-    }
-
     /// The bytes.
     ///
     /// # Errors
     ///
     /// `InvalidInput` for key metadata that do not fit.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
-        let len = self.len();
-        if len > MAX_HEADER {
+        if self.key_metadata.len() > MAX_KEY_METADATA {
             return Err(Error::invalid_input("key metadata do not fit into a segment file")
-                .with("bytes", self.key_metadata.len()));
+                .with("bytes", self.key_metadata.len())
+                .with("limit", MAX_KEY_METADATA));
         }
+        let len = HEADER_LEN;
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -79,35 +83,53 @@ impl Header {
         Ok(out)
     }
 
-    /// Reads a header from the first bytes of a file: [`MAX_HEADER`] of them, or the whole file where it is shorter.
+    /// How long the header is of the file that begins with `start`, [`HEADER_LEN`] bytes of it or more.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` where it is no segment file, or claims a length that no version has.
+    pub(crate) fn len_of(start: &[u8]) -> Result<usize> {
+        if !start.starts_with(&MAGIC) {
+            return Err(Error::corrupt("not a segment file: it does not start with the magic bytes"));
+        }
+        let mut reader = Reader::new(start.get(LEN_AT..).unwrap_or_default(), WHAT);
+        let len = reader.u32()? as usize;
+        if len > 0 && len <= MAX_HEADER && len.is_multiple_of(HEADER_LEN) {
+            return Ok(len);
+        }
+        Err(Error::corrupt("segment file has a header of an impossible length").with("bytes", len))
+    }
+
+    /// Reads a header: as many bytes as [`Header::len_of`] says.
     ///
     /// # Errors
     ///
     /// `Corrupt`; `Unsupported` for an intact header of a later version.
-    pub(crate) fn decode(start: &[u8]) -> Result<Self> {
-        let mut reader = Reader::new(start, WHAT);
-        if reader.array()? != MAGIC {
-            return Err(Error::corrupt("not a segment file: it does not start with the magic bytes"));
-        }
-        let version = reader.u16()?;
-        let flags = reader.u16()?;
-        let cipher_suite = reader.u16()?;
-        reader.zeros(2)?;
-        let len = reader.u32()? as usize;
-        let key_len = reader.u32()? as usize;
-        let covered = len.checked_sub(4).filter(|_| len <= MAX_HEADER && len.is_multiple_of(HEADER_STEP));
-        let (covered, stored) =
-            covered.and_then(|covered| start.get(..len)?.split_at_checked(covered)).ok_or_else(|| {
-                Error::corrupt("segment file has a header of an impossible length").with("bytes", len)
-            })?;
-        if checksum::plain(covered).to_le_bytes() != stored {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
+        let len = Self::len_of(bytes)?;
+        let Some((covered, stored)) = bytes.get(..len).and_then(|bytes| bytes.split_last_chunk::<4>()) else {
+            return Err(Error::corrupt("segment file ends inside its header").with("bytes", len));
+        };
+        // Magic, version, length and checksum stand where they are in every version.
+        if checksum::plain(covered).to_le_bytes() != *stored {
             return Err(Error::corrupt("segment file header fails its checksum"));
         }
+        let mut reader = Reader::new(covered, WHAT);
+        reader.take(MAGIC.len())?;
+        let version = reader.u16()?;
+        let flags = reader.u16()?;
         if version != VERSION || flags != 0 {
-            return Err(Error::unsupported("segment file has a later format version; use a newer release")
-                .with("version", version)
-                .with("flags", flags));
+            return Err(Error::unsupported(
+                "segment file has another format version; use the version of TSDS that wrote it",
+            )
+            .with("version", version)
+            .with("supported", VERSION)
+            .with("flags", flags));
         }
+        let cipher_suite = reader.u16()?;
+        reader.zeros(2)?;
+        reader.u32()?;
+        let key_len = reader.u32()? as usize;
         let header = Self {
             cipher_suite,
             database: DatabaseId(reader.array()?),
@@ -119,7 +141,7 @@ impl Header {
             key_metadata: reader.take(key_len)?.to_vec(),
         };
         // One form per content: whatever else a header may say is damage.
-        if header.len() != len || header.encode()? != start.get(..len).unwrap_or_default() {
+        if header.encode().ok().as_deref() != bytes.get(..len) {
             return Err(Error::corrupt("segment file header is not in canonical form"));
         }
         Ok(header)
@@ -129,6 +151,7 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tsds_traits::ErrorKind;
 
     use super::*;
 
@@ -147,12 +170,12 @@ mod tests {
 
     #[test]
     fn a_header_reads_back_with_any_key_metadata_that_fits() {
-        for (key_len, len) in [(0, 4096), (3980, 4096), (3981, 8192), (4096 + 4, 8192), (8076, 8192)] {
+        for key_len in [0, 1, MAX_KEY_METADATA_BYTES, 3_980] {
             let bytes = header(key_len).encode().unwrap();
-            assert_eq!(bytes.len(), len);
+            assert_eq!(bytes.len(), 4_096);
             assert_eq!(Header::decode(&bytes).unwrap(), header(key_len));
         }
-        assert!(header(8077).encode().is_err());
+        assert!(header(3_981).encode().is_err());
     }
 
     #[test]
@@ -168,13 +191,44 @@ mod tests {
         }
     }
 
+    fn resealed(mut bytes: Vec<u8>) -> Vec<u8> {
+        let covered = bytes.len() - 4;
+        let crc = checksum::plain(&bytes[..covered]).to_le_bytes();
+        bytes[covered..].copy_from_slice(&crc);
+        bytes
+    }
+
     #[test]
-    fn a_later_version_is_unsupported_rather_than_corrupt() {
+    fn a_later_version_is_unsupported_whatever_else_it_changes() {
+        for len in [4_096, 8_192, 65_536] {
+            let mut later = header(0).encode().unwrap();
+            // What version 1 has as zeros, and every other byte that version 1 gives a meaning.
+            later.resize(len, 0xa5);
+            later[10..].fill(0xa5);
+            later[8] = 2;
+            later[16..20].copy_from_slice(&(len as u32).to_le_bytes());
+            assert_eq!(Header::decode(&later).unwrap_err().kind(), ErrorKind::Corrupt, "without a checksum");
+            let error = Header::decode(&resealed(later)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.to_string().contains("version=2 supported=1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_longer_header_of_version_1_is_corrupt() {
         let mut bytes = header(0).encode().unwrap();
-        bytes[8] = 2;
-        let crc = checksum::plain(&bytes[..4092]).to_le_bytes();
-        bytes[4092..].copy_from_slice(&crc);
-        assert_eq!(Header::decode(&bytes).unwrap_err().kind(), tsds_traits::ErrorKind::Unsupported);
+        bytes.resize(8_192, 0);
+        bytes[16..20].copy_from_slice(&8_192u32.to_le_bytes());
+        assert_eq!(Header::decode(&resealed(bytes)).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_length_that_no_version_has_is_corrupt() {
+        for len in [0, 1, 4_095, 4_097, 65_536 + 4_096, u32::MAX] {
+            let mut bytes = header(0).encode().unwrap();
+            bytes[16..20].copy_from_slice(&len.to_le_bytes());
+            assert_eq!(Header::len_of(&bytes).unwrap_err().kind(), ErrorKind::Corrupt, "{len}");
+        }
     }
 
     proptest! {

@@ -11,7 +11,7 @@ mod trailer;
 
 pub(crate) use checksum::{Checksum, WholeFile};
 pub(crate) use footer::{CodecRef, Footer};
-pub(crate) use header::{HEADER_STEP, Header, MAX_HEADER};
+pub(crate) use header::{HEADER_LEN, Header};
 pub(crate) use index::{BlockEntry, ColumnIndex, Storage};
 pub(crate) use totals::check_totals;
 pub(crate) use trailer::{TRAILER_LEN, Trailer, pack_footer, unpack_footer};

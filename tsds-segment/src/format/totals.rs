@@ -33,7 +33,8 @@ pub(crate) fn check_totals(meta: &SegmentMeta, schema: &TableSchema, columns: &[
     let earliest = times().filter_map(|stats| stats.min.clone()).min();
     let latest = times().filter_map(|stats| stats.max.clone()).max();
     let range = (Some(Value::Int(meta.time_range.0)), Some(Value::Int(meta.time_range.1)));
-    match times().all(|stats| stats.exact) && (earliest, latest) == range {
+    let known = |stats: &ColumnStats| stats.exact && stats.min.is_some() && stats.max.is_some();
+    match times().all(known) && (earliest, latest) == range {
         true => Ok(()),
         false => Err(wrong("another time range")),
     }
@@ -54,16 +55,19 @@ fn check_column(
     if [&stats.min, &stats.max].into_iter().flatten().any(|bound| Some(bound.class()) != class) {
         return Err("bounds of another type");
     }
-    let min = blocks().filter_map(|block| block.min.as_ref()).min();
-    let max = blocks().filter_map(|block| block.max.as_ref()).max();
     // Bounds that need not occur can lie any distance away: only those that occur can contradict the metadata.
-    let holds = match (blocks().all(|block| block.exact), stats.exact) {
-        (false, _) => true,
-        (true, true) => (min, max) == (stats.min.as_ref(), stats.max.as_ref()),
-        (true, false) => {
-            stats.min.as_ref().is_none_or(|bound| min.is_none_or(|min| bound <= min))
-                && stats.max.as_ref().is_none_or(|bound| max.is_none_or(|max| max <= bound))
-        }
-    };
-    if holds { Ok(()) } else { Err("other bounds") }
+    let occurring = || blocks().filter(|block| block.exact);
+    let min = occurring().filter_map(|block| block.min.as_ref()).min();
+    let max = occurring().filter_map(|block| block.max.as_ref()).max();
+    let contained = stats.min.as_ref().is_none_or(|bound| min.is_none_or(|min| bound <= min))
+        && stats.max.as_ref().is_none_or(|bound| max.is_none_or(|max| max <= bound));
+    // What occurs in the segment occurs in a block, which shows where every block says what occurs in it.
+    let all_known = index.blocks.iter().all(|block| {
+        let (stats, empty) = (&block.stats, block.stats.null_count >= u64::from(block.rows));
+        empty || (stats.exact && stats.min.is_some() && stats.max.is_some())
+    });
+    let same = !(stats.exact && all_known)
+        || (stats.min.as_ref().is_none_or(|bound| Some(bound) == min)
+            && stats.max.as_ref().is_none_or(|bound| Some(bound) == max));
+    if contained && same { Ok(()) } else { Err("other bounds") }
 }

@@ -3,7 +3,7 @@
 use tsds_traits::{Error, Result};
 
 use super::bytes::Reader;
-use super::{BLOCK_ALIGN, Checksum};
+use super::{BLOCK_ALIGN, Checksum, HEADER_LEN};
 
 const MAGIC: [u8; 8] = *b"TSDS-END";
 const WHAT: &str = "trailer";
@@ -40,17 +40,12 @@ impl Trailer {
         out
     }
 
-    /// Reads the trailer of a file of `file_len` bytes whose header is `header_len` long.
+    /// Reads the trailer of a file of `file_len` bytes.
     ///
     /// # Errors
     ///
     /// `Corrupt`.
-    pub(crate) fn decode(
-        bytes: &[u8; TRAILER_LEN],
-        checksum: &Checksum,
-        header_len: u64,
-        file_len: u64,
-    ) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8; TRAILER_LEN], checksum: &Checksum, file_len: u64) -> Result<Self> {
         if !bytes.ends_with(&MAGIC) {
             return Err(Error::corrupt("segment file is incomplete: it does not end with the magic bytes"));
         }
@@ -65,7 +60,10 @@ impl Trailer {
         let end = footer_offset
             .checked_add(footer_len.into())
             .and_then(|footer_end| footer_end.checked_add(TRAILER_LEN as u64));
-        if end != Some(file_len) || footer_offset < header_len || !footer_offset.is_multiple_of(BLOCK_ALIGN) {
+        if end != Some(file_len)
+            || footer_offset < HEADER_LEN as u64
+            || !footer_offset.is_multiple_of(BLOCK_ALIGN)
+        {
             return Err(Error::corrupt("segment file trailer does not fit its file"));
         }
         match trailer.encode(checksum) == *bytes {
@@ -149,15 +147,16 @@ mod tests {
             Trailer { footer_offset: 4096, footer_len: 100, plain_len: 100, encoding: STORED, footer_crc: 5 };
         let bytes = trailer.encode(&checksum());
         let file_len = 4096 + 100 + 64;
-        assert_eq!(Trailer::decode(&bytes, &checksum(), 4096, file_len).unwrap(), trailer);
+        assert_eq!(Trailer::decode(&bytes, &checksum(), file_len).unwrap(), trailer);
         for bit in 0..TRAILER_LEN * 8 {
             let mut damaged = bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(Trailer::decode(&damaged, &checksum(), 4096, file_len).is_err(), "bit {bit}");
+            assert!(Trailer::decode(&damaged, &checksum(), file_len).is_err(), "bit {bit}");
         }
         for wrong in [file_len - 1, file_len + 1, 0] {
-            assert!(Trailer::decode(&bytes, &checksum(), 4096, wrong).is_err());
+            assert!(Trailer::decode(&bytes, &checksum(), wrong).is_err());
         }
-        assert!(Trailer::decode(&bytes, &checksum(), 8192, file_len).is_err());
+        let in_header = Trailer { footer_offset: 4032, ..trailer }.encode(&checksum());
+        assert!(Trailer::decode(&in_header, &checksum(), file_len - 64).is_err(), "a footer in the header");
     }
 }

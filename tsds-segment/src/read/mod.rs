@@ -1,6 +1,7 @@
 //! Reads segment files.
 
 mod blocks;
+mod bounds;
 mod open;
 mod source;
 mod verify;

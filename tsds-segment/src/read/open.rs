@@ -4,9 +4,7 @@ use std::io;
 
 use tsds_traits::{DatabaseId, Error, ErrorKind, Result, VfsFile};
 
-use crate::format::{
-    Checksum, Footer, HEADER_STEP, Header, MAX_HEADER, NO_CIPHER, TRAILER_LEN, Trailer, unpack_footer,
-};
+use crate::format::{Checksum, Footer, HEADER_LEN, Header, NO_CIPHER, TRAILER_LEN, Trailer, unpack_footer};
 
 /// What opening a file gives.
 pub(crate) struct Opened {
@@ -14,18 +12,22 @@ pub(crate) struct Opened {
     pub(crate) file_len: u64,
     /// The length of the footer in memory.
     pub(crate) footer_bytes: u64,
-    pub(crate) header_len: u64,
     pub(crate) footer_offset: u64,
 }
 
 /// Reads a file's footer. Allocates no more than a small multiple of the file's length.
 pub(crate) fn read_footer(file: &dyn VfsFile, database: Option<DatabaseId>) -> Result<Opened> {
     let file_len = file.len()?;
-    if file_len < (HEADER_STEP + TRAILER_LEN) as u64 {
+    if file_len < (HEADER_LEN + TRAILER_LEN) as u64 {
         return Err(Error::corrupt("segment file is too short").with("bytes", file_len));
     }
-    let header_room = usize::try_from(file_len).map_or(MAX_HEADER, |len| len.min(MAX_HEADER));
-    let header = Header::decode(&read(file, 0, header_room)?)?;
+    let mut start = read(file, 0, HEADER_LEN)?;
+    let header_len = Header::len_of(&start)?;
+    if header_len > HEADER_LEN {
+        // Of a later version: read whole, so that its checksum tells that from damage.
+        start = read(file, 0, header_len)?;
+    }
+    let header = Header::decode(&start)?;
     if database.is_some_and(|database| database != header.database) {
         return Err(Error::corrupt("segment file belongs to another database")
             .with("database", header.database)
@@ -46,7 +48,7 @@ pub(crate) fn read_footer(file: &dyn VfsFile, database: Option<DatabaseId>) -> R
     let trailer_bytes = read(file, file_len - TRAILER_LEN as u64, TRAILER_LEN)?;
     let trailer_bytes =
         trailer_bytes.first_chunk().ok_or_else(|| Error::corrupt("segment file is too short"))?;
-    let trailer = Trailer::decode(trailer_bytes, &checksum, header.len() as u64, file_len)?;
+    let trailer = Trailer::decode(trailer_bytes, &checksum, file_len)?;
     // The trailer was checked against the length of the file: this allocates no more than the file has.
     let stored = read(file, trailer.footer_offset, trailer.footer_len as usize)?;
     let plain = unpack_footer(stored, &trailer, &checksum)?;
@@ -54,7 +56,6 @@ pub(crate) fn read_footer(file: &dyn VfsFile, database: Option<DatabaseId>) -> R
         footer: Footer::decode(&plain, &header, trailer.footer_offset)?,
         file_len,
         footer_bytes: plain.len() as u64,
-        header_len: header.len() as u64,
         footer_offset: trailer.footer_offset,
     })
 }

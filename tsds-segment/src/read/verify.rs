@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use tsds_compute::{column_stats, conform};
+use tsds_compute::conform;
 use tsds_traits::{ColumnId, Error, Result, VfsFile};
 
 use super::open::{Opened, read_footer, short_is_corrupt};
-use super::{SegmentFile, open_file};
-use crate::format::{BlockEntry, WholeFile};
-use crate::order::TimeOrder;
+use super::{SegmentFile, bounds, open_file};
+use crate::format::{BlockEntry, HEADER_LEN, WholeFile};
+use crate::order::{SeriesOrder, TimeOrder};
 
 const CHUNK: usize = 1 << 20;
 
@@ -28,8 +28,8 @@ pub struct Verified {
 
 impl SegmentFile {
     /// Reads the whole file from the disk and checks all of it: header, footer, checksums, that no byte lies outside the
-    /// format, that every block decodes to the rows, the nulls and the bounds that the index claims, and that times ascend
-    /// within each series. Blocking.
+    /// format, that every block decodes to the rows, the nulls and within the bounds that the index claims, that series begin
+    /// where the index says and ascend, and that times ascend within each. Blocking.
     ///
     /// # Errors
     ///
@@ -63,6 +63,7 @@ impl SegmentFile {
             let source = rows.map(|rows| rows.iter().map(|batch| batch.column(position).clone()).collect());
             self.verify_column(&*file, column.id, position, source)?;
         }
+        self.verify_series(&*file)?;
         Ok(Verified { rows: self.meta().rows, blocks, bytes: opened.file_len, crc32c })
     }
 
@@ -92,7 +93,7 @@ impl SegmentFile {
         for block in 0..self.block_count() {
             let encoded = self.read_blocks_from(file, column, block..block + 1)?;
             let array = decoder.decode_all(&encoded).map_err(|error| self.explain(error, column))?;
-            if column_stats(column, &array)? != *self.block_stats(column, block)? {
+            if !bounds::hold(self.block_stats(column, block)?, &array)? {
                 return Err(damaged("block holds other values than the index says", block));
             }
             if is_time && let Err(row) = order.check(&array)? {
@@ -111,13 +112,38 @@ impl SegmentFile {
     }
 }
 
+impl SegmentFile {
+    /// Compares every row's series columns with those of the row before.
+    fn verify_series(&self, file: &dyn VfsFile) -> Result<()> {
+        let mut order = SeriesOrder::new(self.schema(), self.series_starts());
+        let columns = order.columns().to_vec();
+        for block in 0..self.block_count() {
+            let decode = |column: &ColumnId| {
+                let encoded = self.read_blocks_from(file, *column, block..block + 1)?;
+                let array = self.decoder(*column)?.decode_all(&encoded);
+                array.map_err(|error| self.explain(error, *column))
+            };
+            let arrays = columns.iter().map(decode).collect::<Result<Vec<_>>>()?;
+            let rows = self.block_rows(block);
+            if let Err(row) = order.check(arrays, (rows.end - rows.start) as usize)? {
+                return Err(Error::corrupt("rows are not sorted by series as the series index says")
+                    .with("file", self.inner.path.display())
+                    .with("block", block)
+                    .with("row", row)
+                    .with("segment", self.meta().id));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Checks that everything outside the blocks is padding of zeros, and returns the checksum of the whole file.
 fn verify_gaps(file: &dyn VfsFile, opened: &Opened) -> Result<u32> {
     let mut blocks = opened.footer.columns.iter().flat_map(|column| column.entries()).peekable();
     let mut whole = WholeFile::new();
     let mut buffer = vec![0; CHUNK];
     // What the header or a block covers ends here; what follows up to the next block, or the footer, is padding.
-    let mut covered = opened.header_len;
+    let mut covered = HEADER_LEN as u64;
     let mut start = 0;
     while start < opened.file_len {
         let len = (opened.file_len - start).min(CHUNK as u64) as usize;

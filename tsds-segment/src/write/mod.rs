@@ -17,7 +17,7 @@ use tsds_traits::{
 
 use crate::codec::PlainCodec;
 use crate::format::{Checksum, Footer, Header, MAX_ROWS, check_totals, pack_footer};
-use crate::order::TimeOrder;
+use crate::order::{SeriesOrder, TimeOrder};
 use blocks::{CodecTable, Rows};
 use column::ColumnWriter;
 use sink::FileSink;
@@ -138,8 +138,13 @@ fn check_input(
     if !ascending || !inside || run_starts.len() as u64 != meta.series {
         return Err(wrong("run starts are not those of the series of the segment"));
     }
+    let mut series = SeriesOrder::new(schema, run_starts);
     let mut order = TimeOrder::new(run_starts);
     for batch in rows {
+        let columns = schema.series_indices().iter().map(|index| Arc::clone(batch.column(*index)));
+        if let Err(row) = series.check(columns.collect(), batch.num_rows())? {
+            return Err(wrong("rows are not sorted by series, or run starts are elsewhere").with("row", row));
+        }
         if let Err(row) = order.check(batch.column(schema.time_index()))? {
             return Err(wrong("rows are not sorted by time within their series").with("row", row));
         }
