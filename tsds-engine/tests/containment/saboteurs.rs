@@ -21,7 +21,7 @@ pub const QUERY_BATCH_ROWS: usize = 7;
 /// A write of this many rows makes a log misbehave.
 pub const FATAL_ROWS: u32 = 13;
 /// For how long a saboteur blocks its thread.
-pub const BLOCKED: Duration = Duration::from_secs(4);
+pub const BLOCKED: Duration = Duration::from_secs(3);
 
 pub const WARM: &str = "test.warm";
 pub const COLD: &str = "test.cold";
