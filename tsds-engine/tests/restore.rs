@@ -104,6 +104,23 @@ fn change_catalog(
     machine.write_file(CATALOG, &bytes.0.lock().unwrap()).unwrap();
 }
 
+/// Changes the record about a closed database as a whole.
+fn change_database_record(machine: &SimWorld, change: impl Fn(&mut serde_json::Value)) {
+    change_catalog(machine, "database", |table| {
+        let value = table.get(b"database".as_slice()).unwrap().unwrap().value().to_vec();
+        let mut record = serde_json::from_slice(&value[5..]).unwrap();
+        change(&mut record);
+        let body = record.to_string();
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+        for part in [b"\x01".as_slice(), b"database\0", &8u32.to_le_bytes(), b"database", body.as_bytes()] {
+            digest.update(part);
+        }
+        let crc = (digest.finalize() as u32).to_le_bytes();
+        let value = [b"\x01".as_slice(), &crc, body.as_bytes()].concat();
+        table.insert(b"database".as_slice(), value.as_slice()).unwrap();
+    });
+}
+
 #[test]
 fn an_older_catalog_is_refused_and_not_a_byte_is_changed() {
     // Whether the log still has the rows that were sealed since, or forgot them.
@@ -359,18 +376,39 @@ fn a_catalog_that_lost_a_seal_and_its_segments_is_refused() {
 }
 
 #[test]
+fn files_say_which_table_they_are_of_whatever_becomes_of_the_catalog() {
+    let machine = SimWorld::new(1);
+    machine.block_on(async {
+        // Also after a schema came from the catalog.
+        fresh(&machine).await.close().await.unwrap();
+        let database = support::open_with(&machine, still()).await.unwrap();
+        ingest(&database, 0..10).await;
+        database.flush().await.unwrap();
+        let id = database.id();
+        let found = tsds_segment::rebuild(&*machine.world().vfs, "/db/segments".as_ref(), id).unwrap();
+        assert!(!found.segments.is_empty() && found.damaged.is_empty(), "{found:?}");
+        assert!(found.segments.iter().all(|segment| segment.schema.name() == Some(TABLE)));
+    });
+}
+
+#[test]
+fn a_tier_that_is_not_set_up_is_named() {
+    let machine = SimWorld::new(1);
+    machine.block_on(async { fresh(&machine).await.close().await.unwrap() });
+    change_database_record(&machine, |record| {
+        record["plugins"]["archive"] = record["plugins"]["cold"].clone();
+    });
+    let error = machine.block_on(support::open(&machine)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid, "{error}");
+    assert!(error.to_string().contains("tier=archive"), "{error}");
+}
+
+#[test]
 fn a_catalog_of_a_later_version_is_named_and_left_alone() {
     let machine = SimWorld::new(1);
     machine.block_on(async { fresh(&machine).await.close().await.unwrap() });
-    let body = br#"{"format":7,"what":"a later version keeps"}"#;
-    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-    for part in [b"\x01".as_slice(), b"database\0", &8u32.to_le_bytes(), b"database", body] {
-        digest.update(part);
-    }
-    let crc = (digest.finalize() as u32).to_le_bytes();
-    let value = [b"\x01".as_slice(), &crc, body].concat();
-    change_catalog(&machine, "database", |table| {
-        table.insert(b"database".as_slice(), value.as_slice()).unwrap();
+    change_database_record(&machine, |record| {
+        *record = serde_json::json!({"format": 7, "what": "a later version keeps"});
     });
     change_catalog(&machine, "holds", |table| {
         table.insert(b"?".as_slice(), b"?".as_slice()).unwrap();

@@ -74,7 +74,7 @@ fn table_version(
 ) -> Result<TableVersion> {
     let mut schemas: BTreeMap<SchemaVersion, Arc<TableSchema>> = BTreeMap::new();
     for schema in &record.schemas {
-        schemas.insert(schema.version, Arc::new(TableSchema::try_from(schema)?));
+        schemas.insert(schema.version, Arc::new(TableSchema::try_from(schema)?.with_name(&record.name)));
     }
     let schema = schemas.values().next_back().cloned();
     let schema = schema.ok_or_else(|| Error::corrupt("table has no schema").with("table", &record.name))?;

@@ -162,7 +162,8 @@ impl Core {
             deleted_rows: 0,
         };
         self.commit(vec![Edit::PutTable(record.clone())], |database| database.next_table = id.0 + 1).await?;
-        let schema = Arc::new(schema);
+        // Files carry the name; the record has it already.
+        let schema = Arc::new(schema.with_name(&spec.name));
         self.install(|version| Ok(version.with_table(self.empty_table(record, schema))))?;
         Ok(id)
     }
