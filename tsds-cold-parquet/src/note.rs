@@ -32,14 +32,30 @@ const MAX_FOOTER_BYTES: u64 = 64 << 20;
 
 /// What a file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileNote {
-    pub(crate) format: u16,
-    pub(crate) database: String,
-    pub(crate) segment: SegmentId,
-    pub(crate) rows: u64,
+#[serde(deny_unknown_fields)]
+struct FileNote {
+    format: u16,
+    database: String,
+    segment: SegmentId,
+    rows: u64,
     /// How the file was written: the same rows and settings give the same bytes.
-    pub(crate) compression: String,
-    pub(crate) row_group_rows: usize,
+    compression: String,
+    row_group_rows: usize,
+}
+
+/// What a file of any version says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct AnyVersion {
+    format: u16,
+    database: String,
+}
+
+/// A note that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundNote {
+    any: AnyVersion,
+    /// The rest, if it is of this version.
+    note: Option<FileNote>,
 }
 
 impl FileNote {
@@ -53,20 +69,49 @@ impl FileNote {
             row_group_rows: settings.row_group_rows,
         }
     }
+}
+
+impl FoundNote {
+    fn parse(json: &[u8]) -> Option<Self> {
+        let any: AnyVersion = serde_json::from_slice(json).ok()?;
+        let note = if any.format == FORMAT_VERSION { Some(serde_json::from_slice(json).ok()?) } else { None };
+        Some(Self { any, note })
+    }
+
+    /// The database that wrote the file.
+    pub(crate) fn database(&self) -> &str {
+        &self.any.database
+    }
 
     /// Whether the file is one of this database.
     pub(crate) fn is_of(&self, database: DatabaseId) -> bool {
-        self.database == database.to_string()
+        self.any.database == database.to_string()
+    }
+
+    /// How many rows the file has, as far as this version knows.
+    pub(crate) fn rows(&self) -> u64 {
+        self.note.as_ref().map_or(0, |note| note.rows)
     }
 
     /// The settings with which the file was written, for writing it once more; `None` if no file is written like that.
-    pub(crate) fn settings(&self, current: &ParquetSettings) -> Option<ParquetSettings> {
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for a file of another version.
+    pub(crate) fn settings(&self, current: &ParquetSettings) -> Result<Option<ParquetSettings>> {
+        let Some(note) = &self.note else {
+            return Err(Error::unsupported(
+                "cold file was written by another version of TSDS; use that version",
+            )
+            .with("format", self.any.format)
+            .with("supported", FORMAT_VERSION));
+        };
         let settings = ParquetSettings {
-            compression: self.compression.clone(),
-            row_group_rows: self.row_group_rows,
+            compression: note.compression.clone(),
+            row_group_rows: note.row_group_rows,
             ..current.clone()
         };
-        (self.format == FORMAT_VERSION && settings.validate().is_ok()).then_some(settings)
+        Ok(settings.validate().is_ok().then_some(settings))
     }
 }
 
@@ -96,7 +141,7 @@ pub(crate) fn key_values(
 /// # Errors
 ///
 /// `NotFound` without the file; as for I/O.
-pub(crate) async fn read(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<Option<FileNote>> {
+pub(crate) async fn read(store: &dyn ObjectStore, path: &Path, size: u64) -> Result<Option<FoundNote>> {
     let range = |start: u64| async move {
         store.get_range(path, start..size).await.map_err(|error| from_store(error).with("file", path))
     };
@@ -124,7 +169,7 @@ fn footer_start(tail: &[u8], size: u64) -> Option<u64> {
 }
 
 /// The last note in some bytes.
-fn find(tail: &[u8]) -> Option<FileNote> {
+fn find(tail: &[u8]) -> Option<FoundNote> {
     let key = NOTE_KEY.as_bytes();
     let at = tail.windows(key.len()).rposition(|window| window == key)?;
     // Thrift's compact protocol: the value is the next field of the same struct (delta 1) and binary (type 8).
@@ -134,7 +179,7 @@ fn find(tail: &[u8]) -> Option<FileNote> {
         return None;
     }
     let (len, rest) = varint(rest)?;
-    serde_json::from_slice(rest.get(..len)?).ok()
+    FoundNote::parse(rest.get(..len)?)
 }
 
 /// A length of at most 28 bits in groups of seven, lowest first.
@@ -167,13 +212,40 @@ mod tests {
         }
     }
 
+    fn json(note: &FileNote) -> Vec<u8> {
+        serde_json::to_vec(note).unwrap()
+    }
+
+    fn found(note: &FileNote) -> FoundNote {
+        FoundNote::parse(&json(note)).unwrap()
+    }
+
     #[test]
     fn settings_that_nobody_writes_with_are_not_followed() {
         let current = ParquetSettings::default();
-        let settings = note().settings(&current).unwrap();
+        let settings = found(&note()).settings(&current).unwrap().unwrap();
         assert_eq!(settings, ParquetSettings { row_group_rows: 4_096, ..current.clone() });
-        assert_eq!(FileNote { row_group_rows: 0, ..note() }.settings(&current), None);
-        assert_eq!(FileNote { format: 2, ..note() }.settings(&current), None);
+        let impossible = FileNote { row_group_rows: 0, ..note() };
+        assert_eq!(found(&impossible).settings(&current).unwrap(), None);
+    }
+
+    #[test]
+    fn a_note_of_a_later_version_names_its_database_and_is_unsupported() {
+        let later = br#"{"format":2,"database":"07070707070707070707070707070707","rows":"many"}"#;
+        let later = FoundNote::parse(later).unwrap();
+        assert!(later.is_of(DatabaseId([7; 16])) && !later.is_of(DatabaseId([8; 16])));
+        let error = later.settings(&ParquetSettings::default()).unwrap_err();
+        assert_eq!(error.kind(), tsds_traits::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("format=2 supported=1"), "{error}");
+    }
+
+    #[test]
+    fn the_stored_form_is_frozen() {
+        let text = concat!(
+            r#"{"format":1,"database":"07070707070707070707070707070707","segment":{"id":9,"generation":1},"#,
+            r#""rows":5,"compression":"zstd","row_group_rows":4096}"#
+        );
+        assert_eq!(String::from_utf8(json(&note())).unwrap(), text);
     }
 
     fn tail_with(value: &[u8]) -> Vec<u8> {
@@ -193,22 +265,21 @@ mod tests {
 
     #[test]
     fn a_note_is_found_in_the_bytes_around_it() {
-        let json = serde_json::to_vec(&note()).unwrap();
+        let json = json(&note());
         assert!(json.len() > 0x80, "the length takes two bytes");
-        assert_eq!(find(&tail_with(&json)), Some(note()));
+        assert_eq!(find(&tail_with(&json)), Some(found(&note())));
     }
 
     #[test]
     fn a_cut_note_is_none() {
-        let tail = tail_with(&serde_json::to_vec(&note()).unwrap());
+        let tail = tail_with(&json(&note()));
         let end = tail.len() - b"created by somebody".len();
         assert!((0..end).all(|len| find(&tail[..len]).is_none()));
     }
 
     #[test]
     fn a_note_far_from_the_end_is_found_by_the_length_of_the_footer() {
-        let footer =
-            [tail_with(&serde_json::to_vec(&note()).unwrap()), vec![1; TAIL_BYTES as usize]].concat();
+        let footer = [tail_with(&json(&note())), vec![1; TAIL_BYTES as usize]].concat();
         let read_with = |footer_len: usize| {
             let end = [&(footer_len as u32).to_le_bytes()[..], PARQUET_MAGIC].concat();
             let file = [b"PAR1 rows".to_vec(), footer.clone(), end].concat();
@@ -219,7 +290,7 @@ mod tests {
                 read(&store, &path, size).await.unwrap()
             })
         };
-        assert_eq!(read_with(footer.len()), Some(note()));
+        assert_eq!(read_with(footer.len()), Some(found(&note())));
         for wrong in [0, 100, footer.len() * 2, u32::MAX as usize] {
             assert_eq!(read_with(wrong), None, "{wrong}");
         }

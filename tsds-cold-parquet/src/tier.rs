@@ -123,13 +123,13 @@ impl ParquetTier {
             };
             let foreign = note.as_ref().filter(|note| !note.is_of(shared.database));
             match foreign {
-                None => shared.inventory.insert(file.id, note.map_or(0, |note| note.rows), file.size),
+                None => shared.inventory.insert(file.id, note.map_or(0, |note| note.rows()), file.size),
                 Some(_) if owned => {
                     tracing::warn!(path = %file.path, "ignored a cold file of another database")
                 }
                 // Nothing says whose the store is but its files.
                 Some(note) => {
-                    return Err(belongs_to(&note.database, shared.database).with("file", &file.path));
+                    return Err(belongs_to(note.database(), shared.database).with("file", &file.path));
                 }
             }
             Ok(())

@@ -23,7 +23,7 @@ use crate::tier::Shared;
 ///
 /// # Errors
 ///
-/// `Conflict` for a file of another database; as for I/O.
+/// `Conflict` for a file of another database, `Unsupported` for one of another version; as for I/O.
 pub(super) async fn find(
     shared: &Arc<Shared>,
     source: &Arc<dyn SegmentSource>,
@@ -50,9 +50,10 @@ async fn find_at(
     };
     let note = note::read(&*shared.store, path, read.size).await?;
     if let Some(other) = note.as_ref().filter(|note| !note.is_of(shared.database)) {
-        return Err(belongs_to(&other.database, shared.database).with("file", path));
+        return Err(belongs_to(other.database(), shared.database).with("file", path));
     }
-    let Some(settings) = note.and_then(|note| note.settings(&shared.settings)) else {
+    let settings = note.map(|note| note.settings(&shared.settings)).transpose();
+    let Some(settings) = settings.map_err(|error| error.with("file", path))?.flatten() else {
         tracing::warn!(%path, "a file that is no completed put is written over");
         return Ok(None);
     };
