@@ -156,7 +156,10 @@ fn a_plan_stops_at_the_low_mark(bench: &EvictorBench) -> CaseResult {
         let leaving = view.segments.iter().filter(|segment| others.contains(&segment.meta.id));
         let left = view.bytes() - leaving.map(|segment| segment.bytes).sum::<u64>();
         ensure(left > view.low_mark, || {
-            format!("{last} leaves, though without it {left} bytes stay and the low mark is {}", view.low_mark)
+            format!(
+                "{last} leaves, though without it {left} bytes stay and the low mark is {}",
+                view.low_mark
+            )
         })
     })
 }

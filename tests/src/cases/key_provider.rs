@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tsds_traits::{ErrorKind, KeyMetadata, KeyProvider, MasterKey};
+use tsds_traits::{ErrorKind, KeyMetadata, KeyProvider, MAX_KEY_METADATA_BYTES, MasterKey};
 
 use crate::case::{Bench, Case, Machine, cases};
 use crate::claims::{Claim, Claims};
@@ -144,7 +144,9 @@ fn the_key_is_the_same_after_reopening(bench: &KeyBench) -> CaseResult {
 fn metadata_is_small(bench: &KeyBench) -> CaseResult {
     with_provider(bench, async |provider| {
         let bytes = provider.current().await?.metadata.opaque.len();
-        ensure(bytes <= 4_096, || format!("metadata has {bytes} bytes; at most 4 KiB are allowed"))
+        ensure(bytes <= MAX_KEY_METADATA_BYTES, || {
+            format!("metadata has {bytes} bytes; at most {MAX_KEY_METADATA_BYTES} are allowed")
+        })
     })
 }
 

@@ -48,7 +48,9 @@ impl Saboteur {
     fn change(&self, mut master: MasterKey) -> MasterKey {
         match self.sabotage {
             Sabotage::StoresTheKeyInTheMetadata => master.metadata.opaque.extend(master.key.expose()),
-            Sabotage::StoresLargeMetadata => master.metadata.opaque.resize(5_000, 0),
+            Sabotage::StoresLargeMetadata => {
+                master.metadata.opaque.resize(tsds_traits::MAX_KEY_METADATA_BYTES + 1, 0)
+            }
             Sabotage::SkipsVersions => master.metadata.version *= 2,
             Sabotage::KeepsItsKey => master.key = SecretKey::new(self.first),
             _ => {}
