@@ -26,7 +26,8 @@ fn a_table_is_imported_and_queried_through_the_codec() {
     let rows: String = (0..2_000).map(|n| format!("{},{}\n", 1_700_000_000 + n, n % 17)).collect();
     std::fs::write(directory.0.join("rows.csv"), format!("time,value\n{rows}")).unwrap();
 
-    let imported = tsds_pco(&directory.0, &["import", "readings", "rows.csv", "--time", "time", "--time-format", "s"]);
+    let imported =
+        tsds_pco(&directory.0, &["import", "readings", "rows.csv", "--time", "time", "--time-format", "s"]);
     assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
     let asked =
         tsds_pco(&directory.0, &["query", "readings", "--agg", "count, max(value)", "--format", "csv"]);
