@@ -1,0 +1,6 @@
+//! Gorilla compression for time series.
+
+mod classic;
+mod error;
+
+pub use error::Damaged;
