@@ -2,5 +2,6 @@
 
 mod classic;
 mod error;
+mod isa;
 
 pub use error::Damaged;
