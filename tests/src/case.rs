@@ -10,7 +10,7 @@ use tsds_traits::BuildContext;
 use crate::CaseResult;
 use crate::claims::{Claims, Need};
 use crate::fixture::build_context;
-use crate::property::for_all;
+use crate::property::{SHRINKING_STEPS, for_all_shrinking};
 use crate::settings::Settings;
 
 pub use crate::real_machine::RealMachine;
@@ -35,12 +35,15 @@ pub struct Bench<F: ?Sized> {
     pub seed: u64,
     /// How many inputs a property is tried with.
     pub inputs: u32,
+    /// How many smaller inputs are tried once one fails.
+    shrinking_steps: u32,
 }
 
 impl<F: ?Sized> Bench<F> {
     /// The bench of one case.
     pub(crate) fn new(fixture: Arc<F>, claims: Claims, settings: &Settings, case: &str) -> Self {
-        Self { fixture, claims, seed: settings.seed_of(case), inputs: settings.inputs }
+        let shrinking_steps = if settings.fail_fast { 0 } else { SHRINKING_STEPS };
+        Self { fixture, claims, seed: settings.seed_of(case), inputs: settings.inputs, shrinking_steps }
     }
 
     /// Tries a property with inputs of this case's seed.
@@ -53,7 +56,7 @@ impl<F: ?Sized> Bench<F> {
         strategy: &S,
         property: impl Fn(S::Value) -> CaseResult,
     ) -> CaseResult {
-        for_all(self.seed, self.inputs, strategy, property)
+        for_all_shrinking(self.seed, self.inputs, self.shrinking_steps, strategy, property)
     }
 
     /// A simulated machine with an empty disk.

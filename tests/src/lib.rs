@@ -59,7 +59,7 @@ mod watched;
 pub use meter::MemoryMeter;
 pub use outcome::{CaseResult, Failure};
 pub use property::for_all;
-pub use settings::{DEFAULT_INPUTS, DEFAULT_SEED, Settings};
+pub use settings::{DEFAULT_INPUTS, DEFAULT_SEED, Settings, parse_number};
 pub use suite::{BackendReport, Outcome, Report, Suite};
 
 /// The guide for plugin authors is a test.

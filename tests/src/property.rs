@@ -18,8 +18,22 @@ pub fn for_all<S: Strategy>(
     strategy: &S,
     property: impl Fn(S::Value) -> CaseResult,
 ) -> CaseResult {
+    for_all_shrinking(seed, inputs, SHRINKING_STEPS, strategy, property)
+}
+
+/// How many smaller inputs are tried once one fails.
+pub(crate) const SHRINKING_STEPS: u32 = 1_000;
+
+/// As [`for_all`], with as many steps towards the smallest failing input as asked for.
+pub(crate) fn for_all_shrinking<S: Strategy>(
+    seed: u64,
+    inputs: u32,
+    steps: u32,
+    strategy: &S,
+    property: impl Fn(S::Value) -> CaseResult,
+) -> CaseResult {
     let config =
-        Config { cases: inputs, failure_persistence: None, max_shrink_iters: 1_000, ..Config::default() };
+        Config { cases: inputs, failure_persistence: None, max_shrink_iters: steps, ..Config::default() };
     let mut wide_seed = [0; 32];
     for (index, chunk) in wide_seed.chunks_exact_mut(8).enumerate() {
         chunk.copy_from_slice(&seed.wrapping_add(index as u64).to_le_bytes());
@@ -66,6 +80,17 @@ mod tests {
             for_all(1, 100, &(0u32..1000), |input| crate::outcome::ensure(input < 17, || "too large".into()))
                 .unwrap_err();
         assert!(failure.to_string().contains("too large") && failure.to_string().contains("17"), "{failure}");
+    }
+
+    #[test]
+    fn without_steps_the_first_failing_input_is_reported_as_it_was_drawn() {
+        let tries = RefCell::new(0);
+        let failure = for_all_shrinking(1, 100, 0, &(0u32..1000), |input| {
+            *tries.borrow_mut() += u32::from(input >= 17);
+            crate::outcome::ensure(input < 17, || "too large".into())
+        });
+        assert!(failure.is_err());
+        assert_eq!(tries.into_inner(), 1);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub const DEFAULT_INPUTS: u32 = 24;
 /// | `TSDS_SEED` | the seed of everything that is generated: a number, or `random` |
 /// | `TSDS_CASES` | how many generated inputs every property is tried with |
 /// | `TSDS_REQUIRE` | ids, separated by commas, whose absence is a failure |
+/// | `TSDS_FAIL_FAST` | `1` ends the run at the first failure, and does not look for the smallest input that fails |
 /// | `TSDS_CONFORMANCE_REPORT` | where the JSON report goes, instead of `target/tsds-conformance.json`, or `target/tsds-conformance.<package>.json` for a test binary of another package |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -27,13 +28,22 @@ pub struct Settings {
     pub inputs: u32,
     /// Backends that must be there.
     pub required: BTreeSet<String>,
+    /// Whether cases after the first failure are not run, and failing inputs not made smaller: for whoever wants to know
+    /// only whether there is a failure.
+    pub fail_fast: bool,
     /// Where the report goes; `None` for nowhere.
     pub report: Option<PathBuf>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: DEFAULT_SEED, inputs: DEFAULT_INPUTS, required: BTreeSet::new(), report: None }
+        Self {
+            seed: DEFAULT_SEED,
+            inputs: DEFAULT_INPUTS,
+            required: BTreeSet::new(),
+            fail_fast: false,
+            report: None,
+        }
     }
 }
 
@@ -51,10 +61,12 @@ impl Settings {
         match variable("TSDS_SEED").as_deref().map(str::trim) {
             None | Some("") => {}
             Some("random") => settings.seed = random(),
-            Some(text) => settings.seed = number("TSDS_SEED", text)?,
+            Some(text) => {
+                settings.seed = parse_number(text).map_err(|error| error.during("reading TSDS_SEED"))?
+            }
         }
         if let Some(text) = variable("TSDS_CASES").filter(|text| !text.trim().is_empty()) {
-            let inputs = number("TSDS_CASES", text.trim())?;
+            let inputs = parse_number(text.trim()).map_err(|error| error.during("reading TSDS_CASES"))?;
             settings.inputs = u32::try_from(inputs)
                 .ok()
                 .filter(|inputs| *inputs > 0)
@@ -64,6 +76,11 @@ impl Settings {
             let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
             settings.required = ids.map(ToString::to_string).collect();
         }
+        settings.fail_fast = match variable("TSDS_FAIL_FAST").as_deref().map(str::trim) {
+            None | Some("" | "0") => false,
+            Some("1") => true,
+            Some(text) => return Err(Failure::new(format!("TSDS_FAIL_FAST must be 0 or 1: {text}"))),
+        };
         settings.report =
             variable("TSDS_CONFORMANCE_REPORT").filter(|text| !text.is_empty()).map(PathBuf::from);
         Ok(settings)
@@ -78,12 +95,17 @@ impl Settings {
     }
 }
 
-fn number(name: &str, text: &str) -> Result<u64, Failure> {
+/// Reads a seed or a count as it is printed: decimal, or hexadecimal after `0x`.
+///
+/// # Errors
+///
+/// A failure that shows the text, if it is neither or does not fit into 64 bits.
+pub fn parse_number(text: &str) -> Result<u64, Failure> {
     let parsed = match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),
     };
-    parsed.map_err(|error| Failure::new(format!("{name} is not a number: {text} ({error})")))
+    parsed.map_err(|error| Failure::new(format!("not a number: {text} ({error})")))
 }
 
 #[cfg(test)]
@@ -112,6 +134,14 @@ mod tests {
     fn what_does_not_parse_is_a_failure() {
         assert!(read(&[("TSDS_SEED", "seven")]).is_err());
         assert!(read(&[("TSDS_CASES", "0")]).is_err());
+        assert!(read(&[("TSDS_FAIL_FAST", "perhaps")]).is_err());
+    }
+
+    #[test]
+    fn a_run_ends_at_the_first_failure_only_if_asked_to() {
+        for (text, fail_fast) in [("", false), ("0", false), ("1", true)] {
+            assert_eq!(read(&[("TSDS_FAIL_FAST", text)]).unwrap().fail_fast, fail_fast);
+        }
     }
 
     #[test]

@@ -197,28 +197,43 @@ fn a_plugin_of_another_role_does_not_open() {
     assert!(report.problems[0].contains("another role"), "{report:?}");
 }
 
+// Evicts nothing, ever.
+#[derive(Debug)]
+struct Lazy;
+
+impl Evictor for Lazy {
+    fn name(&self) -> &'static str {
+        "acme.lazy"
+    }
+
+    fn plan(&self, _: &tsds_traits::TierView<'_>) -> Vec<tsds_traits::Action> {
+        Vec::new()
+    }
+}
+
+fn lazy() -> Somewhere {
+    Somewhere { id: "acme.lazy", probe: || Presence::Present(String::new()), open: || Ok(Arc::new(Lazy)) }
+}
+
 #[test]
 fn the_same_seed_finds_the_same_failure() {
-    // Evicts nothing, ever.
-    #[derive(Debug)]
-    struct Lazy;
-    impl Evictor for Lazy {
-        fn name(&self) -> &'static str {
-            "acme.lazy"
-        }
-        fn plan(&self, _: &tsds_traits::TierView<'_>) -> Vec<tsds_traits::Action> {
-            Vec::new()
-        }
-    }
     let failures = |seed| {
-        let lazy = Somewhere {
-            id: "acme.lazy",
-            probe: || Presence::Present(String::new()),
-            open: || Ok(Arc::new(Lazy)),
-        };
-        let report = execute(&Suite::new().evictor(lazy), &Settings { seed, ..Settings::default() });
+        let report = execute(&Suite::new().evictor(lazy()), &Settings { seed, ..Settings::default() });
         only(&report).failures().map(|(_, why)| why.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(failures(1), failures(1));
     assert!(!failures(1).is_empty());
+}
+
+#[test]
+fn nothing_is_run_after_the_first_failure_if_asked_so() {
+    let failures = |fail_fast| {
+        let settings = Settings { fail_fast, ..Settings::default() };
+        let report = execute(&Suite::new().evictor(lazy()), &settings);
+        assert!(!report.is_clean());
+        let not_run = only(&report).cases.values().filter(|outcome| **outcome == Outcome::NotRun).count();
+        (only(&report).failed, not_run > 0)
+    };
+    assert_eq!(failures(true), (1, true));
+    assert!(failures(false).0 > 1 && !failures(false).1);
 }

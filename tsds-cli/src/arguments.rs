@@ -212,11 +212,7 @@ fn parse_count(text: &str) -> Result<u64, String> {
 
 #[cfg(feature = "conformance")]
 fn parse_seed(text: &str) -> Result<u64, String> {
-    let parsed = match text.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    parsed.map_err(|_| "write a whole number, or 0x and hexadecimal digits".to_owned())
+    tsds_conformance::parse_number(text).map_err(|failure| failure.to_string())
 }
 
 fn parse_batch(text: &str) -> Result<usize, String> {

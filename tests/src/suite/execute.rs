@@ -20,13 +20,15 @@ impl Suite {
         wanted: impl Fn(&str) -> bool,
         begins: impl Fn(&str),
     ) -> Report {
-        let mut filtered = false;
+        let (mut filtered, mut failed) = (false, false);
         let mut reports = Vec::new();
         for backend in &self.backends {
             let mut outcomes = BTreeMap::new();
             for case in &backend.cases {
                 let outcome = if let Some(skip) = &case.skip {
                     Outcome::Skipped(skip.kind())
+                } else if failed && settings.fail_fast {
+                    Outcome::NotRun
                 } else if wanted(&backend.trial_name(case.name)) {
                     begins(&backend.trial_name(case.name));
                     outcome_of((case.body)(settings))
@@ -34,6 +36,7 @@ impl Suite {
                     filtered = true;
                     Outcome::NotRun
                 };
+                failed |= matches!(outcome, Outcome::Failed(_));
                 outcomes.insert(case.name.to_string(), outcome);
             }
             reports.push(backend.report(outcomes));

@@ -13,8 +13,16 @@ use super::execute::outcome_of;
 use super::{Backend, Outcome, PreparedCase, Suite};
 use crate::{Failure, Settings};
 
-/// Outcomes of the cases that were run, by trial name.
-type Outcomes = Arc<Mutex<BTreeMap<String, Outcome>>>;
+/// What is known of a run so far.
+type Progress = Arc<Mutex<Ran>>;
+
+#[derive(Default)]
+struct Ran {
+    /// Outcomes of the cases that were run, by trial name.
+    outcomes: BTreeMap<String, Outcome>,
+    /// Whether one of them failed.
+    failed: bool,
+}
 
 impl Suite {
     /// The whole of a `main` function of a test binary with `harness = false`: reads the command line and the environment,
@@ -34,27 +42,27 @@ impl Suite {
     fn run_in(self, arguments: &Arguments, world: &World) -> Result<ExitCode, Failure> {
         let variable = |name: &str| std::env::var(name).ok();
         let settings = Settings::read(variable, || random_number(&*world.random))?;
-        let outcomes = Outcomes::default();
-        let trials = self.trials(&settings, &outcomes);
+        let progress = Progress::default();
+        let trials = self.trials(&settings, &progress);
         let conclusion = libtest_mimic::run(arguments, trials);
         if !arguments.list {
             let filtered = arguments.filter.is_some() || !arguments.skip.is_empty() || arguments.ignored;
             let path = settings.report.clone().or_else(default_report);
             if let Some(path) = path {
-                self.write_report(&settings, filtered, &outcomes, world, &path)?;
+                self.write_report(&settings, filtered, &progress, world, &path)?;
             }
         }
         Ok(conclusion.exit_code())
     }
 
-    fn trials(&self, settings: &Settings, outcomes: &Outcomes) -> Vec<Trial> {
+    fn trials(&self, settings: &Settings, progress: &Progress) -> Vec<Trial> {
         let mut trials: Vec<Trial> = self
             .problems(settings)
             .into_iter()
             .map(|(name, why)| Trial::test(name, move || Err(Failed::from(why))))
             .collect();
         for backend in &self.backends {
-            trials.extend(backend.cases.iter().map(|case| trial(backend, case, settings, outcomes)));
+            trials.extend(backend.cases.iter().map(|case| trial(backend, case, settings, progress)));
         }
         trials
     }
@@ -63,14 +71,14 @@ impl Suite {
         &self,
         settings: &Settings,
         filtered: bool,
-        outcomes: &Outcomes,
+        progress: &Progress,
         world: &World,
         path: &Path,
     ) -> Result<(), Failure> {
-        let outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let ran = progress.lock().unwrap_or_else(PoisonError::into_inner);
         let reports = self.backends.iter().map(|backend| {
             let outcome =
-                |case: &PreparedCase| match (outcomes.get(&backend.trial_name(case.name)), &case.skip) {
+                |case: &PreparedCase| match (ran.outcomes.get(&backend.trial_name(case.name)), &case.skip) {
                     (Some(outcome), _) => outcome.clone(),
                     (None, Some(skip)) => Outcome::Skipped(skip.kind()),
                     (None, None) => Outcome::NotRun,
@@ -87,17 +95,26 @@ impl Suite {
     }
 }
 
-fn trial(backend: &Backend, case: &PreparedCase, settings: &Settings, outcomes: &Outcomes) -> Trial {
+fn trial(backend: &Backend, case: &PreparedCase, settings: &Settings, progress: &Progress) -> Trial {
     let name = backend.trial_name(case.name);
     if let Some(skip) = &case.skip {
         let kind = skip.kind();
         let why = format!("{name} does not apply: {kind}");
         return Trial::test(name, move || Err(Failed::from(why))).with_kind(kind).with_ignored_flag(true);
     }
-    let (body, settings, outcomes) = (case.body.clone(), settings.clone(), outcomes.clone());
+    let (body, settings, progress) = (case.body.clone(), settings.clone(), progress.clone());
     let trial = Trial::test(name.clone(), move || {
+        let ran = || progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if settings.fail_fast && ran().failed {
+            return Err(Failed::from("not run: another case failed, and TSDS_FAIL_FAST is set"));
+        }
         let outcome = outcome_of(body(&settings));
-        outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), outcome.clone());
+        let failed = matches!(outcome, Outcome::Failed(_));
+        {
+            let mut ran = ran();
+            ran.failed |= failed;
+            ran.outcomes.insert(name.clone(), outcome.clone());
+        }
         match outcome {
             Outcome::Failed(why) => Err(Failed::from(format!(
                 "{why}\nagain: TSDS_SEED={:#x} TSDS_CASES={} with --exact {name}",
