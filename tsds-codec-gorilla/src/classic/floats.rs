@@ -1,0 +1,192 @@
+//! Floating point numbers: each is XORed with the one before, and of that the bits between its outer zeros are written.
+
+use std::hint::select_unpredictable;
+use std::marker::PhantomData;
+
+use super::code::{Code, Coded, Encoder, Known, Read};
+
+/// Codes of 64-bit floats.
+pub(super) struct Floats64;
+
+/// Codes of 32-bit floats.
+pub(super) struct Floats32;
+
+/// Bits of the count of leading zeros.
+const LEADING_BITS: u32 = 5;
+/// More leading zeros than this are not counted.
+const MOST_LEADING: u32 = (1 << LEADING_BITS) - 1;
+
+/// Sizes of the codes of floats of some width.
+pub(super) trait Width: 'static {
+    type Bits: Copy + Into<u64>;
+    const BITS: u32;
+    /// Bits of the count of meaningful bits, less one.
+    const LENGTH_BITS: u32;
+    fn narrow(bits: u64) -> Self::Bits;
+}
+
+impl Width for Floats64 {
+    type Bits = u64;
+    const BITS: u32 = 64;
+    const LENGTH_BITS: u32 = 6;
+
+    #[inline(always)]
+    fn narrow(bits: u64) -> u64 {
+        bits
+    }
+}
+
+impl Width for Floats32 {
+    type Bits = u32;
+    const BITS: u32 = 32;
+    const LENGTH_BITS: u32 = 5;
+
+    #[inline(always)]
+    fn narrow(bits: u64) -> u32 {
+        bits as u32
+    }
+}
+
+/// Bits of `11`, the count of leading zeros and the count of meaningful bits.
+const fn control_bits<W: Width>() -> u32 {
+    2 + LEADING_BITS + W::LENGTH_BITS
+}
+
+impl<W: Width> Code for W {
+    type Value = W::Bits;
+    type Encoder = FloatEncoder<W>;
+
+    const VALUE_BITS: u32 = W::BITS;
+    const LONGEST: u32 = control_bits::<W>() + W::BITS;
+    /// A decoder's state is what the last `11` was followed by. All ones are a window that ends beyond the value's last bit: a `10`
+    /// that no `11` has come before is a flaw.
+    const BEGIN: u64 = (1 << (LEADING_BITS + W::LENGTH_BITS)) - 1;
+
+    #[inline(always)]
+    fn bits(value: W::Bits) -> u64 {
+        value.into()
+    }
+
+    #[inline(always)]
+    fn value(bits: u64) -> W::Bits {
+        W::narrow(bits)
+    }
+
+    #[inline(always)]
+    fn encoder(known: Known) -> FloatEncoder<W> {
+        FloatEncoder { value: known.value, window: Window::NONE, width: PhantomData }
+    }
+
+    #[inline(always)]
+    fn read(window: u64, known: Known) -> Read {
+        let sizes = LEADING_BITS + W::LENGTH_BITS;
+        let changed = (window.cast_signed() >> 63).cast_unsigned();
+        let new_window = window >> 62 == 0b11;
+        let new_state = (window >> (62 - sizes)) & Self::BEGIN;
+        let state = select_unpredictable(new_window, new_state, known.state);
+        let control_bits = select_unpredictable(new_window, control_bits::<W>(), 2);
+
+        let leading = state >> W::LENGTH_BITS;
+        let length_less_one = (state as u32) & (W::BITS - 1);
+        let trailing = u64::from(W::BITS - 1 - length_less_one).wrapping_sub(leading);
+        let meaningful = window.wrapping_shl(control_bits).wrapping_shr(63 - length_less_one) & changed;
+        Read {
+            known: Known { value: known.value ^ meaningful.wrapping_shl(trailing as u32), state },
+            length: 1 + ((control_bits + length_less_one) & changed as u32),
+            flaw: trailing & changed,
+        }
+    }
+
+    #[inline(always)]
+    fn read_rest(rest: u64, known: Known) -> Known {
+        let length = (known.state as u32 & (W::BITS - 1)) + 1;
+        let leading = (known.state >> W::LENGTH_BITS) as u32;
+        let trailing = W::BITS.wrapping_sub(length).wrapping_sub(leading);
+        Known { value: known.value ^ rest.wrapping_shl(trailing), state: known.state }
+    }
+}
+
+/// Turns floats into codes.
+pub(super) struct FloatEncoder<W> {
+    value: u64,
+    window: Window,
+    width: PhantomData<W>,
+}
+
+/// Zeros on both sides of the meaningful bits.
+#[derive(Clone, Copy)]
+struct Window {
+    leading: u32,
+    trailing: u32,
+}
+
+impl Window {
+    /// What no meaningful bits fit in.
+    const NONE: Self = Self { leading: u32::MAX, trailing: u32::MAX };
+
+    /// The narrowest that `bits` fit in. If they are all zero, any.
+    #[inline(always)]
+    fn around<W: Width>(bits: u64) -> Self {
+        let leading = bits.leading_zeros().wrapping_sub(64 - W::BITS);
+        Self { leading: leading.min(MOST_LEADING), trailing: bits.trailing_zeros() }
+    }
+
+    #[inline(always)]
+    fn fits_in(self, other: Self) -> bool {
+        self.leading >= other.leading && self.trailing >= other.trailing
+    }
+
+    #[inline(always)]
+    fn length<W: Width>(self) -> u32 {
+        W::BITS.wrapping_sub(self.leading).wrapping_sub(self.trailing)
+    }
+}
+
+impl<W: Width> FloatEncoder<W> {
+    /// Goes to the next value. Returns in which bits it differs from the last, and whether they fit in the last window; if not,
+    /// then there is a new window.
+    #[inline(always)]
+    fn advance(&mut self, value: u64) -> (u64, bool) {
+        let bits = value ^ self.value;
+        self.value = value;
+        let around = Window::around::<W>(bits);
+        let fits = (bits == 0) | around.fits_in(self.window);
+        self.window.leading = select_unpredictable(fits, self.window.leading, around.leading);
+        self.window.trailing = select_unpredictable(fits, self.window.trailing, around.trailing);
+        (bits, fits)
+    }
+
+    /// Bits of the next value's code.
+    #[inline(always)]
+    fn length(&mut self, value: u64) -> u32 {
+        let (bits, fits) = self.advance(value);
+        let control_bits = select_unpredictable(fits, 2, control_bits::<W>());
+        select_unpredictable(bits == 0, 1, control_bits.wrapping_add(self.window.length::<W>()))
+    }
+}
+
+impl<W: Width> Encoder for FloatEncoder<W> {
+    #[inline(always)]
+    fn code(&mut self, value: u64) -> Coded {
+        let (bits, fits) = self.advance(value);
+        if bits == 0 {
+            return Coded { control: 0, control_bits: 1, payload: 0, payload_bits: 0 };
+        }
+        let length = self.window.length::<W>();
+        let sizes = (0b11 << LEADING_BITS | self.window.leading) << W::LENGTH_BITS | length.wrapping_sub(1);
+        Coded {
+            control: select_unpredictable(fits, 0b10, u64::from(sizes)),
+            control_bits: select_unpredictable(fits, 2, control_bits::<W>()),
+            payload: bits >> self.window.trailing,
+            payload_bits: length,
+        }
+    }
+}
+
+/// Bits of the codes of all values but the first.
+#[inline(always)]
+pub(super) fn length_of_all<C: Code<Encoder = FloatEncoder<W>>, W: Width>(values: &[C::Value]) -> u64 {
+    let Some((&first, others)) = values.split_first() else { return 0 };
+    let mut encoder = C::encoder(Known { value: C::bits(first), state: C::BEGIN });
+    others.iter().fold(0, |length: u64, &value| length.wrapping_add(encoder.length(C::bits(value)).into()))
+}
