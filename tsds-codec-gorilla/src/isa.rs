@@ -1,5 +1,7 @@
 //! The instruction sets that decoding has kernels for, and which of them this processor has.
 
+use std::fmt;
+
 /// What a kernel may use of the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
@@ -11,6 +13,18 @@ pub enum Isa {
     /// AVX-512 F, BW, DQ, VL, CD, VBMI and VBMI2, with BMI2 and LZCNT.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "avx512",
+        })
+    }
 }
 
 impl Isa {

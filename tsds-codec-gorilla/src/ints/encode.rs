@@ -145,7 +145,8 @@ fn write_bases(bases: &[(i64, i64)], out: &mut Vec<u8>) {
         bases.iter().zip(line).map(|((base, _), line)| base.wrapping_sub(line))
     };
     let len = |slope: i64| {
-        let (min, max) = rest(slope).fold((i64::MAX, i64::MIN), |(min, max), rest| (min.min(rest), max.max(rest)));
+        let (min, max) =
+            rest(slope).fold((i64::MAX, i64::MIN), |(min, max), rest| (min.min(rest), max.max(rest)));
         let mut slope_bytes = Vec::new();
         put_signed(slope, &mut slope_bytes);
         slope_bytes.len() + packed_len(bases.len(), bit_width(max.wrapping_sub(min) as u64))

@@ -92,8 +92,8 @@ impl<'a> Stream<'a> {
             _ => Some(Scale { factor: reader.signed()?, offset: reader.signed()? }),
         };
         let centre = if form.has_centre() { reader.signed()? } else { 0 };
-        let payload_len =
-            usize::try_from(reader.varint()?).map_err(|_| Damaged::new("integers have an impossible length"))?;
+        let payload_len = usize::try_from(reader.varint()?)
+            .map_err(|_| Damaged::new("integers have an impossible length"))?;
         let widths = Packed::parse(reader, minis)?;
         let patches = Packed::parse(reader, minis)?;
         let patch_widths = Packed::parse(reader, minis)?;

@@ -55,7 +55,9 @@ impl Patches {
         // Every mask has at most as many bits as values were read, all masks together at most `MINI`.
         let from = self.taken.min(MINI);
         self.taken += mask.count_ones() as usize;
-        let Some(values) = self.values.get(from..).and_then(|rest| rest.first_chunk::<GROUP>()) else { return v };
+        let Some(values) = self.values.get(from..).and_then(|rest| rest.first_chunk::<GROUP>()) else {
+            return v;
+        };
         simd.add(v, simd.shl(simd.expand(mask, values), width))
     }
 }

@@ -88,9 +88,12 @@ mod tests {
     /// All plans, tried one by one.
     fn smallest(values: &[u64]) -> usize {
         let len = |width: u32| {
-            let wider: Vec<u64> = values.iter().map(|v| v.checked_shr(width).unwrap_or(0)).filter(|v| *v > 0).collect();
+            let wider: Vec<u64> =
+                values.iter().map(|v| v.checked_shr(width).unwrap_or(0)).filter(|v| *v > 0).collect();
             let patch_width = bit_width(wider.iter().map(|v| v - 1).max().unwrap_or(0));
-            packed_len(values.len(), width) + positions_len(wider.len()) + packed_len(wider.len(), patch_width)
+            packed_len(values.len(), width)
+                + positions_len(wider.len())
+                + packed_len(wider.len(), patch_width)
         };
         (0..=MAX_NARROW).chain([64]).map(len).min().unwrap()
     }

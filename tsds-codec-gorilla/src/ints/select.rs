@@ -1,7 +1,7 @@
 //! Which integers lie in a range, without storing them.
 
-use super::minis::{Mini, Minis, Pad};
 use super::decode::{Sink, produce};
+use super::minis::{Mini, Minis, Pad};
 use super::{Form, MINI, Stream};
 use crate::error::Result;
 use crate::simd::{Kernel, Simd};

@@ -30,7 +30,12 @@ fn decode(isa: Isa, stream: &Stream<'_>, range: std::ops::Range<usize>) -> crate
 /// Values as sensors, clocks, counters and nobody gives them.
 fn values() -> impl Strategy<Value = Vec<i64>> {
     let wild = prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), -2i64..3];
-    let walk = (any::<i64>(), -100i64..100, 1i64..5_000_000, prop::collection::vec((0u32..64, any::<i64>()), 0..700));
+    let walk = (
+        any::<i64>(),
+        -100i64..100,
+        1i64..5_000_000,
+        prop::collection::vec((0u32..64, any::<i64>()), 0..700),
+    );
     prop_oneof![
         prop::collection::vec(wild, 0..400),
         walk.prop_map(|(start, step, factor, noise)| {
@@ -41,8 +46,9 @@ fn values() -> impl Strategy<Value = Vec<i64>> {
             };
             noise.into_iter().map(next).collect()
         }),
-        (0usize..900, -3i64..3, any::<i64>())
-            .prop_map(|(rows, slope, start)| (0..rows as i64).map(|i| start.wrapping_add(i * i * slope + i % 3)).collect()),
+        (0usize..900, -3i64..3, any::<i64>()).prop_map(|(rows, slope, start)| (0..rows as i64)
+            .map(|i| start.wrapping_add(i * i * slope + i % 3))
+            .collect()),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{GROUP, Kernel, Power, Simd, WINDOW};
+use super::{GROUP, Kernel, Power, ROUNDER, Simd, WINDOW};
 use crate::bits::MAX_NARROW;
 
 /// Proof that the processor has AVX2 and FMA.
@@ -124,7 +124,8 @@ impl Avx2 {
         };
         simd!({
             let low = _mm_loadu_si128(at(starts[0]));
-            let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_loadu_si128(at(starts[1])));
+            let both =
+                _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_loadu_si128(at(starts[1])));
             let windows = _mm256_shuffle_epi8(both, bytes);
             _mm256_and_si256(_mm256_srlv_epi64(windows, shifts), mask)
         })
@@ -240,6 +241,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn sub(self, a: Pair, b: Pair) -> Pair {
+        simd!(Pair(_mm256_sub_epi64(a.0, b.0), _mm256_sub_epi64(a.1, b.1)))
+    }
+
+    #[inline(always)]
+    fn or(self, a: Pair, b: Pair) -> Pair {
+        simd!(Pair(_mm256_or_si256(a.0, b.0), _mm256_or_si256(a.1, b.1)))
+    }
+
+    #[inline(always)]
     fn mul(self, a: Pair, b: Pair) -> Pair {
         // There is no 64-bit multiplication: the two cross products only reach the upper half.
         let half = |a: __m256i, b: __m256i| {
@@ -264,7 +275,8 @@ impl Simd for Avx2 {
     fn unzigzag(self, v: Pair) -> Pair {
         self.each(v, |v| {
             simd!({
-                let sign = _mm256_sub_epi64(_mm256_setzero_si256(), _mm256_and_si256(v, _mm256_set1_epi64x(1)));
+                let sign =
+                    _mm256_sub_epi64(_mm256_setzero_si256(), _mm256_and_si256(v, _mm256_set1_epi64x(1)));
                 _mm256_xor_si256(_mm256_srli_epi64::<1>(v), sign)
             })
         })
@@ -321,9 +333,19 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn through_single(self, v: Pair) -> Pair {
+    fn nearest_integer(self, v: Pair, factor: f64) -> Pair {
         self.each(v, |v| {
-            simd!(_mm256_castpd_si256(_mm256_cvtps_pd(_mm256_cvtpd_ps(_mm256_castsi256_pd(v)))))
+            simd!({
+                let rounder = _mm256_set1_pd(ROUNDER);
+                let product = _mm256_mul_pd(_mm256_castsi256_pd(v), _mm256_set1_pd(factor));
+                let rounded = _mm256_castpd_si256(_mm256_add_pd(product, rounder));
+                _mm256_sub_epi64(rounded, _mm256_castpd_si256(rounder))
+            })
         })
+    }
+
+    #[inline(always)]
+    fn through_single(self, v: Pair) -> Pair {
+        self.each(v, |v| simd!(_mm256_castpd_si256(_mm256_cvtps_pd(_mm256_cvtpd_ps(_mm256_castsi256_pd(v))))))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{GROUP, Kernel, Power, Simd, WINDOW};
+use super::{GROUP, Kernel, Power, ROUNDER, Simd, WINDOW};
 use crate::bits::MAX_NARROW;
 
 /// Proof that the processor has AVX-512 F, BW, DQ, VL and VBMI.
@@ -119,6 +119,16 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn sub(self, a: __m512i, b: __m512i) -> __m512i {
+        simd!(_mm512_sub_epi64(a, b))
+    }
+
+    #[inline(always)]
+    fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        simd!(_mm512_or_si512(a, b))
+    }
+
+    #[inline(always)]
     fn mul(self, a: __m512i, b: __m512i) -> __m512i {
         simd!(_mm512_mullo_epi64(a, b))
     }
@@ -178,6 +188,16 @@ impl Simd for Avx512 {
             let q = _mm512_mul_pd(x, reciprocal);
             let r = _mm512_fnmadd_pd(q, divisor, x);
             _mm512_castpd_si512(_mm512_fmadd_pd(r, reciprocal, q))
+        })
+    }
+
+    #[inline(always)]
+    fn nearest_integer(self, v: __m512i, factor: f64) -> __m512i {
+        simd!({
+            let rounder = _mm512_set1_pd(ROUNDER);
+            let product = _mm512_mul_pd(_mm512_castsi512_pd(v), _mm512_set1_pd(factor));
+            let rounded = _mm512_castpd_si512(_mm512_add_pd(product, rounder));
+            _mm512_sub_epi64(rounded, _mm512_castpd_si512(rounder))
         })
     }
 

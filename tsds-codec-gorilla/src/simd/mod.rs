@@ -23,6 +23,10 @@ pub(crate) const GROUP: usize = 8;
 /// How many bytes an unpacker may look at from where its group begins.
 pub(crate) const WINDOW: usize = 64;
 
+/// 1.5 * 2^52: a double of smaller magnitude than 2^51 that is added to it is rounded to an integer, which is then the
+/// difference of the bits.
+const ROUNDER: f64 = 6_755_399_441_055_744.0;
+
 /// Operations on eight lanes. All arithmetic wraps.
 pub(crate) trait Simd: Copy {
     /// Eight lanes of 64 bits.
@@ -42,6 +46,8 @@ pub(crate) trait Simd: Copy {
     fn store(self, v: Self::V, to: &mut [i64; GROUP]);
     fn splat(self, value: i64) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn or(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     /// Shifts left by less than 64.
     fn shl(self, v: Self::V, by: u32) -> Self::V;
@@ -59,7 +65,10 @@ pub(crate) trait Simd: Copy {
     fn from_ordered(self, v: Self::V) -> Self::V;
     /// The bits of the double nearest to lane / 10^e.
     fn decimal(self, v: Self::V, power: Power) -> Self::V;
-    /// The bits of doubles, each rounded to single precision and back.
+    /// The integers nearest to products of doubles, ties to even, where those are less than 2^51; else anything that
+    /// is the same everywhere for finite doubles.
+    fn nearest_integer(self, v: Self::V, factor: f64) -> Self::V;
+    /// The bits of doubles, none of them NaN, each rounded to single precision and back.
     fn through_single(self, v: Self::V) -> Self::V;
 }
 

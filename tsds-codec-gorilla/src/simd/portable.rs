@@ -1,6 +1,6 @@
 //! What every processor has: plain loops over eight lanes, which the compiler turns into the vectors that it knows of.
 
-use super::{GROUP, Kernel, Power, Simd, WINDOW};
+use super::{GROUP, Kernel, Power, ROUNDER, Simd, WINDOW};
 use crate::bits::unzigzag;
 
 /// No instructions beyond those of the target.
@@ -71,6 +71,16 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn sub(self, a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane].wrapping_sub(b[lane]))
+    }
+
+    #[inline(always)]
+    fn or(self, a: Lanes, b: Lanes) -> Lanes {
+        std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+
+    #[inline(always)]
     fn mul(self, a: Lanes, b: Lanes) -> Lanes {
         std::array::from_fn(|lane| a[lane].wrapping_mul(b[lane]))
     }
@@ -126,6 +136,14 @@ impl Simd for Portable {
     #[inline(always)]
     fn decimal(self, v: Lanes, power: Power) -> Lanes {
         map(v, |lane| power.divide(lane).to_bits() as i64)
+    }
+
+    #[inline(always)]
+    fn nearest_integer(self, v: Lanes, factor: f64) -> Lanes {
+        map(v, |lane| {
+            let rounded = f64::from_bits(lane as u64) * factor + ROUNDER;
+            rounded.to_bits().wrapping_sub(ROUNDER.to_bits()) as i64
+        })
     }
 
     #[inline(always)]

@@ -27,6 +27,9 @@ impl Kernel for &Everything {
         let vectors = [
             simd.unpack(simd.unpacker(self.width), &self.window),
             simd.add(a, b),
+            simd.sub(a, b),
+            simd.or(a, b),
+            simd.nearest_integer(decimal, power.divisor),
             simd.mul(a, b),
             simd.shl(a, self.width % 64),
             simd.unzigzag(a),
@@ -48,7 +51,8 @@ impl Kernel for &Everything {
 }
 
 fn lanes() -> impl Strategy<Value = [i64; GROUP]> {
-    let lane = prop_oneof![any::<i64>(), -3i64..4, Just(i64::MIN), Just(i64::MAX), (0u32..63).prop_map(|b| 1 << b)];
+    let lane =
+        prop_oneof![any::<i64>(), -3i64..4, Just(i64::MIN), Just(i64::MAX), (0u32..63).prop_map(|b| 1 << b)];
     prop::array::uniform8(lane)
 }
 
@@ -94,7 +98,7 @@ proptest! {
             let everything = Everything {
                 a: [value; GROUP], b: [0; GROUP], window: [0; WINDOW], width: 1, mask: 0, exponent,
             };
-            prop_assert_eq!(vectorize(isa, &everything)[9], [expected; GROUP], "{:?} {}", isa, value);
+            prop_assert_eq!(vectorize(isa, &everything)[12], [expected; GROUP], "{:?} {}", isa, value);
         }
     }
 }

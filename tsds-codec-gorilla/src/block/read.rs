@@ -1,0 +1,227 @@
+//! Values of a block back into lanes, and lanes into what Arrow lays out.
+
+use std::ops::Range;
+
+use super::parse::{Block, Decimal, Values};
+use crate::error::{Damaged, Result};
+use crate::ints::{Decode, Select, Stream, Transform};
+use crate::isa::Isa;
+use crate::simd::{Power, Simd, vectorize};
+use crate::values::{Kind, lane_of_ordered};
+
+/// How many rows are decoded before they are narrowed.
+const BATCH: usize = 1024;
+
+impl Block<'_> {
+    /// The lanes of the rows of a range, which lies within the block, into `out`, which is as long. Not for booleans.
+    pub(crate) fn read_lanes(&self, range: Range<usize>, isa: Isa, out: &mut [i64]) -> Result<()> {
+        self.values.read_lanes(self.kind, range, self.rows, isa, out)
+    }
+
+    /// The values of the rows of a range, narrowed by `narrow`, appended to `out`. Not for booleans.
+    pub(crate) fn read_narrow<T>(
+        &self,
+        range: Range<usize>,
+        isa: Isa,
+        out: &mut Vec<T>,
+        narrow: impl Fn(i64) -> T,
+    ) -> Result<()> {
+        let mut lanes = [0; BATCH];
+        let mut start = range.start;
+        // Classic codes have no places to begin at: what is decoded once is better kept.
+        let batch = if matches!(self.values, Values::Classic { .. }) { usize::MAX } else { BATCH };
+        while start < range.end {
+            let end = range.end.min(start.saturating_add(batch));
+            if end - start <= BATCH {
+                let lanes = &mut lanes[..end - start];
+                self.read_lanes(start..end, isa, lanes)?;
+                out.extend(lanes.iter().map(|lane| narrow(*lane)));
+            } else {
+                let mut lanes = vec![0; end - start];
+                self.read_lanes(start..end, isa, &mut lanes)?;
+                out.extend(lanes.iter().map(|lane| narrow(*lane)));
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Which rows are not null, one bit each, lowest first; `None` if all are not.
+    pub(crate) fn validity(&self, isa: Isa) -> Result<Option<Vec<u64>>> {
+        let set = |stream| vectorize(isa, Select { stream, low: 1, high: 1 });
+        self.validity.as_ref().map(set).transpose()
+    }
+
+    /// The values of booleans, one bit each, lowest first.
+    pub(crate) fn bits(&self, isa: Isa) -> Result<Vec<u64>> {
+        match &self.values {
+            Values::Bits(stream) => vectorize(isa, Select { stream, low: 1, high: 1 }),
+            _ => Err(Damaged::new("its mode is not one for its type")),
+        }
+    }
+}
+
+impl Values<'_> {
+    /// The lanes of a range of `rows` rows.
+    pub(super) fn read_lanes(
+        &self,
+        kind: Kind,
+        range: Range<usize>,
+        rows: usize,
+        isa: Isa,
+        out: &mut [i64],
+    ) -> Result<()> {
+        match self {
+            Self::Raw(bytes) => {
+                raw(kind, bytes, range, out);
+                Ok(())
+            }
+            Self::Progression { first, step } => {
+                for (row, lane) in range.zip(out) {
+                    *lane = first.wrapping_add(step.wrapping_mul(row as i64));
+                }
+                Ok(())
+            }
+            Self::Integers(stream) => match kind {
+                Kind::Float64 => vectorize(isa, Decode { stream, range, out, transform: FromOrdered }),
+                Kind::Float32 => {
+                    vectorize(isa, Decode { stream, range, out: &mut *out, transform: Same })?;
+                    out.iter_mut().for_each(|lane| *lane = lane_of_ordered(kind, *lane));
+                    Ok(())
+                }
+                _ => vectorize(isa, Decode { stream, range, out, transform: Same }),
+            },
+            Self::Decimal(decimal) => decimal.read_lanes(kind, range, isa, out),
+            Self::Dictionary { lanes, codes } => {
+                vectorize(isa, Decode { stream: codes, range, out: &mut *out, transform: Same })?;
+                look_up(lanes, out)
+            }
+            Self::Classic { lanes_log2, bytes } => {
+                let mut all = vec![0; rows];
+                classic_lanes(kind, bytes, *lanes_log2, &mut all)?;
+                out.copy_from_slice(all.get(range).unwrap_or_default());
+                Ok(())
+            }
+            Self::Bits(_) => Err(Damaged::new("its mode is not one for its type")),
+        }
+    }
+}
+
+fn raw(kind: Kind, bytes: &[u8], range: Range<usize>, out: &mut [i64]) {
+    macro_rules! widen {
+        ($type:ty, $width:literal, $lane:expr) => {
+            for (lane, value) in out.iter_mut().zip(bytes.as_chunks::<$width>().0.iter().skip(range.start)) {
+                let lane_of: fn($type) -> i64 = $lane;
+                *lane = lane_of(<$type>::from_le_bytes(*value));
+            }
+        };
+    }
+    match kind {
+        Kind::Int8 => widen!(i8, 1, i64::from),
+        Kind::Int16 => widen!(i16, 2, i64::from),
+        Kind::Int32 => widen!(i32, 4, i64::from),
+        Kind::UInt8 => widen!(u8, 1, i64::from),
+        Kind::UInt16 => widen!(u16, 2, i64::from),
+        Kind::UInt32 | Kind::Float32 => widen!(u32, 4, i64::from),
+        Kind::Int64 | Kind::UInt64 | Kind::Float64 => widen!(i64, 8, |value| value),
+        Kind::Boolean => {}
+    }
+}
+
+fn look_up(lanes: &[i64], codes: &mut [i64]) -> Result<()> {
+    let mut sound = true;
+    for code in codes {
+        let lane = usize::try_from(*code).ok().and_then(|code| lanes.get(code));
+        sound &= lane.is_some();
+        *code = lane.copied().unwrap_or(0);
+    }
+    if sound { Ok(()) } else { Err(Damaged::new("a code is not in its dictionary")) }
+}
+
+impl Decimal<'_> {
+    fn read_lanes(&self, kind: Kind, range: Range<usize>, isa: Isa, out: &mut [i64]) -> Result<()> {
+        let (stream, power) = (&self.numbers, self.fit.power);
+        let numbers = range.clone();
+        match self.fit.single {
+            false => {
+                vectorize(isa, Decode { stream, range: numbers, out: &mut *out, transform: Quotient(power) })?
+            }
+            true => {
+                vectorize(
+                    isa,
+                    Decode { stream, range: numbers, out: &mut *out, transform: SingleQuotient(power) },
+                )?;
+            }
+        }
+        if let Some(stream) = &self.corrections {
+            correct(stream, range.clone(), isa, out)?;
+        }
+        if kind == Kind::Float32 {
+            // Exact: the doubles have been rounded to single precision.
+            out.iter_mut()
+                .for_each(|lane| *lane = i64::from((f64::from_bits(*lane as u64) as f32).to_bits()));
+        }
+        for (row, exception) in self.exceptions.iter().flat_map(|exceptions| exceptions.within(range.clone()))
+        {
+            if let Some(lane) = out.get_mut(row) {
+                *lane = exception;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds a stream to the bits of decimals.
+fn correct(stream: &Stream<'_>, range: Range<usize>, isa: Isa, out: &mut [i64]) -> Result<()> {
+    let mut corrections = vec![0; out.len()];
+    vectorize(isa, Decode { stream, range, out: &mut corrections, transform: Same })?;
+    for (lane, correction) in out.iter_mut().zip(corrections) {
+        *lane = lane.wrapping_add(correction);
+    }
+    Ok(())
+}
+
+fn classic_lanes(kind: Kind, bytes: &[u8], lanes_log2: u8, out: &mut [i64]) -> Result<()> {
+    let _ = (kind, bytes, lanes_log2, out);
+    Err(Damaged::new("classic"))
+}
+
+#[derive(Clone, Copy)]
+struct Same;
+
+impl Transform for Same {
+    #[inline(always)]
+    fn apply<S: Simd>(self, _: S, v: S::V) -> S::V {
+        v
+    }
+}
+
+#[derive(Clone, Copy)]
+struct FromOrdered;
+
+impl Transform for FromOrdered {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+        simd.from_ordered(v)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Quotient(Power);
+
+impl Transform for Quotient {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+        simd.decimal(v, self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct SingleQuotient(Power);
+
+impl Transform for SingleQuotient {
+    #[inline(always)]
+    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+        simd.through_single(simd.decimal(v, self.0))
+    }
+}

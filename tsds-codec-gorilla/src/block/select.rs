@@ -1,0 +1,139 @@
+//! Which rows have values in ranges, found on the encoded integers where that is exact.
+
+use std::ops::RangeInclusive;
+
+use super::parse::{Block, Decimal, Values};
+use crate::error::Result;
+use crate::ints::{Select, Stream};
+use crate::isa::Isa;
+use crate::simd::vectorize;
+use crate::values::{Kind, ordered_of_lane};
+
+/// Beyond so many ranges values are decoded once rather than compared in each range.
+const MAX_PASSES: usize = 8;
+
+impl Block<'_> {
+    /// The rows that are not null and whose place in the order of their type is in one of `ranges`, one bit each, lowest
+    /// first. The place of an integer is itself, that of a float the integer that [`ordered_of_lane`] gives, unsigned
+    /// integers of 64 bits are ordered as if signed. Ranges ascend and are disjoint.
+    pub(crate) fn select(&self, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+        let mut found = self.select_values(ranges, isa)?;
+        if let Some(validity) = self.validity(isa)? {
+            found.iter_mut().zip(validity).for_each(|(found, valid)| *found &= valid);
+        }
+        Ok(found)
+    }
+
+    fn select_values(&self, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+        match &self.values {
+            Values::Bits(stream) => passes(stream, ranges, isa),
+            // Places of floats are what is stored.
+            Values::Integers(stream) if ranges.len() <= MAX_PASSES => passes(stream, ranges, isa),
+            Values::Decimal(decimal) if ranges.len() <= MAX_PASSES && decimal.corrections.is_none() => {
+                self.select_decimals(decimal, ranges, isa)
+            }
+            Values::Dictionary { lanes, codes } => {
+                let is_wanted = |lane: &i64| contains(ranges, ordered_of_lane(self.kind, *lane));
+                let wanted = code_ranges(lanes.iter().map(is_wanted));
+                if wanted.len() > MAX_PASSES {
+                    self.select_decoded(ranges, isa)
+                } else {
+                    passes(codes, &wanted, isa)
+                }
+            }
+            _ => self.select_decoded(ranges, isa),
+        }
+    }
+
+    /// Decodes and compares.
+    fn select_decoded(&self, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+        let mut lanes = vec![0; self.rows];
+        self.read_lanes(0..self.rows, isa, &mut lanes)?;
+        let mut words = vec![0; self.rows.div_ceil(64)];
+        for (row, lane) in lanes.iter().enumerate() {
+            words[row / 64] |= u64::from(contains(ranges, ordered_of_lane(self.kind, *lane))) << (row % 64);
+        }
+        Ok(words)
+    }
+
+    /// Compares integers with those whose quotients lie in the ranges: quotients ascend with integers.
+    fn select_decimals(
+        &self,
+        decimal: &Decimal<'_>,
+        ranges: &[RangeInclusive<i64>],
+        isa: Isa,
+    ) -> Result<Vec<u64>> {
+        let place = |number: i64| {
+            let quotient = decimal.fit.power.divide(number);
+            match (decimal.fit.single, self.kind) {
+                (false, _) => ordered_of_lane(Kind::Float64, quotient.to_bits() as i64),
+                (true, Kind::Float32) => {
+                    ordered_of_lane(Kind::Float32, i64::from((quotient as f32).to_bits()))
+                }
+                (true, _) => ordered_of_lane(Kind::Float64, f64::from(quotient as f32).to_bits() as i64),
+            }
+        };
+        let numbers: Vec<RangeInclusive<i64>> = ranges
+            .iter()
+            .filter_map(|range| {
+                // Both are places between numbers: one before the first that fits, and one before the first that is beyond.
+                let first = first_where(|number| place(number) >= *range.start())?;
+                let after = first_where(|number| place(number) > *range.end());
+                let last = after.map_or(Some(i64::MAX), |after| after.checked_sub(1))?;
+                (first <= last).then_some(first..=last)
+            })
+            .collect();
+        let mut words = passes(&decimal.numbers, &numbers, isa)?;
+        for (row, lane) in decimal.exceptions.iter().flat_map(|exceptions| exceptions.within(0..self.rows)) {
+            let found = contains(ranges, ordered_of_lane(self.kind, lane));
+            if let Some(word) = words.get_mut(row / 64) {
+                *word = *word & !(1 << (row % 64)) | u64::from(found) << (row % 64);
+            }
+        }
+        Ok(words)
+    }
+}
+
+/// One pass over the integers for every range.
+fn passes(stream: &Stream<'_>, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+    let mut found: Option<Vec<u64>> = None;
+    for range in ranges {
+        let words = vectorize(isa, Select { stream, low: *range.start(), high: *range.end() })?;
+        match &mut found {
+            None => found = Some(words),
+            Some(found) => found.iter_mut().zip(words).for_each(|(found, word)| *found |= word),
+        }
+    }
+    Ok(found.unwrap_or_else(|| vec![0; stream.rows.div_ceil(64)]))
+}
+
+fn contains(ranges: &[RangeInclusive<i64>], place: i64) -> bool {
+    let after = ranges.partition_point(|range| *range.start() <= place);
+    after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|range| range.contains(&place))
+}
+
+/// The ranges of indices that are set.
+fn code_ranges(set: impl Iterator<Item = bool>) -> Vec<RangeInclusive<i64>> {
+    let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
+    for (code, _) in (0i64..).zip(set).filter(|(_, set)| *set) {
+        match ranges.last_mut() {
+            Some(last) if *last.end() == code - 1 => *last = *last.start()..=code,
+            _ => ranges.push(code..=code),
+        }
+    }
+    ranges
+}
+
+/// The first integer of which `holds`, which holds of all above it too.
+fn first_where(holds: impl Fn(i64) -> bool) -> Option<i64> {
+    if !holds(i64::MAX) {
+        return None;
+    }
+    let (mut low, mut high) = (i64::MIN, i64::MAX);
+    while low < high {
+        // Rounded down, also for negative sums.
+        let middle = (low & high) + ((low ^ high) >> 1);
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    Some(low)
+}
