@@ -1,0 +1,35 @@
+//! Bytes of a point, series by series.
+
+use super::others;
+use crate::contenders::{Encoded, Ours, Sizes};
+use crate::options::Options;
+use crate::sets::{self, BLOCK, Set};
+use crate::table::{Cell, Table};
+
+pub fn run(options: &Options) -> Table {
+    let others = others();
+    let names = others.iter().map(|contender| contender.name());
+    let own = ["series", "points", "modes of values", "times", "values", "ours"];
+    let mut table = Table::new(
+        "sizes",
+        "Bytes of a point (time and value, 16 bytes decoded), blocks of 8192 points; Parquet in one row group",
+        own.into_iter().map(str::to_owned).chain(names),
+    );
+    for series in sets::all_series().into_iter().filter(|series| options.takes(&series.name)) {
+        let set = Set { name: "", blocks: sets::whole_blocks(&series, BLOCK).collect() };
+        let each = |bytes: usize| Cell::number(bytes as f64 / set.rows() as f64, 3);
+        let own = Ours::best().encode_blocks(&set);
+        let mut row = vec![Cell::Text(series.name.clone()), Cell::number(set.rows() as f64, 0)];
+        let modes = own.modes().into_iter().map(|(mode, rows)| match rows * 100 / set.rows() {
+            100 => mode.name().to_owned(),
+            percent => format!("{} {percent} %", mode.name()),
+        });
+        row.push(Cell::Text(modes.collect::<Vec<_>>().join(", ")));
+        if let Sizes::Columns { times, values } = own.sizes() {
+            row.extend([each(times), each(values), each(times + values)]);
+        }
+        row.extend(others.iter().map(|contender| each(contender.encode(&set).sizes().total())));
+        table.rows.push(row);
+    }
+    table
+}
