@@ -34,6 +34,10 @@ pub enum Claim {
     Bytes,
     /// A codec filters without decoding.
     Filter,
+    /// A codec's fixture brings blocks as releases wrote them.
+    FrozenBlocks,
+    /// A codec's fixture brings blocks that the format rules out.
+    ForgedBlocks,
     /// A tier has a limit of bytes, small enough to be reached in a test: at most 8 MiB.
     Room,
     /// Not of the backend but of the run: memory is measured.
@@ -59,6 +63,8 @@ impl Claim {
             Self::Booleans => "booleans",
             Self::Bytes => "bytes",
             Self::Filter => "filter",
+            Self::FrozenBlocks => "frozen_blocks",
+            Self::ForgedBlocks => "forged_blocks",
             Self::Room => "small_limit_bytes",
             Self::MemoryMeter => "memory_meter",
             Self::Rotation => "rotation",

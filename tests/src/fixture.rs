@@ -11,6 +11,7 @@ use tsds_traits::{
 };
 
 use crate::data::CellCodec;
+use crate::data::frozen::FrozenBlock;
 
 /// Opens a tier.
 #[async_trait]
@@ -45,6 +46,13 @@ pub trait CodecFixture: Send + Sync + 'static {
     ///
     /// Any: the suite reports it.
     fn open(&self) -> Result<Arc<dyn Codec>>;
+
+    /// Blocks of every format version that a release wrote, and blocks that the format rules out. Written bytes are for
+    /// ever, and only bytes that are kept can show that they still mean what they meant. Default: none, and the cases that
+    /// need some are shown as unsupported.
+    fn frozen_blocks(&self) -> Vec<FrozenBlock> {
+        Vec::new()
+    }
 }
 
 /// Opens a write-ahead log.
@@ -131,13 +139,14 @@ pub struct PluginFixture {
     variant: Option<String>,
     settings: serde_json::Value,
     codecs: Option<Arc<dyn CodecLookup>>,
+    frozen: Vec<FrozenBlock>,
 }
 
 impl PluginFixture {
     /// A plugin with its default settings.
     pub fn new(plugin: Plugin) -> Self {
         let settings = serde_json::Value::Object(serde_json::Map::new());
-        Self { plugin, variant: None, settings, codecs: None }
+        Self { plugin, variant: None, settings, codecs: None, frozen: Vec::new() }
     }
 
     /// Runs the plugin with these settings, as `<id>+<variant>`.
@@ -150,6 +159,12 @@ impl PluginFixture {
     #[must_use]
     pub fn with_codecs(self, codecs: Arc<dyn CodecLookup>) -> Self {
         Self { codecs: Some(codecs), ..self }
+    }
+
+    /// Holds the codec to these blocks: see [`CodecFixture::frozen_blocks`].
+    #[must_use]
+    pub fn with_frozen_blocks(self, frozen: Vec<FrozenBlock>) -> Self {
+        Self { frozen, ..self }
     }
 
     /// The plugin.
@@ -211,6 +226,10 @@ impl CodecFixture for PluginFixture {
             Factory::Codec(build) => build(&self.settings),
             _ => Err(self.wrong_role("codec")),
         }
+    }
+
+    fn frozen_blocks(&self) -> Vec<FrozenBlock> {
+        self.frozen.clone()
     }
 }
 

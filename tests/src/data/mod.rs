@@ -5,6 +5,7 @@ pub mod blocks;
 mod cell_codec;
 pub mod edges;
 mod encoded;
+pub mod frozen;
 pub mod queries;
 pub mod schemas;
 pub mod segments;

@@ -7,6 +7,8 @@ use arrow_array::{Array, ArrayRef, Float64Array};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_schema::DataType;
 use tsds_conformance::Suite;
+use tsds_conformance::data::arrays::Cell;
+use tsds_conformance::data::frozen::FrozenBlock;
 use tsds_conformance::fixture::CodecFixture;
 use tsds_traits::{Codec, CodecCapabilities, EncodeHints, Error, KeySet, Presence, Result, TypeSet};
 
@@ -35,6 +37,9 @@ enum Sabotage {
     KeepsNulls,
     FiltersUnasked,
     AllocatesWhatTheBytesSay,
+    ChangesItsBytes,
+    ReadsWhatNobodyWrote,
+    TakesForeignTypes,
 }
 
 #[derive(Debug)]
@@ -65,6 +70,15 @@ impl CodecFixture for Fixture {
             if self.0 == Sabotage::FiltersUnasked { capabilities } else { capabilities.with_filter() };
         Ok(Arc::new(Saboteur { inner: ReferenceCodec::new(TypeSet::ALL), capabilities, sabotage: self.0 }))
     }
+
+    fn frozen_blocks(&self) -> Vec<FrozenBlock> {
+        let seven = vec![1, 7, 0, 0, 0, 0, 0, 0, 0];
+        let forged = [&seven[..], &[0]].concat();
+        vec![
+            FrozenBlock::written("seven", 1, DataType::Int64, vec![Some(Cell::Bits(7))], seven),
+            FrozenBlock::corrupt("seven and a byte", 1, DataType::Int64, 1, forged),
+        ]
+    }
 }
 
 impl Codec for Saboteur {
@@ -81,6 +95,9 @@ impl Codec for Saboteur {
     }
 
     fn max_encoded_len(&self, array: &dyn Array) -> Option<usize> {
+        if self.sabotage == Sabotage::TakesForeignTypes && array.data_type() == &DataType::Date32 {
+            return Some(0);
+        }
         let length = self.inner.max_encoded_len(array)?;
         Some(match self.sabotage {
             Sabotage::PromisesTooLittle => length / 2,
@@ -92,6 +109,7 @@ impl Codec for Saboteur {
     fn encode(&self, array: &dyn Array, hints: &EncodeHints<'_>, out: &mut Vec<u8>) -> Result<()> {
         match self.sabotage {
             Sabotage::ClearsTheOutput => out.clear(),
+            Sabotage::TakesForeignTypes if array.data_type() == &DataType::Date32 => return Ok(()),
             Sabotage::EncodesAnything if !self.capabilities.types.contains(array.data_type()) => {
                 return Ok(());
             }
@@ -102,7 +120,11 @@ impl Codec for Saboteur {
             }
             _ => {}
         }
+        let start = out.len();
         self.inner.encode(array, hints, out)?;
+        if self.sabotage == Sabotage::ChangesItsBytes {
+            out[start..].iter_mut().for_each(|byte| *byte ^= 0x10);
+        }
         if self.sabotage == Sabotage::WritesTheOffset {
             let offset = array.offset() as u64;
             out.extend(offset.to_le_bytes());
@@ -114,6 +136,10 @@ impl Codec for Saboteur {
         let version = if self.sabotage == Sabotage::ReadsAnyVersion { 1 } else { version };
         let bytes = match self.sabotage {
             Sabotage::WritesTheOffset => bytes.slice_with_length(0, bytes.len().saturating_sub(8)),
+            Sabotage::ChangesItsBytes => bytes.iter().map(|byte| byte ^ 0x10).collect::<Vec<u8>>().into(),
+            Sabotage::ReadsWhatNobodyWrote if bytes.len() == 9 * rows + 1 => {
+                bytes.slice_with_length(0, 9 * rows)
+            }
             _ => bytes.clone(),
         };
         let decoded = self.inner.decode(version, &bytes, rows, data_type);
@@ -218,5 +244,9 @@ saboteurs! { "codec", suite, twin Sabotage::None;
         => a_filter_keeps_the_rows_whose_keys_are_in_the_set,
     allocates_what_the_bytes_say: Sabotage::AllocatesWhatTheBytesSay
         => damaged_bytes_take_no_more_memory_than_the_rows_need,
+    changes_its_bytes: Sabotage::ChangesItsBytes => frozen_blocks_keep_their_values_and_their_bytes,
+    reads_what_nobody_wrote: Sabotage::ReadsWhatNobodyWrote
+        => blocks_that_the_format_rules_out_are_corrupt,
+    takes_foreign_types: Sabotage::TakesForeignTypes => types_that_are_not_claimed_are_unsupported,
     filters_unasked: Sabotage::FiltersUnasked => a_filter_that_is_not_claimed_is_unsupported,
 }

@@ -2,6 +2,7 @@
 
 mod damage;
 mod filter;
+mod frozen;
 mod round_trip;
 mod scope;
 
@@ -15,6 +16,7 @@ use crate::claims::{Claim, Claims};
 use crate::data::arrays::{self, Cell};
 use crate::data::blocks::Block;
 use crate::data::edges::block_types;
+use crate::data::frozen::Meaning;
 use crate::fixture::CodecFixture;
 use crate::outcome::{ensure, ensure_eq, ensure_same_sequence};
 use crate::{CaseResult, Failure};
@@ -23,12 +25,17 @@ pub(crate) type CodecBench = Bench<dyn CodecFixture>;
 
 pub(crate) fn claims(fixture: &dyn CodecFixture) -> CaseResult<Claims> {
     let claims = Claims::of_codec(fixture.open()?.capabilities());
-    Ok(claims.with(Claim::MemoryMeter, crate::meter::is_installed()))
+    let (forged, frozen): (Vec<_>, Vec<_>) =
+        fixture.frozen_blocks().into_iter().partition(|block| block.meaning == Meaning::Corrupt);
+    Ok(claims
+        .with(Claim::FrozenBlocks, !frozen.is_empty())
+        .with(Claim::ForgedBlocks, !forged.is_empty())
+        .with(Claim::MemoryMeter, crate::meter::is_installed()))
 }
 
 /// Every case of the trait.
 pub fn cases() -> Vec<Case<dyn CodecFixture>> {
-    let groups = [round_trip::cases(), damage::cases(), filter::cases(), scope::cases()];
+    let groups = [round_trip::cases(), damage::cases(), frozen::cases(), filter::cases(), scope::cases()];
     groups.into_iter().flatten().collect()
 }
 
