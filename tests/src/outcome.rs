@@ -64,6 +64,12 @@ pub(crate) fn ensure_eq<T: PartialEq + Debug + ?Sized>(actual: &T, expected: &T,
     ensure(actual == expected, || format!("{what}:\n  expected {expected:?}\n  but got  {actual:?}"))
 }
 
+/// Fails unless a backend goes by the plugin id with which its fixture's id begins.
+pub(crate) fn ensure_goes_by(name: &str, fixture: &str) -> CaseResult {
+    let plugin = fixture.split_once('+').map_or(fixture, |(plugin, _)| plugin);
+    ensure_eq(name, plugin, "what a backend calls itself, and its plugin id")
+}
+
 /// Fails unless `result` is an error of `kind`.
 pub(crate) fn ensure_error<T: Debug>(
     result: tsds_traits::Result<T>,

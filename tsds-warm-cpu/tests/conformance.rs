@@ -200,6 +200,7 @@ tsds_conformance::conformance_main! {
     tiers: [
         PluginFixture::new(tsds_warm_cpu::plugins()[0]),
         PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("limited", json!({"max_memory_mb": 64})),
+        PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("little-room", json!({"max_memory_mb": 2})),
         OverFiles { codec: "plain", pinned: true },
         OverFiles { codec: "zstd", pinned: true },
         OverFiles { codec: "constant", pinned: true },

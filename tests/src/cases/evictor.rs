@@ -12,7 +12,7 @@ use crate::claims::Claims;
 use crate::data::schemas;
 use crate::data::segments::{DAY, Segment};
 use crate::fixture::EvictorFixture;
-use crate::outcome::{ensure, ensure_eq};
+use crate::outcome::{ensure, ensure_eq, ensure_goes_by};
 use crate::{CaseResult, Failure};
 
 type EvictorBench = Bench<dyn EvictorFixture>;
@@ -25,6 +25,7 @@ pub(crate) fn claims(fixture: &dyn EvictorFixture) -> CaseResult<Claims> {
 /// Every case of the trait.
 pub fn cases() -> Vec<Case<dyn EvictorFixture>> {
     cases![
+        [] it_goes_by_its_plugin_id,
         [] the_same_view_gives_the_same_plan,
         [] nothing_leaves_a_tier_at_or_below_the_high_mark,
         [] a_plan_brings_the_tier_down_to_the_low_mark,
@@ -33,6 +34,10 @@ pub fn cases() -> Vec<Case<dyn EvictorFixture>> {
         [] when_all_that_is_unpinned_is_too_little_all_of_it_leaves,
         [] an_empty_tier_gives_an_empty_plan,
     ]
+}
+
+fn it_goes_by_its_plugin_id(bench: &EvictorBench) -> CaseResult {
+    ensure_goes_by(bench.fixture.open()?.name(), &bench.fixture.id())
 }
 
 /// A view that owns its segments.

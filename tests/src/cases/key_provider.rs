@@ -7,7 +7,7 @@ use tsds_traits::{ErrorKind, KeyMetadata, KeyProvider, MAX_KEY_METADATA_BYTES, M
 use crate::case::{Bench, Case, Machine, cases};
 use crate::claims::{Claim, Claims};
 use crate::fixture::KeyProviderFixture;
-use crate::outcome::{ensure, ensure_eq, ensure_error};
+use crate::outcome::{ensure, ensure_eq, ensure_error, ensure_goes_by};
 use crate::{CaseResult, Failure};
 
 type KeyBench = Bench<dyn KeyProviderFixture>;
@@ -28,6 +28,7 @@ pub(crate) fn claims(fixture: &dyn KeyProviderFixture) -> CaseResult<Claims> {
 /// Every case of the trait.
 pub fn cases() -> Vec<Case<dyn KeyProviderFixture>> {
     cases![
+        [] it_goes_by_its_plugin_id,
         [] current_gives_the_same_key_until_it_is_rotated,
         [] unwrap_gives_the_key_that_was_handed_out,
         [] metadata_that_was_never_handed_out_gives_key_unavailable,
@@ -66,6 +67,10 @@ async fn unwraps_to(provider: &dyn KeyProvider, master: &MasterKey) -> CaseResul
             master.metadata.version
         )
     })
+}
+
+fn it_goes_by_its_plugin_id(bench: &KeyBench) -> CaseResult {
+    with_provider(bench, async |provider| ensure_goes_by(provider.name(), &bench.fixture.id()))
 }
 
 fn current_gives_the_same_key_until_it_is_rotated(bench: &KeyBench) -> CaseResult {

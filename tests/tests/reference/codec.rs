@@ -28,9 +28,9 @@ impl CodecFixture for ReferenceCodecFixture {
 }
 
 pub fn every_type() -> ReferenceCodecFixture {
-    ReferenceCodecFixture { id: "reference.codec", types: TypeSet::ALL }
+    ReferenceCodecFixture { id: "conformance.cells", types: TypeSet::ALL }
 }
 
 pub fn floats_only() -> ReferenceCodecFixture {
-    ReferenceCodecFixture { id: "reference.codec.floats", types: TypeSet::NONE.with_floats() }
+    ReferenceCodecFixture { id: "conformance.cells+floats", types: TypeSet::NONE.with_floats() }
 }

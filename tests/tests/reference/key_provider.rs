@@ -128,5 +128,5 @@ pub fn rotating() -> ReferenceKeyProviderFixture {
 }
 
 pub fn fixed() -> ReferenceKeyProviderFixture {
-    ReferenceKeyProviderFixture { id: "reference.keys.fixed", rotates: false }
+    ReferenceKeyProviderFixture { id: "reference.keys+fixed", rotates: false }
 }

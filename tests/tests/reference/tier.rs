@@ -270,17 +270,17 @@ impl TierFixture for ReferenceTierFixture {
 /// Volatile, with every pushdown.
 pub fn volatile() -> ReferenceTierFixture {
     let capabilities = TierCapabilities::new(Durability::Volatile).with_all_pushdown();
-    ReferenceTierFixture { id: "reference.tier.volatile", capabilities, limit_bytes: None }
+    ReferenceTierFixture { id: "reference.tier+volatile", capabilities, limit_bytes: None }
 }
 
 /// Durable, with every pushdown.
 pub fn durable() -> ReferenceTierFixture {
     let capabilities = TierCapabilities::new(Durability::Power).with_all_pushdown();
-    ReferenceTierFixture { id: "reference.tier.durable", capabilities, limit_bytes: None }
+    ReferenceTierFixture { id: "reference.tier+durable", capabilities, limit_bytes: None }
 }
 
 /// Volatile, with plain scans only, a largest segment and little room.
 pub fn plain() -> ReferenceTierFixture {
     let capabilities = TierCapabilities::new(Durability::Volatile).with_max_segment_bytes(1 << 30);
-    ReferenceTierFixture { id: "reference.tier.plain", capabilities, limit_bytes: Some(1 << 20) }
+    ReferenceTierFixture { id: "reference.tier+plain", capabilities, limit_bytes: Some(1 << 20) }
 }

@@ -264,5 +264,5 @@ pub fn durable() -> ReferenceWalFixture {
 }
 
 pub fn volatile() -> ReferenceWalFixture {
-    ReferenceWalFixture { id: "reference.wal.volatile", durability: Durability::Volatile }
+    ReferenceWalFixture { id: "reference.wal+volatile", durability: Durability::Volatile }
 }

@@ -40,6 +40,7 @@ enum Sabotage {
     ChangesItsBytes,
     ReadsWhatNobodyWrote,
     TakesForeignTypes,
+    GoesByAnotherId,
 }
 
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl CodecFixture for Fixture {
 
 impl Codec for Saboteur {
     fn id(&self) -> &'static str {
-        "saboteur.codec"
+        if self.sabotage == Sabotage::GoesByAnotherId { "tsds.other" } else { "saboteur.codec" }
     }
 
     fn version(&self) -> u16 {
@@ -249,4 +250,5 @@ saboteurs! { "codec", suite, twin Sabotage::None;
         => blocks_that_the_format_rules_out_are_corrupt,
     takes_foreign_types: Sabotage::TakesForeignTypes => types_that_are_not_claimed_are_unsupported,
     filters_unasked: Sabotage::FiltersUnasked => a_filter_that_is_not_claimed_is_unsupported,
+    goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

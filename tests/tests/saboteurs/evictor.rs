@@ -23,6 +23,7 @@ enum Sabotage {
     InventsSegments,
     Remembers,
     FailsOnNothing,
+    GoesByAnotherId,
 }
 
 #[derive(Debug)]
@@ -33,7 +34,7 @@ struct Saboteur {
 
 impl Evictor for Saboteur {
     fn name(&self) -> &'static str {
-        "saboteur.evictor"
+        if self.sabotage == Sabotage::GoesByAnotherId { "tsds.other" } else { "saboteur.evictor" }
     }
 
     fn plan(&self, view: &TierView<'_>) -> Vec<Action> {
@@ -105,4 +106,5 @@ saboteurs! { "evictor", suite, twin Sabotage::None;
         => a_plan_names_unpinned_segments_of_the_view_and_each_once,
     remembers: Sabotage::Remembers => the_same_view_gives_the_same_plan,
     fails_on_nothing: Sabotage::FailsOnNothing => an_empty_tier_gives_an_empty_plan,
+    goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

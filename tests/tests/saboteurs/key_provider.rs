@@ -29,6 +29,7 @@ enum Sabotage {
     RotatesWhenAsked,
     StoresLargeMetadata,
     LivesOnALyingDisk(Lie),
+    GoesByAnotherId,
 }
 
 struct Saboteur {
@@ -62,7 +63,7 @@ impl Saboteur {
 #[async_trait]
 impl KeyProvider for Saboteur {
     fn name(&self) -> &'static str {
-        "saboteur.keys"
+        if self.sabotage == Sabotage::GoesByAnotherId { "tsds.other" } else { "saboteur.keys" }
     }
 
     async fn current(&self) -> Result<MasterKey> {
@@ -144,4 +145,5 @@ saboteurs! { "key_provider", suite, twin Sabotage::None;
     stores_large_metadata: Sabotage::StoresLargeMetadata => metadata_is_small,
     syncs_nothing: Sabotage::LivesOnALyingDisk(Lie::SyncsNothing)
         => a_rotated_key_survives_a_power_cut,
+    goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

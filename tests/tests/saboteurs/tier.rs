@@ -57,6 +57,7 @@ enum Sabotage {
     RewritesInPlace,
     EndsEarlyWhenASegmentGoes,
     LivesOnALyingDisk(Lie),
+    GoesByAnotherId,
 }
 
 #[derive(Debug)]
@@ -213,7 +214,7 @@ impl SegmentSource for ShortSource {
 #[async_trait]
 impl Tier for Saboteur {
     fn name(&self) -> &'static str {
-        "saboteur.tier"
+        if self.sabotage == Sabotage::GoesByAnotherId { "tsds.other" } else { "saboteur.tier" }
     }
 
     fn capabilities(&self) -> &TierCapabilities {
@@ -408,4 +409,5 @@ saboteurs! { "tier", suite, twin Sabotage::None;
         => what_was_stored_survives_a_power_cut,
     syncs_no_directory: Sabotage::LivesOnALyingDisk(Lie::SyncsNoDirectory)
         => what_was_stored_survives_a_power_cut,
+    goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

@@ -35,6 +35,7 @@ enum Sabotage {
     SkipsRecordsOfUnknownKind,
     SyncsEveryAppend,
     LivesOnALyingDisk(Lie),
+    GoesByAnotherId,
 }
 
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl WalFixture for Fixture {
 #[async_trait]
 impl WalSink for Saboteur {
     fn name(&self) -> &'static str {
-        "saboteur.wal"
+        if self.sabotage == Sabotage::GoesByAnotherId { "tsds.other" } else { "saboteur.wal" }
     }
 
     fn durability(&self) -> Durability {
@@ -205,4 +206,5 @@ saboteurs! { "wal", suite, twin Sabotage::None;
     waits_for_the_disk: Sabotage::SyncsEveryAppend => appending_does_not_wait_for_the_disk,
     waiters_do_not_share: Sabotage::LivesOnALyingDisk(Lie::SyncsTooOften)
         => concurrent_syncs_share_the_disk,
+    goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

@@ -12,11 +12,12 @@ use crate::data::arrays::{self, Layout};
 use crate::data::blocks::Block;
 use crate::data::edges::{block_types, edge_cells, stored_types};
 use crate::fixture::CodecFixture;
-use crate::outcome::{ensure, ensure_eq, ensure_error};
+use crate::outcome::{ensure, ensure_eq, ensure_error, ensure_goes_by};
 
 pub(super) fn cases() -> Vec<Case<dyn CodecFixture>> {
     cases![
         [] a_codec_claims_at_least_one_type,
+        [] it_goes_by_its_plugin_id,
         [] id_version_and_capabilities_stay,
         [] types_that_are_not_claimed_are_unsupported,
         [] a_version_that_was_never_written_is_unsupported,
@@ -28,6 +29,10 @@ pub(super) fn cases() -> Vec<Case<dyn CodecFixture>> {
 fn a_codec_claims_at_least_one_type(bench: &CodecBench) -> CaseResult {
     let codec = bench.fixture.open()?;
     ensure(!claimed_types(&*codec).is_empty(), || "the codec claims no type".into())
+}
+
+fn it_goes_by_its_plugin_id(bench: &CodecBench) -> CaseResult {
+    ensure_goes_by(bench.fixture.open()?.id(), &bench.fixture.id())
 }
 
 fn id_version_and_capabilities_stay(bench: &CodecBench) -> CaseResult {

@@ -11,7 +11,7 @@ use super::bench::{TierBench, ensure_readable, plain_scan, sensor_segments, stor
 use crate::CaseResult;
 use crate::case::{Case, cases};
 use crate::fixture::TierFixture;
-use crate::outcome::{ensure, ensure_eq, ensure_error};
+use crate::outcome::{ensure, ensure_eq, ensure_error, ensure_goes_by};
 
 pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
     cases![
@@ -20,6 +20,7 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
         [lacks Limit] a_limit_that_is_not_claimed_is_unsupported,
         [lacks Aggregate] an_aggregate_that_is_not_claimed_is_unsupported,
         [claims Aggregate, lacks Predicate] a_predicate_on_an_aggregate_that_is_not_claimed_is_unsupported,
+        [] it_goes_by_its_plugin_id,
         [] name_and_capabilities_stay,
     ]
 }
@@ -88,6 +89,10 @@ fn an_aggregate_that_is_not_claimed_is_unsupported(bench: &TierBench) -> CaseRes
 
 fn a_predicate_on_an_aggregate_that_is_not_claimed_is_unsupported(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| refused_aggregate(&tier, Some(Predicate::Constant(Some(true)))).await)
+}
+
+fn it_goes_by_its_plugin_id(bench: &TierBench) -> CaseResult {
+    with_tier(bench, async |tier| ensure_goes_by(tier.name(), &bench.fixture.id()))
 }
 
 fn name_and_capabilities_stay(bench: &TierBench) -> CaseResult {

@@ -13,10 +13,11 @@ use super::bench::{
 use crate::CaseResult;
 use crate::case::{Case, cases};
 use crate::fixture::WalFixture;
-use crate::outcome::{ensure, ensure_eq, ensure_error, ensure_same_sequence};
+use crate::outcome::{ensure, ensure_eq, ensure_error, ensure_goes_by, ensure_same_sequence};
 
 pub(super) fn cases() -> Vec<Case<dyn WalFixture>> {
     cases![
+        [] it_goes_by_its_plugin_id,
         [] an_empty_log_replays_nothing,
         [] a_gap_or_a_repetition_is_refused_and_changes_nothing,
         [] records_appended_since_opening_are_not_replayed,
@@ -29,6 +30,14 @@ pub(super) fn cases() -> Vec<Case<dyn WalFixture>> {
         [claims Process] records_of_every_size_come_back,
         [claims Process] sequences_may_jump_when_the_log_is_reopened,
     ]
+}
+
+fn it_goes_by_its_plugin_id(bench: &WalBench) -> CaseResult {
+    let machine = bench.machine();
+    machine.run(async {
+        let sink = open(bench, &machine, first()).await?;
+        ensure_goes_by(sink.name(), &bench.fixture.id())
+    })
 }
 
 fn an_empty_log_replays_nothing(bench: &WalBench) -> CaseResult {
