@@ -21,6 +21,9 @@ pub(super) trait Code: 'static {
     /// Decodes what the 64 bits of `window` begin with. Of a longer code, the bits beyond are taken to be zero.
     fn read(window: u64, known: Known) -> Read;
 
+    /// What the shortest code, a zero bit, leads to.
+    fn repeat(known: Known) -> Known;
+
     /// Adds to what was read the bits of a longer code that were beyond the window.
     fn read_rest(rest: u64, known: Known) -> Known;
 }
@@ -40,8 +43,6 @@ pub(super) struct Read {
     pub(super) known: Known,
     /// Bits of the code, with those beyond the window.
     pub(super) length: u32,
-    /// Its highest bit is set if no encoder writes such a code.
-    pub(super) flaw: u64,
 }
 
 /// Turns one value after another into codes.

@@ -58,9 +58,8 @@ impl<W: Width> Code for W {
 
     const VALUE_BITS: u32 = W::BITS;
     const LONGEST: u32 = control_bits::<W>() + W::BITS;
-    /// A decoder's state is what the last `11` was followed by. All ones are a window that ends beyond the value's last bit: a `10`
-    /// that no `11` has come before is a flaw.
-    const BEGIN: u64 = (1 << (LEADING_BITS + W::LENGTH_BITS)) - 1;
+    /// A decoder's state is what follows the last `11`. Before there is one, the window is the whole value.
+    const BEGIN: u64 = W::BITS as u64 - 1;
 
     #[inline(always)]
     fn bits(value: W::Bits) -> u64 {
@@ -80,30 +79,45 @@ impl<W: Width> Code for W {
     #[inline(always)]
     fn read(window: u64, known: Known) -> Read {
         let sizes = LEADING_BITS + W::LENGTH_BITS;
-        let changed = (window.cast_signed() >> 63).cast_unsigned();
         let new_window = window >> 62 == 0b11;
-        let new_state = (window >> (62 - sizes)) & Self::BEGIN;
+        let new_state = (window << 2) >> (64 - sizes);
         let state = select_unpredictable(new_window, new_state, known.state);
         let control_bits = select_unpredictable(new_window, control_bits::<W>(), 2);
 
-        let leading = state >> W::LENGTH_BITS;
-        let length_less_one = (state as u32) & (W::BITS - 1);
-        let trailing = u64::from(W::BITS - 1 - length_less_one).wrapping_sub(leading);
-        let meaningful = window.wrapping_shl(control_bits).wrapping_shr(63 - length_less_one) & changed;
+        // The highest bit is set if there are meaningful bits at all.
+        let changes = window & 1 << 63;
+        let mask = (changes.cast_signed() >> length_less_one::<W>(state)).cast_unsigned();
+        let meaningful = window.wrapping_shl(control_bits) & mask;
+        let more = control_bits + length_less_one::<W>(state);
         Read {
-            known: Known { value: known.value ^ meaningful.wrapping_shl(trailing as u32), state },
-            length: 1 + ((control_bits + length_less_one) & changed as u32),
-            flaw: trailing & changed,
+            known: Known { value: known.value ^ meaningful.wrapping_shr(leading::<W>(state)), state },
+            length: 1 + (more & (changes.cast_signed() >> 63) as u32),
         }
     }
 
     #[inline(always)]
-    fn read_rest(rest: u64, known: Known) -> Known {
-        let length = (known.state as u32 & (W::BITS - 1)) + 1;
-        let leading = (known.state >> W::LENGTH_BITS) as u32;
-        let trailing = W::BITS.wrapping_sub(length).wrapping_sub(leading);
-        Known { value: known.value ^ rest.wrapping_shl(trailing), state: known.state }
+    fn repeat(known: Known) -> Known {
+        known
     }
+
+    #[inline(always)]
+    fn read_rest(rest: u64, known: Known) -> Known {
+        let aligned = rest.wrapping_shl(63 - length_less_one::<W>(known.state));
+        Known { value: known.value ^ aligned.wrapping_shr(leading::<W>(known.state)), state: known.state }
+    }
+}
+
+/// Meaningful bits, less one, of a decoder's state.
+#[inline(always)]
+fn length_less_one<W: Width>(state: u64) -> u32 {
+    state as u32 & (W::BITS - 1)
+}
+
+/// How far below the highest bit of a word the meaningful bits begin. An encoder writes no window that ends beyond the value; a
+/// decoder would drop the bits beyond.
+#[inline(always)]
+fn leading<W: Width>(state: u64) -> u32 {
+    (64 - W::BITS).wrapping_add((state >> W::LENGTH_BITS) as u32)
 }
 
 /// Turns floats into codes.

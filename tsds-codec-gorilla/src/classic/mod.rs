@@ -19,7 +19,7 @@ mod serial;
 mod times;
 
 use floats::{Floats32, Floats64};
-use lanes::Headed;
+use lanes::{Decoded, Headed};
 use times::Times;
 
 use crate::error::{Damaged, Result};
@@ -88,15 +88,15 @@ fn encode<C: Headed>(values: &[C::Value], lanes_log2: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn decode<C: Headed>(bytes: &[u8], lanes_log2: u32, out: &mut [C::Value], isa: Isa) -> Result<()> {
+fn decode<C: Decoded>(bytes: &[u8], lanes_log2: u32, out: &mut [C::Value], isa: Isa) -> Result<()> {
     if lanes_log2 > most_lanes_log2(out.len()) {
         return Err(Damaged::new("it has too many lanes for so few rows"));
     }
     match lanes_log2 {
         0 => serial::decode::<C>(bytes, out),
-        3 => lanes::decode::<C, 8>(bytes, out, isa),
-        4 => lanes::decode::<C, 16>(bytes, out, isa),
-        5 => lanes::decode::<C, 32>(bytes, out, isa),
+        3 => lanes::decode::<C, 8, 1>(bytes, out, isa),
+        4 => lanes::decode::<C, 16, 2>(bytes, out, isa),
+        5 => lanes::decode::<C, 32, 4>(bytes, out, isa),
         _ => Err(Damaged::new("it has a number of lanes that no block has")),
     }
 }

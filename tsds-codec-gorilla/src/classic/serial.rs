@@ -45,14 +45,12 @@ pub(super) fn decode<C: Code>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> 
     let mut known = Known { value: window(bytes, 0) >> (64 - C::VALUE_BITS), state: C::BEGIN };
     *first = C::value(known.value);
     let mut position = u64::from(C::VALUE_BITS);
-    let mut flaw = 0;
 
     let mut others = others.iter_mut();
     while let Some(slot) = others.next() {
         let seen = window(bytes, position);
         let read = C::read(seen, known);
         known = read.known;
-        flaw |= read.flaw;
         position = position.wrapping_add(read.length.into());
         if C::LONGEST > 64 && read.length > 64 {
             let rest = read.length - 64;
@@ -66,9 +64,6 @@ pub(super) fn decode<C: Code>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> 
     let Some(unused @ 0..8) = unused else {
         return Err(Damaged::new("codes do not end with the bytes"));
     };
-    if flaw >> 63 != 0 {
-        return Err(Damaged::new("a float's meaningful bits lie beyond its last"));
-    }
     if unused > 0 && window(bytes, position) != 0 {
         return Err(Damaged::new("bits are set after the last code"));
     }

@@ -7,18 +7,18 @@ pub(super) struct Times;
 
 /// How a range of deltas of deltas is written. The payload is the delta of deltas plus `offset`: what the range begins with is
 /// written as zero.
-struct Bucket {
+pub(super) struct Bucket {
     control: u64,
     control_bits: u32,
     payload_bits: u32,
-    offset: u64,
+    pub(super) offset: u64,
 }
 
 const fn bucket(control: u64, control_bits: u32, payload_bits: u32, offset: u64) -> Bucket {
     Bucket { control, control_bits, payload_bits, offset }
 }
 
-const BUCKETS: [Bucket; 5] = [
+pub(super) const BUCKETS: [Bucket; 5] = [
     bucket(0b0, 1, 0, 0),
     bucket(0b10, 2, 7, 63),
     bucket(0b110, 3, 9, 255),
@@ -110,7 +110,12 @@ impl Code for Times {
         let payload = window.wrapping_shl(how as u32).wrapping_shr((how >> 8) as u32);
         let state = known.state.wrapping_add(payload).wrapping_sub(how >> 32);
         let known = Known { value: known.value.wrapping_add(state), state };
-        Read { known, length: (how >> 16) as u32 & 0xff, flaw: 0 }
+        Read { known, length: (how >> 16) as u32 & 0xff }
+    }
+
+    #[inline(always)]
+    fn repeat(known: Known) -> Known {
+        Known { value: known.value.wrapping_add(known.state), ..known }
     }
 
     #[inline(always)]

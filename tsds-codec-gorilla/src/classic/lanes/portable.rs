@@ -1,125 +1,151 @@
 //! Lock-step decoding on any processor.
 
 use std::hint::select_unpredictable;
-use std::ops::Range;
 
+use super::rows::{BATCH, BATCH_WORDS, Rows};
 use super::state::{Lanes, Word, word};
 use crate::classic::code::{Code, Known};
 
-/// Zeros that all lanes must have ahead for them to be decoded at once.
-const WORTHWHILE: usize = 4;
-
-/// Decodes some steps of all lanes.
-#[inline(always)]
-pub(super) fn steps<C: Code, const LANES: usize>(
-    lanes: &mut Lanes<LANES>,
-    words: &[Word],
-    out: &mut [C::Value],
-    steps: Range<usize>,
-) {
-    let supplied = lanes.supplied.iter().fold(usize::MAX, |least, &supplied| least.min(supplied as usize));
-    let idle_from = supplied.clamp(steps.start, steps.end);
-    supplied_or_idle::<C, LANES, false>(lanes, words, out, steps.start..idle_from);
-    supplied_or_idle::<C, LANES, true>(lanes, words, out, idle_from..steps.end);
-}
-
-/// Decodes one step of the first lanes.
-pub(super) fn step_of_first<C: Code, const LANES: usize>(
+/// Decodes one step of the first `count` lanes.
+pub(super) fn step<C: Code, const LANES: usize>(
     lanes: &mut Lanes<LANES>,
     count: usize,
     words: &[Word],
-    out: &mut [C::Value],
-    at: usize,
+    rows: &mut Rows<'_, C::Value, LANES>,
 ) {
-    step::<C, LANES, true>(lanes, count, words, out, at);
+    let at = rows.done();
+    step_with::<C, LANES, true>(
+        lanes,
+        count,
+        at,
+        |taken| word(words, taken),
+        |lane, value| {
+            if let Some(slot) = rows.next(lane, 1).first_mut() {
+                *slot = C::value(value);
+            }
+        },
+    );
+    rows.advance(1);
 }
 
-/// `IDLE` says that there may be lanes that take no more words.
+/// Decodes batches for as long as there are enough words and steps.
 #[inline(always)]
-fn supplied_or_idle<C: Code, const LANES: usize, const IDLE: bool>(
+pub(super) fn batches<C: Code, const LANES: usize>(
     lanes: &mut Lanes<LANES>,
     words: &[Word],
-    out: &mut [C::Value],
-    steps: Range<usize>,
+    rows: &mut Rows<'_, C::Value, LANES>,
 ) {
-    let mut at = steps.start;
-    while at < steps.end {
-        let bits = step::<C, LANES, IDLE>(lanes, LANES, words, out, at);
-        at += 1;
-        // A bit for each lane: nothing changed. Often it goes on like that.
-        while bits == LANES as u64 && at < steps.end {
-            let zeros = zeros_ahead(lanes).min(steps.end - at);
-            if zeros < WORTHWHILE {
-                break;
-            }
-            repeat::<C, LANES, IDLE>(lanes, words, out, at..at + zeros);
-            at += zeros;
+    while let Some(words) = words.get(lanes.taken..lanes.taken + BATCH_WORDS * LANES)
+        && rows.left() >= BATCH
+    {
+        let zeros = zeros_ahead(lanes).min(rows.left());
+        let end = rows.done() + BATCH;
+        if zeros >= BATCH {
+            repeat::<C, LANES>(lanes, zeros, words, rows);
+        } else if end <= lanes.all_supplied {
+            batch::<C, LANES, false>(lanes, words, rows);
+        } else {
+            batch::<C, LANES, true>(lanes, words, rows);
         }
     }
 }
 
-/// Decodes one step of the first `count` lanes. Returns how many bits their codes have.
+#[target_feature(enable = "bmi1,bmi2,lzcnt,avx2")]
+pub(super) fn batches_bmi2<C: Code, const LANES: usize>(
+    lanes: &mut Lanes<LANES>,
+    words: &[Word],
+    rows: &mut Rows<'_, C::Value, LANES>,
+) {
+    batches::<C, LANES>(lanes, words, rows)
+}
+
+/// `IDLE` says that there may be lanes that take no more words.
 #[inline(always)]
-fn step<C: Code, const LANES: usize, const IDLE: bool>(
+fn batch<C: Code, const LANES: usize, const IDLE: bool>(
+    lanes: &mut Lanes<LANES>,
+    words: &[Word],
+    rows: &mut Rows<'_, C::Value, LANES>,
+) {
+    let taken_before = lanes.taken;
+    let mut batch = [[0; BATCH]; LANES];
+    lanes.taken = 0;
+    for step in 0..BATCH {
+        // No more words are taken than there are; the remainder keeps the compiler from having to check that.
+        let word = |taken: usize| u64::from_le_bytes(words[taken % (BATCH_WORDS * LANES)]);
+        step_with::<C, LANES, IDLE>(lanes, LANES, rows.done() + step, word, |lane, value| {
+            batch[lane][step] = value;
+        });
+    }
+    lanes.taken += taken_before;
+    rows.store::<C>(&batch);
+}
+
+#[inline(always)]
+fn step_with<C: Code, const LANES: usize, const IDLE: bool>(
     lanes: &mut Lanes<LANES>,
     count: usize,
-    words: &[Word],
-    out: &mut [C::Value],
-    at: usize,
-) -> u64 {
-    let mut bits: u64 = 0;
+    step: usize,
+    word: impl Fn(usize) -> u64,
+    mut put: impl FnMut(usize, u64),
+) {
     let mut rest = [0; LANES];
     let mut is_longer = false;
+    let mut taken = lanes.taken;
     for lane in 0..count.min(LANES) {
         let known = Known { value: lanes.value[lane], state: lanes.state[lane] };
         let read = C::read(lanes.window(lane), known);
         let mut length = read.length;
-        bits = bits.wrapping_add(length.into());
         if C::LONGEST > 64 && length > 64 {
             rest[lane] = length - 64;
             is_longer = true;
             length = 64;
         }
-        lanes.flaw |= read.flaw;
-        lanes.set::<C>(lane, read.known, out, at);
-        lanes.advance::<IDLE>(lane, length.into(), words, at);
+        lanes.value[lane] = read.known.value;
+        lanes.state[lane] = read.known.state;
+        put(lane, read.known.value);
+        lanes.advance::<IDLE>(lane, length, step, word(taken), &mut taken);
     }
     if C::LONGEST > 64 && is_longer {
         for lane in (0..count.min(LANES)).filter(|&lane| rest[lane] > 0) {
             let known = Known { value: lanes.value[lane], state: lanes.state[lane] };
-            let known = C::read_rest(lanes.window(lane) >> (64 - rest[lane]), known);
-            lanes.set::<C>(lane, known, out, at);
-            lanes.advance::<IDLE>(lane, rest[lane].into(), words, at);
+            let known = C::read_rest(lanes.window(lane).wrapping_shr(64u32.wrapping_sub(rest[lane])), known);
+            lanes.value[lane] = known.value;
+            lanes.state[lane] = known.state;
+            put(lane, known.value);
+            lanes.advance::<IDLE>(lane, rest[lane], step, word(taken), &mut taken);
         }
     }
-    bits
+    lanes.taken = taken;
 }
 
-/// How many codes all lanes have ahead that are one zero bit, as long as no lane takes a word between them.
+/// How many codes all lanes have ahead that are one zero bit, up to where a lane takes a word.
 #[inline(always)]
-fn zeros_ahead<const LANES: usize>(lanes: &Lanes<LANES>) -> usize {
+pub(super) fn zeros_ahead<const LANES: usize>(lanes: &Lanes<LANES>) -> usize {
     let ahead = |lane: usize| (64 - lanes.position[lane]).min(lanes.window(lane).leading_zeros().into());
     (0..LANES).fold(64, |least, lane| least.min(ahead(lane))) as usize
 }
 
-/// Decodes zero bits in all lanes.
+/// Decodes a zero bit in all lanes, up to 64 times.
 #[inline(always)]
-fn repeat<C: Code, const LANES: usize, const IDLE: bool>(
+pub(super) fn repeat<C: Code, const LANES: usize>(
     lanes: &mut Lanes<LANES>,
+    zeros: usize,
     words: &[Word],
-    out: &mut [C::Value],
-    steps: Range<usize>,
+    rows: &mut Rows<'_, C::Value, LANES>,
 ) {
+    let last = rows.done() + zeros - 1;
+    let mut taken = 0;
     for lane in 0..LANES {
         let mut known = Known { value: lanes.value[lane], state: lanes.state[lane] };
-        let start = lanes.start[lane];
-        for slot in out.get_mut(start + steps.start..start + steps.end).unwrap_or_default() {
-            known = C::read(0, known).known;
+        for slot in rows.next(lane, zeros) {
+            known = C::repeat(known);
             *slot = C::value(known.value);
         }
         lanes.value[lane] = known.value;
-        lanes.advance::<IDLE>(lane, steps.len() as u64, words, steps.end - 1);
+        lanes.advance::<true>(lane, zeros as u32, last, word(words, taken), &mut taken);
     }
+    lanes.taken += taken;
+    rows.advance(zeros);
 }
 
 impl<const LANES: usize> Lanes<LANES> {
@@ -128,29 +154,26 @@ impl<const LANES: usize> Lanes<LANES> {
     fn window(&self, lane: usize) -> u64 {
         let position = self.position[lane] as u32;
         // Two shifts, since the next word may have no part in it.
-        self.current[lane].wrapping_shl(position) | (self.next[lane] >> 1).wrapping_shr(position ^ 63)
+        self.current[lane].wrapping_shl(position) | self.next[lane].wrapping_shr(!position) >> 1
     }
 
+    /// Goes on by 1 to 64 bits. If that is to the next word, then the word offered is taken.
     #[inline(always)]
-    fn set<C: Code>(&mut self, lane: usize, known: Known, out: &mut [C::Value], at: usize) {
-        self.value[lane] = known.value;
-        self.state[lane] = known.state;
-        if let Some(slot) = out.get_mut(self.start[lane].wrapping_add(at)) {
-            *slot = C::value(known.value);
-        }
-    }
-
-    /// Goes on by 1 to 64 bits, and if they reach into the next word or up to it, then a word is taken.
-    #[inline(always)]
-    fn advance<const IDLE: bool>(&mut self, lane: usize, bits: u64, words: &[Word], step: usize) {
-        let position = self.position[lane].wrapping_add(bits);
-        let crossed = position >= 64;
-        let takes = crossed && (!IDLE || (step as u64) < self.supplied[lane]);
-        let offered = word(words, self.taken);
-        let taken = if IDLE { select_unpredictable(takes, offered, 0) } else { offered };
-        self.current[lane] = select_unpredictable(crossed, self.next[lane], self.current[lane]);
-        self.next[lane] = select_unpredictable(crossed, taken, self.next[lane]);
-        self.position[lane] = position % 64;
-        self.taken = self.taken.wrapping_add(usize::from(takes));
+    fn advance<const IDLE: bool>(
+        &mut self,
+        lane: usize,
+        bits: u32,
+        step: usize,
+        offered: u64,
+        taken: &mut usize,
+    ) {
+        let position = (self.position[lane] as u32).wrapping_add(bits);
+        let crosses = position >= 64;
+        let takes = crosses && (!IDLE || (step as u64) < self.supplied[lane]);
+        let offered = if IDLE { select_unpredictable(takes, offered, 0) } else { offered };
+        self.current[lane] = select_unpredictable(crosses, self.next[lane], self.current[lane]);
+        self.next[lane] = select_unpredictable(crosses, offered, self.next[lane]);
+        self.position[lane] = u64::from(position % 64);
+        *taken = taken.wrapping_add(usize::from(takes));
     }
 }

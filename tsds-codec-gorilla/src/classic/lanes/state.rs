@@ -3,7 +3,7 @@
 use super::schedule::{Division, Supply};
 use crate::classic::code::Known;
 
-/// A word of the array.
+/// A word of the array that lanes share.
 pub(super) type Word = [u8; 8];
 
 /// The state of `LANES` lanes between two steps, each field an array of its own so that vectors of lanes can be loaded.
@@ -19,54 +19,39 @@ pub(super) struct Lanes<const LANES: usize> {
     pub(super) state: [u64; LANES],
     /// Steps in which the lane takes words from the array.
     pub(super) supplied: [u64; LANES],
-    /// The first row.
-    pub(super) start: [usize; LANES],
-    /// Its highest bit is set once a code was read that no encoder writes.
-    pub(super) flaw: u64,
+    /// Steps until the first lane takes no more words.
+    pub(super) all_supplied: usize,
     /// Words taken from the array. More than there are if codes go on beyond the end: what is taken there is zero.
     pub(super) taken: usize,
 }
 
 impl<const LANES: usize> Lanes<LANES> {
     /// Before the first step, each lane with its first two words.
-    pub(super) fn new(
-        division: Division,
-        known: [Known; LANES],
-        supply: &[Supply; LANES],
-        words: &[Word],
-    ) -> Self {
-        let mut lanes = Self {
-            current: [0; LANES],
-            next: [0; LANES],
+    pub(super) fn new(known: [Known; LANES], supply: &[Supply; LANES], words: &[Word]) -> Self {
+        let mut taken = 0;
+        let mut take = |supply: Supply| {
+            if supply == Supply::None {
+                return 0;
+            }
+            taken += 1;
+            word(words, taken - 1)
+        };
+        Self {
+            current: supply.map(&mut take),
+            next: supply.map(&mut take),
             position: [0; LANES],
             value: known.map(|known| known.value),
             state: known.map(|known| known.state),
             supplied: supply.map(|supply| supply.steps() as u64),
-            start: std::array::from_fn(|lane| division.start(lane)),
-            flaw: 0,
-            taken: 0,
-        };
-        let mut take = |supply: &Supply| match supply {
-            Supply::None => 0,
-            Supply::Steps(_) => {
-                let word = word(words, lanes.taken);
-                lanes.taken += 1;
-                word
-            }
-        };
-        for (current, supply) in lanes.current.iter_mut().zip(supply) {
-            *current = take(supply);
+            all_supplied: supply.iter().map(|supply| supply.steps()).min().unwrap_or(0),
+            taken,
         }
-        for (next, supply) in lanes.next.iter_mut().zip(supply) {
-            *next = take(supply);
-        }
-        lanes
     }
 
-    /// Whether all the bits that no code was read from are zero.
+    /// Whether all bits that are in no code are zero.
     pub(super) fn is_used_up(&self) -> bool {
-        let unread = |lane: usize| self.current[lane] << self.position[lane] | self.next[lane];
-        (0..LANES).all(|lane| unread(lane) == 0)
+        let words = self.current.iter().zip(&self.position).zip(&self.next);
+        words.fold(0, |unread, ((current, position), next)| unread | current << position | next) == 0
     }
 }
 

@@ -1,0 +1,60 @@
+//! Where decoded values go.
+
+use super::schedule::Division;
+use crate::classic::code::Code;
+
+/// Steps that kernels decode at a time.
+pub(super) const BATCH: usize = 8;
+
+/// Words that a lane takes in a batch at most.
+pub(super) const BATCH_WORDS: usize = 2 * BATCH;
+
+/// The rows of each lane, and how many steps have been decoded.
+pub(super) struct Rows<'a, V, const LANES: usize> {
+    lanes: [&'a mut [V]; LANES],
+    /// Steps that all lanes have.
+    steps: usize,
+    done: usize,
+}
+
+impl<'a, V: Copy, const LANES: usize> Rows<'a, V, LANES> {
+    pub(super) fn new(mut out: &'a mut [V], division: Division) -> Self {
+        let lanes = std::array::from_fn(|lane| {
+            let rows = division.rows(lane).len().min(out.len());
+            out.split_off_mut(..rows).unwrap_or_default()
+        });
+        Self { lanes, steps: division.each, done: 0 }
+    }
+
+    /// How many steps have been decoded.
+    pub(super) fn done(&self) -> usize {
+        self.done
+    }
+
+    /// Steps of all lanes that have not been decoded.
+    pub(super) fn left(&self) -> usize {
+        self.steps - self.done
+    }
+
+    /// The rows of a lane in the next steps, which the lane must have.
+    #[inline(always)]
+    pub(super) fn next(&mut self, lane: usize, steps: usize) -> &mut [V] {
+        self.lanes[lane].get_mut(self.done..self.done + steps).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(super) fn advance(&mut self, steps: usize) {
+        self.done += steps;
+    }
+
+    /// Stores a batch, by lane.
+    #[inline(always)]
+    pub(super) fn store<C: Code<Value = V>>(&mut self, batch: &[[u64; BATCH]; LANES]) {
+        for (lane, values) in batch.iter().enumerate() {
+            for (slot, &value) in self.next(lane, BATCH).iter_mut().zip(values) {
+                *slot = C::value(value);
+            }
+        }
+        self.advance(BATCH);
+    }
+}
