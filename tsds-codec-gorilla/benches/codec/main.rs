@@ -5,10 +5,10 @@
 //!
 //! | | |
 //! |---|---|
-//! | `sizes`, `columns`, `decode`, `memory`, `encode`, `filter` | only these sections; all without any |
+//! | `ratios`, `sizes`, `columns`, `decode`, `memory`, `encode`, `filter` | only these sections; all without any |
 //! | `--set <part of a name>` | only these data sets |
 //! | `--json`, `--markdown` | the tables so, instead of for a terminal |
-//! | `--page <file>` | puts the tables between their marks in this file |
+//! | `--page <file>` | puts the tables between their marks in this file of the workspace |
 //!
 //! The data sets are read from `TSDS_TEST_DATA`, else `../shared/data` beside the workspace; without them only made series are
 //! measured.

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use crate::table::Table;
 
-/// Puts each table between `<!-- begin <name> -->` and `<!-- end <name> -->`; what has no such place is not written.
+/// Puts each table of a page, whose path begins at the workspace, between `<!-- begin <name> -->` and `<!-- end <name> -->`; what has no such place is not written.
 pub fn replace(path: &Path, tables: &[Table]) {
-    let mut page = fs::read_to_string(path).unwrap();
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path);
+    let mut page = fs::read_to_string(&path).unwrap();
     for table in tables {
         let (begin, end) =
             (format!("<!-- begin {} -->\n", table.name), format!("<!-- end {} -->\n", table.name));
@@ -20,5 +21,5 @@ pub fn replace(path: &Path, tables: &[Table]) {
             _ => eprintln!("{} has no place for {}", path.display(), table.name),
         }
     }
-    fs::write(path, page).unwrap();
+    fs::write(&path, page).unwrap();
 }

@@ -5,12 +5,14 @@ mod parquet;
 mod pco;
 mod tsz;
 
-pub use self::ours::{OurBlocks, Ours};
+pub use self::ours::{OurBlocks, Ours, OursAsArrays};
 pub use self::parquet::Parquet;
 pub use self::pco::Pco;
 pub use self::tsz::Tsz;
 
 use std::ops::Deref;
+
+use arrow_array::{Float64Array, TimestampMillisecondArray};
 
 use crate::sets::{Block, Set};
 
@@ -19,6 +21,11 @@ pub trait Contender {
     fn name(&self) -> String;
 
     fn encode(&self, set: &Set) -> Box<dyn Encoded>;
+
+    /// Whether each block is encoded by itself.
+    fn in_blocks(&self) -> bool {
+        true
+    }
 }
 
 /// A set that was encoded.
@@ -34,9 +41,9 @@ pub trait Encoded {
         let mut out = Output::large(set.rows());
         self.decode(What::Points, &mut out);
         let (times, values) = out.written();
-        let expected_times: Vec<i64> = set.blocks.iter().flat_map(|block| block.times.clone()).collect();
+        let expected_times: Vec<i64> = set.blocks.iter().flat_map(|block| block.times().to_vec()).collect();
         let expected_values =
-            set.blocks.iter().flat_map(|block| block.values.iter().map(|value| value.to_bits()));
+            set.blocks.iter().flat_map(|block| block.values().iter().map(|value| value.to_bits()));
         assert_eq!(times, self.times_as_kept(expected_times), "{name}: times of {}", set.name);
         assert!(
             values.iter().map(|value| value.to_bits()).eq(expected_values),
@@ -134,13 +141,13 @@ struct EncodedBlock<B> {
 
 fn encode_blocks<B>(
     blocks: &[Block],
-    times: impl Fn(&[i64]) -> B,
-    values: impl Fn(&[f64]) -> B,
+    times: impl Fn(&TimestampMillisecondArray) -> B,
+    values: impl Fn(&Float64Array) -> B,
 ) -> Vec<EncodedBlock<B>> {
     let encode = |block: &Block| EncodedBlock {
-        rows: block.times.len(),
-        times: times(&block.times),
-        values: values(&block.values),
+        rows: block.rows(),
+        times: times(&block.time_array),
+        values: values(&block.value_array),
     };
     blocks.iter().map(encode).collect()
 }

@@ -46,6 +46,10 @@ impl Contender for Parquet {
         }
     }
 
+    fn in_blocks(&self) -> bool {
+        false
+    }
+
     fn encode(&self, set: &Set) -> Box<dyn Encoded> {
         let column = |name, physical| {
             let column = Type::primitive_type_builder(name, physical);
@@ -57,12 +61,12 @@ impl Contender for Parquet {
         let mut group = writer.next_row_group().unwrap();
         let mut column = group.next_column().unwrap().unwrap();
         for block in &set.blocks {
-            column.typed::<Int64Type>().write_batch(&block.times, None, None).unwrap();
+            column.typed::<Int64Type>().write_batch(block.times(), None, None).unwrap();
         }
         column.close().unwrap();
         let mut column = group.next_column().unwrap().unwrap();
         for block in &set.blocks {
-            column.typed::<DoubleType>().write_batch(&block.values, None, None).unwrap();
+            column.typed::<DoubleType>().write_batch(block.values(), None, None).unwrap();
         }
         column.close().unwrap();
         group.close().unwrap();
@@ -102,8 +106,8 @@ impl Encoded for ParquetFile {
 
     fn check(&mut self, set: &Set, name: &str) {
         self.decode(What::Points, &mut Output::large(set.rows()));
-        let times: Vec<i64> = set.blocks.iter().flat_map(|block| block.times.clone()).collect();
-        let values = set.blocks.iter().flat_map(|block| block.values.iter().map(|value| value.to_bits()));
+        let times: Vec<i64> = set.blocks.iter().flat_map(|block| block.times().to_vec()).collect();
+        let values = set.blocks.iter().flat_map(|block| block.values().iter().map(|value| value.to_bits()));
         assert_eq!(self.times, times, "{name}: times of {}", set.name);
         assert!(self.values.iter().map(|value| value.to_bits()).eq(values), "{name}: values of {}", set.name);
         (self.times, self.values) = (Vec::new(), Vec::new());

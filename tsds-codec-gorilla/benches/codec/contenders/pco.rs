@@ -17,8 +17,8 @@ impl Contender for Pco {
         let auto = || ::pco::ModeSpec::Auto;
         let blocks = encode_blocks(
             &set.blocks,
-            |times| rival::encode(times, rival::LEVEL, auto()),
-            |values| rival::encode(values, rival::LEVEL, auto()),
+            |times| rival::encode(times.values(), rival::LEVEL, auto()),
+            |values| rival::encode(values.values(), rival::LEVEL, auto()),
         );
         Box::new(PcoBlocks { file: rival::file(), blocks })
     }

@@ -17,11 +17,11 @@ impl Contender for Tsz {
     fn encode(&self, set: &Set) -> Box<dyn Encoded> {
         let blocks = set.blocks.iter().map(|block| {
             let second = |time: &i64| time.div_euclid(1000) as u64;
-            let mut encoder = StdEncoder::new(second(&block.times[0]), BufferedWriter::new());
-            for (time, value) in block.times.iter().zip(&block.values) {
+            let mut encoder = StdEncoder::new(second(&block.times()[0]), BufferedWriter::new());
+            for (time, value) in block.times().iter().zip(block.values()) {
                 encoder.encode(DataPoint::new(second(time), *value));
             }
-            (block.times.len(), encoder.close())
+            (block.rows(), encoder.close())
         });
         Box::new(TszBlocks(blocks.collect()))
     }

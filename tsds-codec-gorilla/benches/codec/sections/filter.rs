@@ -5,6 +5,7 @@ use std::hint::black_box;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_schema::DataType;
+use tsds_codec_gorilla::GorillaCodec;
 use tsds_traits::{Codec, KeySet, key_of_f64};
 
 use crate::clock;
@@ -50,7 +51,7 @@ pub fn run(options: &Options) -> Table {
 
 /// What is below so many of a hundred values.
 fn limit(set: &Set, percent: usize) -> f64 {
-    let mut values: Vec<f64> = set.blocks.iter().flat_map(|block| block.values.clone()).collect();
+    let mut values: Vec<f64> = set.blocks.iter().flat_map(|block| block.values().to_vec()).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() - 1 - values.len() * percent / 100]
 }
@@ -58,7 +59,7 @@ fn limit(set: &Set, percent: usize) -> f64 {
 /// How many rows pass. Counting costs both ways the same, and less than a hundredth.
 fn by_codec(blocks: &OurBlocks, limit: f64) -> usize {
     let above = KeySet::from_ranges([key_of_f64(limit) + 1..=key_of_f64(f64::INFINITY)]);
-    let codec = blocks.codec();
+    let codec = GorillaCodec::new();
     let passing = |(rows, bytes)| {
         codec.filter(codec.version(), bytes, rows, &DataType::Float64, &above).unwrap().count_set_bits()
     };
@@ -66,7 +67,7 @@ fn by_codec(blocks: &OurBlocks, limit: f64) -> usize {
 }
 
 fn by_comparing(blocks: &OurBlocks, limit: f64) -> usize {
-    let codec = blocks.codec();
+    let codec = GorillaCodec::new();
     let passing = |(rows, bytes)| {
         let array = codec.decode(codec.version(), bytes, rows, &DataType::Float64).unwrap();
         let values = array.as_primitive::<Float64Type>().values();

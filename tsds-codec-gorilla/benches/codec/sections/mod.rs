@@ -5,13 +5,14 @@ mod decode;
 mod encode;
 mod filter;
 mod memory;
+mod ratios;
 mod sizes;
 
 use std::iter;
 
 use tsds_codec_gorilla::Isa;
 
-use crate::contenders::{Contender, Encoded, Ours, Output, Parquet, Pco, Tsz, What};
+use crate::contenders::{Contender, Encoded, Ours, OursAsArrays, Output, Parquet, Pco, Tsz, What};
 use crate::options::Options;
 use crate::sets::Set;
 use crate::table::{Cell, Table};
@@ -21,7 +22,8 @@ pub struct Section {
     pub run: fn(&Options) -> Table,
 }
 
-pub const ALL: [Section; 6] = [
+pub const ALL: [Section; 7] = [
+    Section { name: "ratios", run: ratios::run },
     Section { name: "sizes", run: sizes::run },
     Section { name: "decode", run: decode::run },
     Section { name: "columns", run: columns::run },
@@ -30,10 +32,12 @@ pub const ALL: [Section; 6] = [
     Section { name: "filter", run: filter::run },
 ];
 
-/// The codec with each of the instruction sets that there are, slowest first, and the others.
+/// The codec with each of the instruction sets that there are, slowest first, into slices; as the engine uses it; and
+/// the others.
 fn decoders() -> Vec<Box<dyn Contender>> {
     let ours = Isa::available().into_iter().map(|isa| Box::new(Ours { isa }) as Box<dyn Contender>);
-    ours.chain(others()).collect()
+    let arrays: Box<dyn Contender> = Box::new(OursAsArrays);
+    ours.chain([arrays]).chain(others()).collect()
 }
 
 /// The codec, and the others.

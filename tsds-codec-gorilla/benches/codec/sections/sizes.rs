@@ -20,11 +20,7 @@ pub fn run(options: &Options) -> Table {
         let each = |bytes: usize| Cell::number(bytes as f64 / set.rows() as f64, 3);
         let own = Ours::best().encode_blocks(&set);
         let mut row = vec![Cell::Text(series.name.clone()), Cell::number(set.rows() as f64, 0)];
-        let modes = own.modes().into_iter().map(|(mode, rows)| match rows * 100 / set.rows() {
-            100 => mode.name().to_owned(),
-            percent => format!("{} {percent} %", mode.name()),
-        });
-        row.push(Cell::Text(modes.collect::<Vec<_>>().join(", ")));
+        row.push(Cell::Text(own.modes()));
         if let Sizes::Columns { times, values } = own.sizes() {
             row.extend([each(times), each(values), each(times + values)]);
         }
