@@ -7,10 +7,10 @@ use std::fmt;
 pub enum Isa {
     /// What every processor has.
     Portable,
-    /// AVX2, FMA, BMI2 and LZCNT.
+    /// AVX2, FMA, BMI2, LZCNT and POPCNT.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// AVX-512 F, BW, DQ, VL, CD, VBMI and VBMI2, with BMI2 and LZCNT.
+    /// AVX-512 F, BW, DQ, VL, CD, VBMI and VBMI2, with what AVX2 stands for.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
@@ -74,6 +74,7 @@ fn has_avx2() -> bool {
         && is_x86_feature_detected!("fma")
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
 }
 
 #[cfg(target_arch = "x86_64")]

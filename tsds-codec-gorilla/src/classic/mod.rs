@@ -94,9 +94,9 @@ fn decode<C: Decoded>(bytes: &[u8], lanes_log2: u32, out: &mut [C::Value], isa: 
     }
     match lanes_log2 {
         0 => serial::decode::<C>(bytes, out),
-        3 => lanes::decode::<C, 8, 1>(bytes, out, isa),
-        4 => lanes::decode::<C, 16, 2>(bytes, out, isa),
-        5 => lanes::decode::<C, 32, 4>(bytes, out, isa),
+        3 => lanes::decode::<C, 8, 2, 1>(bytes, out, isa),
+        4 => lanes::decode::<C, 16, 4, 2>(bytes, out, isa),
+        5 => lanes::decode::<C, 32, 8, 4>(bytes, out, isa),
         _ => Err(Damaged::new("it has a number of lanes that no block has")),
     }
 }

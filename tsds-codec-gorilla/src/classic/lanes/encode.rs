@@ -1,9 +1,9 @@
 //! Encoding one lane after another, and then putting their words into the order in which decoding takes them.
 
 use super::head::{Headed, write_supply};
-use super::schedule::{Division, Supply};
+use super::schedule::{AHEAD, Division, Supply};
 use crate::classic::bits::{BitWriter, MOST_WORDS};
-use crate::classic::code::Encoder;
+use crate::classic::code::{Encoder, Known};
 
 /// Values that are encoded before room is made for more words.
 const BATCH: usize = 64;
@@ -12,13 +12,13 @@ const BATCH: usize = 64;
 #[derive(Default)]
 struct Words {
     words: Vec<u64>,
-    /// Of each word its turn: 0 and 1 before the first step, then two turns in each step.
+    /// Of each word its turn: 0 to 2 before the first step, then two turns in each step.
     turns: Vec<u32>,
 }
 
 /// The turn in which a lane takes the first word of those that it takes in a step.
 fn turn_of_step(step: usize) -> u32 {
-    (2 + 2 * step) as u32
+    (AHEAD + 2 * step) as u32
 }
 
 /// Appends the values to `out`, which have at least 64 rows for each lane.
@@ -40,7 +40,7 @@ pub(in crate::classic) fn encode<C: Headed>(values: &[C::Value], lanes: usize, o
 /// Adds the words of a lane. Returns until when it takes words.
 fn encode_lane<C: Headed>(head: C::Head, start: usize, values: &[C::Value], all: &mut Words) -> Supply {
     let lane_start = all.words.len();
-    all.turns.extend([0, 1]);
+    all.turns.extend(0..AHEAD as u32);
     let mut writer = BitWriter::default();
     let mut encoder = C::encoder(C::before_first(head, start));
     let mut words = [0; 2 * BATCH + MOST_WORDS];
@@ -49,12 +49,14 @@ fn encode_lane<C: Headed>(head: C::Head, start: usize, values: &[C::Value], all:
     for batch in values.chunks(BATCH) {
         let mut at = 0;
         for &value in batch {
-            // When a word is complete, the word after the next is taken.
+            // Whenever a word is complete, another is taken.
             turns[at] = turn_of_step(step);
             turns[at + 1] = turn_of_step(step) + 1;
             writer.put_code(encoder.code(C::bits(value)), &mut words, &mut at);
-            if step == 0 {
-                encoder = C::encoder_after_first(head, encoder, C::bits(value));
+            if step == 0
+                && let Some(state) = C::state_after_first(head)
+            {
+                encoder = C::encoder(Known { value: C::bits(value), state });
             }
             step += 1;
         }
@@ -62,7 +64,7 @@ fn encode_lane<C: Headed>(head: C::Head, start: usize, values: &[C::Value], all:
         all.turns.extend_from_slice(&turns[..at]);
     }
     let (unfinished, _) = writer.unfinished();
-    all.words.extend([unfinished, 0]);
+    all.words.extend([unfinished, 0, 0]);
     all.drop_zeros(lane_start)
 }
 
@@ -74,9 +76,9 @@ impl Words {
         let needed = words.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1);
         let (kept, supply) = match (needed, turns.get(needed.wrapping_sub(1))) {
             (0, _) => (0, Supply::None),
-            (1 | 2, _) => (2, Supply::Steps(0)),
+            (1..=AHEAD, _) => (AHEAD, Supply::Steps(0)),
             (_, turn) => {
-                let step = turn.map_or(0, |turn| (turn - 2) / 2);
+                let step = turn.map_or(0, |turn| (turn - AHEAD as u32) / 2);
                 // Whoever takes words in a step takes all of them.
                 let more =
                     turns.iter().skip(needed).take_while(|&&turn| turn < turn_of_step(step as usize + 1));
@@ -90,7 +92,7 @@ impl Words {
 
     /// Appends the words by turn, those of the same turn by lane, which is the order that they are in.
     fn append_by_turn(&self, steps: usize, out: &mut Vec<u8>) {
-        let mut next_of_turn = vec![0; 2 + 2 * steps];
+        let mut next_of_turn = vec![0; AHEAD + 2 * steps];
         for &turn in &self.turns {
             next_of_turn[turn as usize] += 1;
         }

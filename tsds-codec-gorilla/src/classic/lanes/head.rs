@@ -18,11 +18,8 @@ pub(in crate::classic) trait Headed: Code {
     /// What is known before the first row of a lane.
     fn before_first(head: Self::Head, start: usize) -> Known;
 
-    /// What the state is after the first row of a lane, instead of what it was.
-    fn state_after_first(head: Self::Head, state: u64) -> u64;
-
-    /// The encoder after the first row of a lane, of which this is the value.
-    fn encoder_after_first(head: Self::Head, encoder: Self::Encoder, first: u64) -> Self::Encoder;
+    /// What the state is after the first row of a lane, if not what it was.
+    fn state_after_first(head: Self::Head) -> Option<u64>;
 }
 
 /// All lanes expect the block's first value.
@@ -49,13 +46,8 @@ macro_rules! floats {
             }
 
             #[inline(always)]
-            fn state_after_first(_: $bits, state: u64) -> u64 {
-                state
-            }
-
-            #[inline(always)]
-            fn encoder_after_first(_: $bits, encoder: Self::Encoder, _: u64) -> Self::Encoder {
-                encoder
+            fn state_after_first(_: $bits) -> Option<u64> {
+                None
             }
         }
     };
@@ -113,13 +105,8 @@ impl Headed for Times {
     }
 
     #[inline(always)]
-    fn state_after_first(line: Line, _: u64) -> u64 {
-        line.delta
-    }
-
-    #[inline(always)]
-    fn encoder_after_first(line: Line, _: Self::Encoder, first: u64) -> Self::Encoder {
-        Self::encoder(Known { value: first, state: line.delta })
+    fn state_after_first(line: Line) -> Option<u64> {
+        Some(line.delta)
     }
 }
 

@@ -6,69 +6,61 @@ use super::rows::{BATCH, BATCH_WORDS, Rows};
 use super::state::{Lanes, Word, word};
 use crate::classic::code::{Code, Known};
 
-/// Decodes one step of the first `count` lanes.
-pub(super) fn step<C: Code, const LANES: usize>(
-    lanes: &mut Lanes<LANES>,
-    count: usize,
-    words: &[Word],
-    rows: &mut Rows<'_, C::Value, LANES>,
-) {
-    let at = rows.done();
-    step_with::<C, LANES, true>(
-        lanes,
-        count,
-        at,
-        |taken| word(words, taken),
-        |lane, value| {
-            if let Some(slot) = rows.next(lane, 1).first_mut() {
-                *slot = C::value(value);
-            }
-        },
-    );
-    rows.advance(1);
-}
-
-/// Decodes batches for as long as there are enough words and steps.
+/// Decodes for as long as there are words enough and steps.
 #[inline(always)]
-pub(super) fn batches<C: Code, const LANES: usize>(
+pub(super) fn steps<C: Code, const LANES: usize>(
     lanes: &mut Lanes<LANES>,
     words: &[Word],
     rows: &mut Rows<'_, C::Value, LANES>,
 ) {
-    while let Some(words) = words.get(lanes.taken..lanes.taken + BATCH_WORDS * LANES)
-        && rows.left() >= BATCH
+    while rows.left() > 0
+        && let Some(words) = words.get(lanes.taken..)
+        && words.len() >= BATCH_WORDS * LANES
     {
-        let zeros = zeros_ahead(lanes).min(rows.left());
-        let end = rows.done() + BATCH;
-        if zeros >= BATCH {
-            repeat::<C, LANES>(lanes, zeros, words, rows);
-        } else if end <= lanes.all_supplied {
+        if repeat::<C, LANES>(lanes, words, rows) {
+            continue;
+        }
+        if rows.next_batch() < BATCH {
+            step_of_first::<C, LANES>(LANES, lanes, words, rows);
+        } else if rows.done() + BATCH <= lanes.all_supplied {
             batch::<C, LANES, false>(lanes, words, rows);
         } else {
             batch::<C, LANES, true>(lanes, words, rows);
         }
+        if let Some(state) = lanes.state_after_first.take() {
+            lanes.state = [state; LANES];
+        }
     }
 }
 
-#[target_feature(enable = "bmi1,bmi2,lzcnt,avx2")]
-pub(super) fn batches_bmi2<C: Code, const LANES: usize>(
+/// Decodes one step of the first `count` lanes. The words are those that have not been taken.
+pub(super) fn step_of_first<C: Code, const LANES: usize>(
+    count: usize,
     lanes: &mut Lanes<LANES>,
     words: &[Word],
     rows: &mut Rows<'_, C::Value, LANES>,
 ) {
-    batches::<C, LANES>(lanes, words, rows)
+    let step = rows.done();
+    let before = std::mem::take(&mut lanes.taken);
+    let word = |taken: usize| word(words, taken);
+    step_with::<C, LANES, true>(lanes, count, step, word, |lane, value| {
+        if let Some(slot) = rows.next(lane, 1).first_mut() {
+            *slot = C::value(value);
+        }
+    });
+    lanes.taken += before;
+    rows.advance(1);
 }
 
-/// `IDLE` says that there may be lanes that take no more words.
+/// Decodes a batch. The words are those that have not been taken; `IDLE` says that there may be lanes that take no more.
 #[inline(always)]
 fn batch<C: Code, const LANES: usize, const IDLE: bool>(
     lanes: &mut Lanes<LANES>,
     words: &[Word],
     rows: &mut Rows<'_, C::Value, LANES>,
 ) {
-    let taken_before = lanes.taken;
+    let before = std::mem::take(&mut lanes.taken);
     let mut batch = [[0; BATCH]; LANES];
-    lanes.taken = 0;
     for step in 0..BATCH {
         // No more words are taken than there are; the remainder keeps the compiler from having to check that.
         let word = |taken: usize| u64::from_le_bytes(words[taken % (BATCH_WORDS * LANES)]);
@@ -76,7 +68,7 @@ fn batch<C: Code, const LANES: usize, const IDLE: bool>(
             batch[lane][step] = value;
         });
     }
-    lanes.taken += taken_before;
+    lanes.taken += before;
     rows.store::<C>(&batch);
 }
 
@@ -118,21 +110,17 @@ fn step_with<C: Code, const LANES: usize, const IDLE: bool>(
     lanes.taken = taken;
 }
 
-/// How many codes all lanes have ahead that are one zero bit, up to where a lane takes a word.
-#[inline(always)]
-pub(super) fn zeros_ahead<const LANES: usize>(lanes: &Lanes<LANES>) -> usize {
-    let ahead = |lane: usize| (64 - lanes.position[lane]).min(lanes.window(lane).leading_zeros().into());
-    (0..LANES).fold(64, |least, lane| least.min(ahead(lane))) as usize
-}
-
-/// Decodes a zero bit in all lanes, up to 64 times.
+/// If a batch and more are zero bits in all lanes, decodes those at once. The words are those that have not been taken.
 #[inline(always)]
 pub(super) fn repeat<C: Code, const LANES: usize>(
     lanes: &mut Lanes<LANES>,
-    zeros: usize,
     words: &[Word],
     rows: &mut Rows<'_, C::Value, LANES>,
-) {
+) -> bool {
+    let zeros = zeros_ahead(lanes).min(rows.left());
+    if zeros < BATCH || lanes.state_after_first.is_some() {
+        return false;
+    }
     let last = rows.done() + zeros - 1;
     let mut taken = 0;
     for lane in 0..LANES {
@@ -146,6 +134,14 @@ pub(super) fn repeat<C: Code, const LANES: usize>(
     }
     lanes.taken += taken;
     rows.advance(zeros);
+    true
+}
+
+/// How many codes all lanes have ahead that are one zero bit, up to where a lane takes a word.
+#[inline(always)]
+fn zeros_ahead<const LANES: usize>(lanes: &Lanes<LANES>) -> usize {
+    let ahead = |lane: usize| (64 - lanes.position[lane]).min(lanes.window(lane).leading_zeros().into());
+    (0..LANES).fold(64, |least, lane| least.min(ahead(lane))) as usize
 }
 
 impl<const LANES: usize> Lanes<LANES> {
@@ -172,7 +168,8 @@ impl<const LANES: usize> Lanes<LANES> {
         let takes = crosses && (!IDLE || (step as u64) < self.supplied[lane]);
         let offered = if IDLE { select_unpredictable(takes, offered, 0) } else { offered };
         self.current[lane] = select_unpredictable(crosses, self.next[lane], self.current[lane]);
-        self.next[lane] = select_unpredictable(crosses, offered, self.next[lane]);
+        self.next[lane] = select_unpredictable(crosses, self.ahead[lane], self.next[lane]);
+        self.ahead[lane] = select_unpredictable(crosses, offered, self.ahead[lane]);
         self.position[lane] = u64::from(position % 64);
         *taken = taken.wrapping_add(usize::from(takes));
     }

@@ -9,8 +9,11 @@ pub(super) const BATCH: usize = 8;
 /// Words that a lane takes in a batch at most.
 pub(super) const BATCH_WORDS: usize = 2 * BATCH;
 
+/// Words from the next one on that kernels may read at once.
+pub(super) const READ_AHEAD: usize = 8;
+
 /// The rows of each lane, and how many steps have been decoded.
-pub(super) struct Rows<'a, V, const LANES: usize> {
+pub(in crate::classic) struct Rows<'a, V, const LANES: usize> {
     lanes: [&'a mut [V]; LANES],
     /// Steps that all lanes have.
     steps: usize,
@@ -36,12 +39,27 @@ impl<'a, V: Copy, const LANES: usize> Rows<'a, V, LANES> {
         self.steps - self.done
     }
 
+    /// Steps that are decoded next: the first alone, since not all of its state is kept.
+    pub(super) fn next_batch(&self) -> usize {
+        if self.done == 0 { 1 } else { self.left().min(BATCH) }
+    }
+
     /// The rows of a lane in the next steps, which the lane must have.
     #[inline(always)]
     pub(super) fn next(&mut self, lane: usize, steps: usize) -> &mut [V] {
         self.lanes[lane].get_mut(self.done..self.done + steps).unwrap_or_default()
     }
 
+    /// Stores the next steps of a lane, the first `count` of these.
+    #[inline(always)]
+    pub(super) fn put(&mut self, lane: usize, count: usize, values: &[V; BATCH]) {
+        match self.next(lane, count).first_chunk_mut() {
+            Some(whole) => *whole = *values,
+            None => self.next(lane, count).iter_mut().zip(values).for_each(|(slot, value)| *slot = *value),
+        }
+    }
+
+    /// Goes on to the steps after the next ones.
     #[inline(always)]
     pub(super) fn advance(&mut self, steps: usize) {
         self.done += steps;

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Rows divided among lanes: each has a run of neighbouring rows, of the same length but that the first `longer` lanes have one
 /// more.
 #[derive(Clone, Copy)]
-pub(super) struct Division {
+pub(in crate::classic) struct Division {
     /// Rows that every lane has.
     pub(super) each: usize,
     /// Lanes that have one row more.
@@ -31,6 +31,9 @@ impl Division {
         self.start(lane)..self.start(lane + 1)
     }
 }
+
+/// Words that a lane has before the first step. It always has as many, as it takes one whenever it comes to the next.
+pub(super) const AHEAD: usize = 3;
 
 /// Until when a lane takes words from the array; after that it has zeros. Lanes end in zeros sooner or later, since words are
 /// taken ahead: those are not stored.
