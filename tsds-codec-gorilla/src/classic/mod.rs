@@ -16,6 +16,8 @@ mod code;
 mod floats;
 mod lanes;
 mod serial;
+#[cfg(test)]
+mod tests;
 mod times;
 
 use floats::{Floats32, Floats64};
@@ -48,6 +50,21 @@ pub(crate) fn encoded_len_floats64(values: &[u64]) -> usize {
 /// Bytes that [`encode_floats32`] appends without lanes.
 pub(crate) fn encoded_len_floats32(values: &[u32]) -> usize {
     serial::bytes_for::<Floats32>(values.len(), floats::length_of_all::<Floats32, _>(values))
+}
+
+/// No more bytes than this are appended without lanes, whatever the values.
+pub(crate) fn max_encoded_len_times(rows: usize) -> usize {
+    serial::most_bytes_for::<Times>(rows)
+}
+
+/// No more bytes than this are appended without lanes, whatever the values.
+pub(crate) fn max_encoded_len_floats64(rows: usize) -> usize {
+    serial::most_bytes_for::<Floats64>(rows)
+}
+
+/// No more bytes than this are appended without lanes, whatever the values.
+pub(crate) fn max_encoded_len_floats32(rows: usize) -> usize {
+    serial::most_bytes_for::<Floats32>(rows)
 }
 
 /// Appends integers. `lanes_log2` is not above [`most_lanes_log2`].
