@@ -61,6 +61,11 @@ pub(crate) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, usize::try_from(PEAK.get() - before).unwrap_or(0))
 }
 
+/// Bytes that this thread has allocated and not freed, or less if it freed what others allocated: for differences only.
+pub(crate) fn live() -> isize {
+    LIVE.get()
+}
+
 /// Whether the meter is the global allocator of this program.
 pub(crate) fn is_installed() -> bool {
     peak_of(|| std::hint::black_box(Vec::<u8>::with_capacity(std::hint::black_box(4_096)))).1 >= 4_096
@@ -84,6 +89,16 @@ mod tests {
         });
         assert_eq!(length, 15_000);
         assert!((10_000..12_000).contains(&peak), "{peak}");
+    }
+
+    #[test]
+    fn what_was_freed_is_live_no_longer() {
+        let before = live();
+        let kept = vec![1u8; 10_000];
+        drop(vec![1u8; 50_000]);
+        assert!((10_000..12_000).contains(&(live() - before)));
+        drop(kept);
+        assert!(live() - before < 2_000);
     }
 
     #[test]

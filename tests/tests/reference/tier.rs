@@ -17,7 +17,7 @@ use tsds_conformance::{Failure, model};
 use tsds_traits::{
     AggregateRequest, BuildContext, Durability, Error, ErrorKind, OpenMode, Presence, Put, Result,
     ScanRequest, SegmentBatch, SegmentHandle, SegmentId, SegmentMeta, SegmentSource, Stored, StoredSegment,
-    Tier, TierCapabilities, TierUsage, World,
+    Tier, TierCapabilities, TierUsage, Value, World,
 };
 
 #[derive(Debug)]
@@ -39,6 +39,18 @@ struct State {
 struct Held {
     meta: SegmentMeta,
     rows: Vec<Row>,
+}
+
+impl Held {
+    /// What the rows take in memory.
+    fn bytes(&self) -> u64 {
+        let text = |value: &Option<Value>| match value {
+            Some(Value::Text(text)) => text.capacity(),
+            _ => 0,
+        };
+        let row = |row: &Row| size_of_val(row) + size_of_val(&**row) + row.iter().map(text).sum::<usize>();
+        self.rows.iter().map(row).sum::<usize>() as u64
+    }
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -169,15 +181,15 @@ impl Tier for ReferenceTier {
             rows.extend(rows_of(&batch).map_err(internal)?);
         }
         let held = Held { meta: (*meta).clone(), rows };
-        let stored = Stored { bytes: meta.plain_bytes, record: Bytes::from(meta.id.to_string()) };
+        let stored = Stored { bytes: held.bytes(), record: Bytes::from(meta.id.to_string()) };
         let (world, path, durable) = (self.world.clone(), path_of(&self.directory, meta.id), self.durable());
         let (state, limit) = (self.state.clone(), self.limit_bytes);
         // Under the lock and in one job: whoever stops waiting stops nothing half-way.
         let store = move || {
             let mut state = lock(&state);
-            let used: u64 = state.segments.values().map(|held| held.meta.plain_bytes).sum();
+            let used: u64 = state.segments.values().map(|held| held.bytes()).sum();
             if let Entry::Vacant(vacant) = state.segments.entry(held.meta.id) {
-                if limit.is_some_and(|limit| used + held.meta.plain_bytes > limit) {
+                if limit.is_some_and(|limit| used + held.bytes() > limit) {
                     return Err(Error::new(ErrorKind::NoSpace, "tier is full").with("used", used));
                 }
                 if durable {
@@ -232,7 +244,7 @@ impl Tier for ReferenceTier {
         TierUsage {
             segments: state.segments.len() as u64,
             rows: held.clone().map(|held| held.meta.rows).sum(),
-            bytes: held.map(|held| held.meta.plain_bytes).sum(),
+            bytes: held.map(|held| held.bytes()).sum(),
             limit_bytes: self.limit_bytes,
         }
     }

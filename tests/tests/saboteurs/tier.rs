@@ -57,6 +57,7 @@ enum Sabotage {
     RewritesInPlace,
     EndsEarlyWhenASegmentGoes,
     LivesOnALyingDisk(Lie),
+    UnderstatesItsMemory,
     GoesByAnotherId,
 }
 
@@ -84,12 +85,12 @@ impl TierFixture for Fixture {
     async fn open(&self, mut context: BuildContext) -> Result<Arc<dyn Tier>> {
         let sabotage = self.0;
         let durability = match sabotage {
-            Sabotage::RemembersWhenReopened => Durability::Volatile,
+            Sabotage::RemembersWhenReopened | Sabotage::UnderstatesItsMemory => Durability::Volatile,
             _ => Durability::Power,
         };
         let claimed = TierCapabilities::new(durability).with_all_pushdown();
         let kept = match sabotage {
-            Sabotage::ForgetsWhenReopened => Durability::Volatile,
+            Sabotage::ForgetsWhenReopened | Sabotage::UnderstatesItsMemory => Durability::Volatile,
             _ => Durability::Power,
         };
         if let Sabotage::LivesOnALyingDisk(lie) = sabotage {
@@ -319,7 +320,12 @@ impl Tier for Saboteur {
     }
 
     fn usage(&self) -> TierUsage {
-        if self.sabotage == Sabotage::ReportsNoUsage { TierUsage::default() } else { self.inner.usage() }
+        let usage = self.inner.usage();
+        match self.sabotage {
+            Sabotage::ReportsNoUsage => TierUsage::default(),
+            Sabotage::UnderstatesItsMemory => TierUsage { bytes: usage.rows, ..usage },
+            _ => usage,
+        }
     }
 
     async fn close(&self) -> Result<()> {
@@ -409,5 +415,7 @@ saboteurs! { "tier", suite, twin Sabotage::None;
         => what_was_stored_survives_a_power_cut,
     syncs_no_directory: Sabotage::LivesOnALyingDisk(Lie::SyncsNoDirectory)
         => what_was_stored_survives_a_power_cut,
+    understates_its_memory: Sabotage::UnderstatesItsMemory
+        => usage_is_about_the_memory_that_segments_take,
     goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

@@ -27,6 +27,7 @@ pub(crate) fn claims(fixture: &dyn TierFixture) -> CaseResult<Claims> {
         let tier = fixture.open(machine.context()).await?;
         let small = tier.usage().limit_bytes.is_some_and(|limit| limit <= 8 << 20);
         let claims = Claims::of_tier(tier.capabilities()).with(Claim::Room, small);
+        let claims = claims.with(Claim::MemoryMeter, crate::meter::is_installed());
         tier.close().await?;
         Ok(claims)
     })

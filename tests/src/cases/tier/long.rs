@@ -20,13 +20,14 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
     cases![
         [lacks Room] long_segments_are_read_to_the_last_row,
         [lacks Room, claims Predicate] a_predicate_finds_each_row_of_a_long_segment,
+        [lacks Room, claims Limit] a_limit_ends_within_a_long_segment,
         [lacks Room, claims Order, claims Limit] an_order_covers_the_whole_of_a_long_segment,
         [lacks Room, claims Aggregate] an_aggregate_covers_the_whole_of_a_long_segment,
     ]
 }
 
-/// Around 2^16, where a 16-bit row number, or the number of groups of one dispatch, ends.
-const LENGTHS: [usize; 2] = [(1 << 16) - 1, (1 << 16) + 2];
+/// Where a 16-bit row number, or the number of groups of one dispatch, ends, and beyond what is a unit of work anywhere.
+const LENGTHS: [usize; 2] = [(1 << 16) - 1, (1 << 17) + 5];
 
 /// Calls `check` with a tier that holds one long segment. Its times ascend, its values descend.
 fn with_long_segment(
@@ -49,7 +50,7 @@ fn with_long_segment(
 /// Rows at the borders, and the last one.
 fn some_rows(segment: &Segment) -> Vec<i64> {
     let last = segment.rows.len() as i64 - 1;
-    [0, 255, 256, 32_767, 32_768, 65_534, 65_535, 65_536, last]
+    [0, 255, 256, 32_767, 32_768, 65_534, 65_535, 65_536, 131_071, 131_072, last]
         .into_iter()
         .filter(|row| *row <= last)
         .collect()
@@ -87,11 +88,24 @@ fn a_predicate_finds_each_row_of_a_long_segment(bench: &TierBench) -> CaseResult
     })
 }
 
+fn a_limit_ends_within_a_long_segment(bench: &TierBench) -> CaseResult {
+    with_long_segment(bench, async |tier, segments, handles| {
+        for limit in [1, 65_536, 131_072, 131_073] {
+            let plain = plain_scan(&segments[0].schema, handles);
+            let request = ScanRequest { limit: Some(limit), batch_rows: 50_000, ..plain };
+            ensure_scan(tier, segments, &request).await?;
+        }
+        Ok(())
+    })
+}
+
 fn an_order_covers_the_whole_of_a_long_segment(bench: &TierBench) -> CaseResult {
     with_long_segment(bench, async |tier, segments, handles| {
         let schema = &segments[0].schema;
         let column = schema.columns()[1].id;
-        for (descending, limit) in [(false, None), (false, Some(5)), (true, Some(65_536))] {
+        for (descending, limit) in
+            [(false, None), (false, Some(5)), (true, Some(65_536)), (true, Some(131_075))]
+        {
             let order = vec![SortKey { column, descending, nulls_first: false }];
             ensure_scan(tier, segments, &ScanRequest { order, limit, ..plain_scan(schema, handles) }).await?;
         }

@@ -9,6 +9,7 @@ mod history;
 mod honesty;
 mod lifecycle;
 mod long;
+mod memory;
 mod pushdown;
 mod scan;
 mod statistics;
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case<dyn TierFixture>> {
         pushdown::cases(),
         aggregate::cases(),
         long::cases(),
+        memory::cases(),
         statistics::cases(),
         honesty::cases(),
         lifecycle::cases(),
