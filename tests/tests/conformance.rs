@@ -14,8 +14,11 @@ static METER: MemoryMeter = MemoryMeter;
 
 /// Every codec that ships, for the tiers that meet encoded blocks.
 fn codecs() -> Arc<CodecSet> {
-    let built: [Arc<dyn Codec>; 2] =
-        [Arc::new(tsds_segment::PlainCodec::default()), Arc::new(tsds_segment::ZstdCodec::default())];
+    let built: [Arc<dyn Codec>; 3] = [
+        Arc::new(tsds_codec_gorilla::GorillaCodec::default()),
+        Arc::new(tsds_segment::PlainCodec::default()),
+        Arc::new(tsds_segment::ZstdCodec::default()),
+    ];
     Arc::new(built.into_iter().try_fold(CodecSet::default(), CodecSet::with).unwrap_or_default())
 }
 
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let shipped = [
         tsds_warm_cpu::conformance::fixtures(),
         tsds_cold_parquet::conformance::fixtures(),
+        tsds_codec_gorilla::conformance::fixtures(),
         tsds_segment::conformance::fixtures(),
         tsds_hot::conformance::fixtures(),
     ];

@@ -5,6 +5,8 @@ mod block;
 mod classic;
 #[cfg(feature = "codec")]
 mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod ints;
 mod isa;

@@ -3,13 +3,15 @@
 use serde_json::Value as Json;
 use tsds_traits::{Registry, Result};
 
-/// A registry with every built-in plugin: codecs, log, evictor and tiers.
+/// A registry with every built-in plugin that this build has features for: codecs, log, evictor and tiers.
 ///
 /// # Errors
 ///
 /// None in practice: the built-ins have distinct ids.
 pub fn builtin_registry() -> Result<Registry> {
     let mut registry = Registry::new();
+    #[cfg(feature = "codec-gorilla")]
+    registry.register(tsds_codec_gorilla::plugin())?;
     for plugin in tsds_segment::plugins() {
         registry.register(plugin)?;
     }

@@ -108,7 +108,7 @@ inventory::collect!(Plugin);
 const KNOWN: &[(&str, &str)] = &[
     ("tsds.plain", "segment"),
     ("tsds.zstd", "segment"),
-    ("tsds.gorilla", "gorilla"),
+    ("tsds.gorilla", "codec-gorilla"),
     ("tsds.wal.arrow", "hot"),
     ("tsds.evict.lru", "warm-cpu"),
     ("tsds.warm.cpu", "warm-cpu"),

@@ -64,6 +64,8 @@ pub(super) async fn run(
 fn suite_of(registry: &Registry, arguments: &Conformance) -> Result<Suite> {
     let codecs = Arc::new(registry.codecs()?);
     let shipped: Vec<PluginFixture> = [
+        #[cfg(feature = "codec-gorilla")]
+        tsds_codec_gorilla::conformance::fixtures(),
         tsds_segment::conformance::fixtures(),
         tsds_hot::conformance::fixtures(),
         tsds_warm_cpu::conformance::fixtures(),
