@@ -22,7 +22,7 @@ impl BitWriter {
         let bits = control_bits.wrapping_add(payload_bits);
         if bits <= 64 {
             // An empty control is not to be had, hence no payload of 64 bits here.
-            self.put(control << payload_bits | payload, bits, words, at);
+            self.put(control.wrapping_shl(payload_bits) | payload, bits, words, at);
         } else {
             self.put(control, control_bits, words, at);
             self.put(payload, payload_bits, words, at);

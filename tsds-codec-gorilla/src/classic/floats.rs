@@ -182,17 +182,18 @@ impl<W: Width> FloatEncoder<W> {
 impl<W: Width> Encoder for FloatEncoder<W> {
     #[inline(always)]
     fn code(&mut self, value: u64) -> Coded {
+        // Without branches: how often values repeat is nothing to bet on.
         let (bits, fits) = self.advance(value);
-        if bits == 0 {
-            return Coded { control: 0, control_bits: 1, payload: 0, payload_bits: 0 };
-        }
         let length = self.window.length::<W>();
         let sizes = (0b11 << LEADING_BITS | self.window.leading) << W::LENGTH_BITS | length.wrapping_sub(1);
+        let control = select_unpredictable(fits, 0b10, u64::from(sizes));
+        let control_bits = select_unpredictable(fits, 2, control_bits::<W>());
+        let repeats = bits == 0;
         Coded {
-            control: select_unpredictable(fits, 0b10, u64::from(sizes)),
-            control_bits: select_unpredictable(fits, 2, control_bits::<W>()),
-            payload: bits >> self.window.trailing,
-            payload_bits: length,
+            control: select_unpredictable(repeats, 0, control),
+            control_bits: select_unpredictable(repeats, 1, control_bits),
+            payload: bits.wrapping_shr(self.window.trailing),
+            payload_bits: select_unpredictable(repeats, 0, length),
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::error::{Damaged, Result};
 /// Values that are encoded before their words are appended.
 const BATCH: usize = 32;
 
+/// Zero bits that are decoded at once.
+const WORTHWHILE: usize = 8;
+
 /// Bytes that the bits of the codes of all values but the first make, with the first one.
 pub(super) fn bytes_for<C: Code>(values: usize, code_bits: u64) -> usize {
     if values == 0 {
@@ -51,9 +54,18 @@ pub(super) fn decode<C: Code>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> 
     *first = C::value(known.value);
     let mut position = u64::from(C::VALUE_BITS);
 
-    let mut others = others.iter_mut();
-    while let Some(slot) = others.next() {
+    let mut others = others;
+    while !others.is_empty() {
         let seen = window(bytes, position);
+        let zeros = (seen.leading_zeros() as usize).min(others.len());
+        if zeros >= WORTHWHILE {
+            for slot in others.split_off_mut(..zeros).unwrap_or_default() {
+                known = C::repeat(known);
+                *slot = C::value(known.value);
+            }
+            position = position.wrapping_add(zeros as u64);
+            continue;
+        }
         let read = C::read(seen, known);
         known = read.known;
         position = position.wrapping_add(read.length.into());
@@ -62,7 +74,9 @@ pub(super) fn decode<C: Code>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> 
             let after = position.wrapping_sub(rest.into());
             known = C::read_rest(window(bytes, after) >> (64 - rest), known);
         }
-        *slot = C::value(known.value);
+        if let Some(slot) = others.split_off_first_mut() {
+            *slot = C::value(known.value);
+        }
     }
 
     let unused = (bytes.len() as u64 * 8).checked_sub(position);

@@ -64,9 +64,14 @@ fn near_the_end<C: Decoded, const LANES: usize, const FOURS: usize, const EIGHTS
     rows: &mut Rows<'_, C::Value, LANES>,
 ) {
     let Some(end) = words.get(lanes.taken..) else { return };
-    let mut padded = Vec::with_capacity(end.len() + BATCH_WORDS * LANES + READ_AHEAD);
+    let zeros = match isa {
+        Isa::Portable => portable::words_needed(LANES),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 | Isa::Avx512 => BATCH_WORDS * LANES + READ_AHEAD,
+    };
+    let mut padded = Vec::with_capacity(end.len() + zeros);
     padded.extend_from_slice(end);
-    padded.resize(padded.capacity(), [0; 8]);
+    padded.resize(end.len() + zeros, [0; 8]);
     let before = std::mem::take(&mut lanes.taken);
     kernel::<C, LANES, FOURS, EIGHTS>(isa, lanes, &padded, rows);
     lanes.taken += before;

@@ -15,22 +15,24 @@ pub(super) fn steps<C: Code, const LANES: usize>(
 ) {
     while rows.left() > 0
         && let Some(words) = words.get(lanes.taken..)
-        && words.len() >= BATCH_WORDS * LANES
+        && words.len() >= words_needed(LANES)
     {
         if repeat::<C, LANES>(lanes, words, rows) {
             continue;
         }
-        if rows.next_batch() < BATCH {
+        if rows.left() < BATCH {
             step_of_first::<C, LANES>(LANES, lanes, words, rows);
         } else if rows.done() + BATCH <= lanes.all_supplied {
             batch::<C, LANES, false>(lanes, words, rows);
         } else {
             batch::<C, LANES, true>(lanes, words, rows);
         }
-        if let Some(state) = lanes.state_after_first.take() {
-            lanes.state = [state; LANES];
-        }
     }
+}
+
+/// How many words a batch may look at: a power of two, so that the remainder of a division keeps within them.
+pub(super) fn words_needed(lanes: usize) -> usize {
+    (BATCH_WORDS * lanes).next_power_of_two()
 }
 
 /// Decodes one step of the first `count` lanes. The words are those that have not been taken.
@@ -62,8 +64,8 @@ fn batch<C: Code, const LANES: usize, const IDLE: bool>(
     let before = std::mem::take(&mut lanes.taken);
     let mut batch = [[0; BATCH]; LANES];
     for step in 0..BATCH {
-        // No more words are taken than there are; the remainder keeps the compiler from having to check that.
-        let word = |taken: usize| u64::from_le_bytes(words[taken % (BATCH_WORDS * LANES)]);
+        // No more words are taken than there are, but the compiler cannot know that.
+        let word = |taken: usize| u64::from_le_bytes(words[taken % words_needed(LANES)]);
         step_with::<C, LANES, IDLE>(lanes, LANES, rows.done() + step, word, |lane, value| {
             batch[lane][step] = value;
         });
@@ -108,6 +110,9 @@ fn step_with<C: Code, const LANES: usize, const IDLE: bool>(
         }
     }
     lanes.taken = taken;
+    if let Some(state) = lanes.state_after_first.take() {
+        lanes.state = [state; LANES];
+    }
 }
 
 /// If a batch and more are zero bits in all lanes, decodes those at once. The words are those that have not been taken.

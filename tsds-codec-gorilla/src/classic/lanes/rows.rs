@@ -6,8 +6,9 @@ use crate::classic::code::Code;
 /// Steps that kernels decode at a time.
 pub(super) const BATCH: usize = 8;
 
-/// Words that a lane takes in a batch at most.
-pub(super) const BATCH_WORDS: usize = 2 * BATCH;
+/// Words that a lane takes in a batch at most, if no code has more than 77 bits: so many are in the bits of eight, wherever in a
+/// word they begin.
+pub(super) const BATCH_WORDS: usize = (63 + BATCH * 77) / 64;
 
 /// Words from the next one on that kernels may read at once.
 pub(super) const READ_AHEAD: usize = 8;
@@ -37,11 +38,6 @@ impl<'a, V: Copy, const LANES: usize> Rows<'a, V, LANES> {
     /// Steps of all lanes that have not been decoded.
     pub(super) fn left(&self) -> usize {
         self.steps - self.done
-    }
-
-    /// Steps that are decoded next: the first alone, since not all of its state is kept.
-    pub(super) fn next_batch(&self) -> usize {
-        if self.done == 0 { 1 } else { self.left().min(BATCH) }
     }
 
     /// The rows of a lane in the next steps, which the lane must have.

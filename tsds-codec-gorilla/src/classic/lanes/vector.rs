@@ -108,9 +108,10 @@ pub(super) unsafe fn steps<V: Vector, C: VectorCode<V>, const LANES: usize, cons
                     continue;
                 }
             }
-            let steps = rows.next_batch();
+            let steps = rows.left().min(BATCH);
             let supplied = rows.done() + steps <= lanes.all_supplied;
-            let mut batch = Batch { first: rows.done(), steps, words, taken: 0 };
+            let state_after_first = lanes.state_after_first.take();
+            let mut batch = Batch { first: rows.done(), steps, state_after_first, words, taken: 0 };
             let values = match supplied {
                 true => batch.decode::<V, C, GROUPS, false>(&mut groups),
                 false => batch.decode::<V, C, GROUPS, true>(&mut groups),
@@ -120,9 +121,6 @@ pub(super) unsafe fn steps<V: Vector, C: VectorCode<V>, const LANES: usize, cons
                 C::store(values, steps, at * V::LANES, rows);
             }
             rows.advance(steps);
-            if let Some(state) = lanes.state_after_first.take() {
-                groups.iter_mut().for_each(|group| group.known.state = V::set(state));
-            }
         }
         groups.iter().enumerate().for_each(|(at, group)| group.store::<C, LANES>(lanes, at));
     }
@@ -172,6 +170,7 @@ impl<V: Vector> Group<V> {
 struct Batch<'a> {
     first: usize,
     steps: usize,
+    state_after_first: Option<u64>,
     /// Those that have not been taken before.
     words: &'a [Word],
     taken: usize,
@@ -210,6 +209,9 @@ impl Batch<'_> {
                 self.advance::<V, GROUPS, IDLE>(groups, lengths, step);
                 for (group, values) in groups.iter().zip(&mut values) {
                     values[step] = group.known.value;
+                }
+                if let Some(state) = self.state_after_first.take() {
+                    groups.iter_mut().for_each(|group| group.known.state = V::set(state));
                 }
             }
             values
