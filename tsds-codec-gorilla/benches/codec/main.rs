@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `ratios`, `sizes`, `columns`, `decode`, `memory`, `encode`, `filter` | only these sections; all without any |
+//! | `ratios`, `sizes`, `times`, `values`, `decode`, `memory`, `encode`, `filter` | only these sections; all without any |
 //! | `--set <part of a name>` | only these data sets |
 //! | `--json`, `--markdown` | the tables so, instead of for a terminal |
 //! | `--page <file>` | puts the tables between their marks in this file of the workspace |

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::table::Table;
 
-/// Puts each table of a page, whose path begins at the workspace, between `<!-- begin <name> -->` and `<!-- end <name> -->`; what has no such place is not written.
+/// Puts each table of a page, whose path begins at the workspace, between `<!-- begin <name> -->` and `<!-- end <name> -->`. What has
+/// no such place is not written.
 pub fn replace(path: &Path, tables: &[Table]) {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path);
     let mut page = fs::read_to_string(&path).unwrap();

@@ -26,6 +26,11 @@ pub trait Contender {
     fn in_blocks(&self) -> bool {
         true
     }
+
+    /// Whether a column can be decoded without the other.
+    fn has_columns(&self) -> bool {
+        true
+    }
 }
 
 /// A set that was encoded.
@@ -55,11 +60,6 @@ pub trait Encoded {
     /// What becomes of times; all but tsz keep them.
     fn times_as_kept(&self, times: Vec<i64>) -> Vec<i64> {
         times
-    }
-
-    /// Whether a column can be decoded without the other.
-    fn has_columns(&self) -> bool {
-        true
     }
 }
 

@@ -13,15 +13,21 @@ use crate::sets::Set;
 
 const TIMES: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
 
-/// Decodes into slices with the given instructions.
+/// Decodes into slices.
 pub struct Ours {
-    pub isa: Isa,
+    name: String,
+    isa: Isa,
 }
 
 impl Ours {
     /// With the best instructions of the processor.
     pub fn best() -> Self {
-        Self { isa: Isa::best() }
+        Self { name: "ours".into(), isa: Isa::best() }
+    }
+
+    /// With these instructions.
+    pub fn with(isa: Isa) -> Self {
+        Self { name: format!("ours, {isa}"), isa }
     }
 
     pub fn encode_blocks(&self, set: &Set) -> OurBlocks {
@@ -31,7 +37,7 @@ impl Ours {
 
 impl Contender for Ours {
     fn name(&self) -> String {
-        format!("ours, {}", self.isa)
+        self.name.clone()
     }
 
     fn encode(&self, set: &Set) -> Box<dyn Encoded> {

@@ -14,6 +14,10 @@ impl Contender for Tsz {
         "tsz".into()
     }
 
+    fn has_columns(&self) -> bool {
+        false
+    }
+
     fn encode(&self, set: &Set) -> Box<dyn Encoded> {
         let blocks = set.blocks.iter().map(|block| {
             let second = |time: &i64| time.div_euclid(1000) as u64;
@@ -48,9 +52,5 @@ impl Encoded for TszBlocks {
 
     fn times_as_kept(&self, times: Vec<i64>) -> Vec<i64> {
         times.into_iter().map(|time| time.div_euclid(1000)).collect()
-    }
-
-    fn has_columns(&self) -> bool {
-        false
     }
 }

@@ -22,11 +22,12 @@ pub struct Section {
     pub run: fn(&Options) -> Table,
 }
 
-pub const ALL: [Section; 7] = [
+pub const ALL: [Section; 8] = [
     Section { name: "ratios", run: ratios::run },
     Section { name: "sizes", run: sizes::run },
     Section { name: "decode", run: decode::run },
-    Section { name: "columns", run: columns::run },
+    Section { name: "times", run: columns::times },
+    Section { name: "values", run: columns::values },
     Section { name: "memory", run: memory::run },
     Section { name: "encode", run: encode::run },
     Section { name: "filter", run: filter::run },
@@ -35,7 +36,7 @@ pub const ALL: [Section; 7] = [
 /// The codec with each of the instruction sets that there are, slowest first, into slices; as the engine uses it; and
 /// the others.
 fn decoders() -> Vec<Box<dyn Contender>> {
-    let ours = Isa::available().into_iter().map(|isa| Box::new(Ours { isa }) as Box<dyn Contender>);
+    let ours = Isa::available().into_iter().map(|isa| Box::new(Ours::with(isa)) as Box<dyn Contender>);
     let arrays: Box<dyn Contender> = Box::new(OursAsArrays);
     ours.chain([arrays]).chain(others()).collect()
 }
