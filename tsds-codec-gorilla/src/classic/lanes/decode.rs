@@ -2,11 +2,11 @@
 
 use super::head::{Headed, read_supply};
 use super::portable;
-use super::rows::{BATCH_WORDS, READ_AHEAD, Rows};
+use super::rows::Rows;
 use super::schedule::Division;
 use super::state::{Lanes, Word};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{avx2, avx512, vector};
 use crate::error::{Damaged, Result};
 use crate::isa::Isa;
 
@@ -67,7 +67,7 @@ fn near_the_end<C: Decoded, const LANES: usize, const FOURS: usize, const EIGHTS
     let zeros = match isa {
         Isa::Portable => portable::words_needed(LANES),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 => BATCH_WORDS * LANES + READ_AHEAD,
+        Isa::Avx2 | Isa::Avx512 => vector::words_needed(LANES),
     };
     let mut padded = Vec::with_capacity(end.len() + zeros);
     padded.extend_from_slice(end);

@@ -10,9 +10,6 @@ pub(super) const BATCH: usize = 8;
 /// word they begin.
 pub(super) const BATCH_WORDS: usize = (63 + BATCH * 77) / 64;
 
-/// Words from the next one on that kernels may read at once.
-pub(super) const READ_AHEAD: usize = 8;
-
 /// The rows of each lane, and how many steps have been decoded.
 pub(in crate::classic) struct Rows<'a, V, const LANES: usize> {
     lanes: [&'a mut [V]; LANES],
@@ -47,6 +44,7 @@ impl<'a, V: Copy, const LANES: usize> Rows<'a, V, LANES> {
     }
 
     /// Stores the next steps of a lane, the first `count` of these.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn put(&mut self, lane: usize, count: usize, values: &[V; BATCH]) {
         match self.next(lane, count).first_chunk_mut() {

@@ -1,9 +1,17 @@
 //! Lock-step decoding with vectors that have a lane in each 64 bits, whatever their size.
 
 use super::portable;
-use super::rows::{BATCH, BATCH_WORDS, READ_AHEAD, Rows};
+use super::rows::{BATCH, BATCH_WORDS, Rows};
 use super::state::{Lanes, Word};
 use crate::classic::code::Code;
+
+/// Words from the next one on that vectors may read at once.
+const READ_AHEAD: usize = 8;
+
+/// How many words a batch may look at.
+pub(super) const fn words_needed(lanes: usize) -> usize {
+    BATCH_WORDS * lanes + READ_AHEAD
+}
 
 /// A vector of lanes. Its functions may only be called where the processor has the instructions that it is made for.
 pub(in crate::classic) trait Vector: Copy {
@@ -98,7 +106,7 @@ pub(super) unsafe fn steps<V: Vector, C: VectorCode<V>, const LANES: usize, cons
         let mut groups: [Group<V>; GROUPS] = std::array::from_fn(|at| Group::load(lanes, at));
         while rows.left() > 0
             && let Some(words) = words.get(lanes.taken..)
-            && words.len() >= BATCH_WORDS * LANES + READ_AHEAD
+            && words.len() >= words_needed(LANES)
         {
             let zeros = u64::MAX << (64 - BATCH);
             if groups.iter().all(|group| group.window().has_none(zeros)) {
@@ -178,7 +186,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     /// # Safety
-    /// The processor has the instructions, and there are [`BATCH_WORDS`] for each lane and [`READ_AHEAD`] more.
+    /// The processor has the instructions, and there are [`words_needed`].
     #[inline(always)]
     unsafe fn decode<V: Vector, C: VectorCode<V>, const GROUPS: usize, const IDLE: bool>(
         &mut self,
