@@ -13,9 +13,9 @@ mod isa;
 mod simd;
 mod values;
 
-pub use block::{MAX_ROWS, Mode, VERSION};
+pub use block::{Block, MAX_ROWS, Mode, VERSION};
 #[cfg(feature = "codec")]
 pub use codec::{GORILLA, GorillaCodec, plugin};
 pub use error::Damaged;
 pub use isa::Isa;
-pub use values::Kind;
+pub use values::{Kind, place};

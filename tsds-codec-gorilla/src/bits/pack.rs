@@ -12,7 +12,7 @@ pub(crate) fn bit_width(value: u64) -> u32 {
 /// How many bytes `count` values of `width` bits take.
 #[inline(always)]
 pub(crate) fn packed_len(count: usize, width: u32) -> usize {
-    (count * width as usize).div_ceil(8)
+    count.wrapping_mul(width as usize).div_ceil(8)
 }
 
 /// Appends the lowest `width` bits of every value. What is above them is ignored; spare bits of the last byte are zero.

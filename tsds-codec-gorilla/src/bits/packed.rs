@@ -48,7 +48,7 @@ impl<'a> Packed<'a> {
         if self.width == 0 || index >= self.len {
             return self.min;
         }
-        let bit = index * self.width as usize;
+        let bit = index.wrapping_mul(self.width as usize);
         self.min.wrapping_add(((window(self.bits, bit / 8) >> (bit % 8)) & self.mask) as i64)
     }
 }
@@ -56,7 +56,7 @@ impl<'a> Packed<'a> {
 /// Eight bytes from `at`, zeros beyond the end.
 #[inline(always)]
 fn window(bytes: &[u8], at: usize) -> u64 {
-    match bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()) {
+    match bytes.get(at..at.wrapping_add(8)).and_then(|eight| eight.try_into().ok()) {
         Some(eight) => u64::from_le_bytes(eight),
         None => {
             let mut eight = [0; 8];

@@ -1,9 +1,12 @@
 //! Which mode is shortest.
 
 use super::header::{CORRECTIONS, EXCEPTIONS, Mode, SINGLE, Shape};
+use super::parse::MAX_DEPTH;
 use crate::bits::{put_signed, put_varint};
 use crate::ints;
-use crate::values::{Kind, MAX_DISTINCT, distinct, fit, ordered_of_lane, quantize, write_exceptions};
+use crate::values::{
+    DecimalFit, Decimals, Kind, MAX_DISTINCT, distinct, fits, lane_of_ordered, ordered_of_lane, quantize,
+};
 
 /// What the encoder is free to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,46 +35,58 @@ const GOOD_ENOUGH_BITS: usize = 3;
 /// A dictionary is tried if a sample of [`DICTIONARY_SAMPLE`] values has at most so many distinct ones.
 const DICTIONARY_SAMPLE: usize = 128;
 const DICTIONARY_SAMPLE_DISTINCT: usize = 80;
+/// How many rows, how often, several divisors are compared on.
+const FIT_SAMPLE: usize = ints::MINI;
+const FIT_SAMPLES: usize = 4;
+/// Roughly the bytes of an exception.
+const EXCEPTION_BYTES: usize = 5;
 
 /// Appends values in the shortest of the modes that are allowed, raw if that is shorter or none is.
 pub(super) fn write_values(kind: Kind, lanes: &[i64], choice: Choice, out: &mut Vec<u8>) -> Shape {
-    let start = out.len();
-    let raw_len = lanes.len() * kind.width();
+    write_at_depth(kind, lanes, choice, 0, out)
+}
+
+fn write_at_depth(kind: Kind, lanes: &[i64], choice: Choice, depth: usize, out: &mut Vec<u8>) -> Shape {
     if let Some(shape) = progression(kind, lanes, choice, out) {
         return shape;
     }
-    let mut candidates = Candidates { best: None, bytes: Vec::new() };
-    match kind.is_float() {
-        true => float_candidates(kind, lanes, choice, &mut candidates),
-        false => {
-            if choice.allows(Mode::Integers) {
-                candidates.offer(Shape::new(Mode::Integers), |out| {
-                    ints::encode(lanes, out);
-                });
-            }
-        }
+    let mut candidates = Candidates { kind, lanes, choice, depth, best: None, bytes: Vec::new() };
+    if kind.is_float() {
+        candidates.try_decimals();
     }
-    dictionary_candidate(kind, lanes, choice, &mut candidates);
+    candidates.try_integers();
+    candidates.try_dictionary();
     match candidates.best {
-        Some(shape) if candidates.bytes.len() < raw_len => {
+        Some(shape) if candidates.bytes.len() < lanes.len() * kind.width() => {
             out.extend_from_slice(&candidates.bytes);
             shape
         }
         _ => {
-            out.truncate(start);
             write_raw(kind, lanes, out);
             Shape::new(Mode::Raw)
         }
     }
 }
 
-/// The shortest so far.
-struct Candidates {
+/// Values within values: how they are stored, and they.
+fn write_nested(kind: Kind, lanes: &[i64], depth: usize, out: &mut Vec<u8>) {
+    let shape_at = out.len();
+    out.extend_from_slice(&[0; 3]);
+    let shape = write_at_depth(kind, lanes, Choice::Shortest, depth, out);
+    out[shape_at..shape_at + 3].copy_from_slice(&shape.to_bytes());
+}
+
+/// Values, and the shortest encoding of them so far.
+struct Candidates<'a> {
+    kind: Kind,
+    lanes: &'a [i64],
+    choice: Choice,
+    depth: usize,
     best: Option<Shape>,
     bytes: Vec<u8>,
 }
 
-impl Candidates {
+impl Candidates<'_> {
     fn offer(&mut self, shape: Shape, write: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = Vec::with_capacity(self.bytes.len());
         write(&mut bytes);
@@ -80,12 +95,99 @@ impl Candidates {
         }
     }
 
-    /// The bits for each of `rows` values.
-    fn bits(&self, rows: usize) -> usize {
+    /// The bits for each value so far.
+    fn bits(&self) -> usize {
         match self.best {
-            Some(_) => self.bytes.len() * 8 / rows.max(1),
+            Some(_) => self.bytes.len() * 8 / self.lanes.len().max(1),
             None => usize::MAX,
         }
+    }
+
+    fn try_decimals(&mut self) {
+        if !self.choice.allows(Mode::Decimal) {
+            return;
+        }
+        let max_exceptions = if self.depth < MAX_DEPTH { self.lanes.len() / 4 } else { 0 };
+        let Some(fit) = cheapest(self.kind, self.lanes, fits(self.kind, self.lanes)) else { return };
+        let Some(decimals) = quantize(self.kind, self.lanes, fit, max_exceptions) else { return };
+        let flag = |flag: u8, is_set: bool| if is_set { flag } else { 0 };
+        let flags = flag(SINGLE, fit.single)
+            | flag(CORRECTIONS, !decimals.corrections.is_empty())
+            | flag(EXCEPTIONS, !decimals.exceptions.is_empty());
+        let (kind, depth) = (self.kind, self.depth);
+        self.offer(Shape { mode: Mode::Decimal, detail: fit.exponent, flags }, |out| {
+            write_decimals(kind, fit, &decimals, depth, out);
+        });
+    }
+
+    fn try_integers(&mut self) {
+        if !self.choice.allows(Mode::Integers) || self.bits() <= self.kind.width() * 4 {
+            return;
+        }
+        let ordered: Vec<i64> = self.lanes.iter().map(|lane| ordered_of_lane(self.kind, *lane)).collect();
+        self.offer(Shape::new(Mode::Integers), |out| {
+            ints::encode(&ordered, out);
+        });
+    }
+
+    fn try_dictionary(&mut self) {
+        let allowed = self.choice.allows(Mode::Dictionary) && self.depth < MAX_DEPTH;
+        if !allowed || self.bits() <= GOOD_ENOUGH_BITS {
+            return;
+        }
+        let every = (self.lanes.len() / DICTIONARY_SAMPLE).max(1);
+        let sample: Vec<i64> = self.lanes.iter().step_by(every).copied().collect();
+        if distinct(&sample, DICTIONARY_SAMPLE_DISTINCT).is_none() {
+            return;
+        }
+        let (kind, depth) = (self.kind, self.depth);
+        let ordered: Vec<i64> = self.lanes.iter().map(|lane| ordered_of_lane(kind, *lane)).collect();
+        let Some((values, codes)) = distinct(&ordered, MAX_DISTINCT.min(self.lanes.len() / 2)) else {
+            return;
+        };
+        let values: Vec<i64> = values.into_iter().map(|value| lane_of_ordered(kind, value)).collect();
+        self.offer(Shape::new(Mode::Dictionary), |out| {
+            put_varint(values.len() as u64, out);
+            write_nested(kind, &values, depth + 1, out);
+            ints::encode(&codes, out);
+        });
+    }
+}
+
+/// The one of several fits that takes the fewest bytes for a sample.
+fn cheapest(kind: Kind, lanes: &[i64], fits: Vec<DecimalFit>) -> Option<DecimalFit> {
+    if fits.len() < 2 {
+        return fits.first().copied();
+    }
+    let parts = lanes.chunks(FIT_SAMPLE);
+    let every = (parts.len() / FIT_SAMPLES).max(1);
+    let sample: Vec<i64> = parts.step_by(every).take(FIT_SAMPLES).flatten().copied().collect();
+    let cost = |fit: &DecimalFit| match quantize(kind, &sample, *fit, sample.len() / 3) {
+        None => usize::MAX,
+        Some(decimals) => {
+            let mut bytes = Vec::new();
+            ints::encode(&decimals.numbers, &mut bytes);
+            if !decimals.corrections.is_empty() {
+                ints::encode_centred(&decimals.corrections, 0, &mut bytes);
+            }
+            bytes.len() + decimals.exceptions.len() * EXCEPTION_BYTES
+        }
+    };
+    fits.into_iter().min_by_key(cost)
+}
+
+fn write_decimals(kind: Kind, fit: DecimalFit, decimals: &Decimals, depth: usize, out: &mut Vec<u8>) {
+    out.push(fit.multiplier);
+    ints::encode(&decimals.numbers, out);
+    if !decimals.corrections.is_empty() {
+        ints::encode_centred(&decimals.corrections, 0, out);
+    }
+    if !decimals.exceptions.is_empty() {
+        let (rows, lanes): (Vec<i64>, Vec<i64>) =
+            decimals.exceptions.iter().map(|(row, lane)| (i64::from(*row), *lane)).unzip();
+        put_varint(rows.len() as u64, out);
+        ints::encode(&rows, out);
+        write_nested(kind, &lanes, depth + 1, out);
     }
 }
 
@@ -102,75 +204,6 @@ fn progression(kind: Kind, lanes: &[i64], choice: Choice, out: &mut Vec<u8>) -> 
     put_signed(first, out);
     put_signed(step, out);
     Some(Shape::new(Mode::Progression))
-}
-
-fn float_candidates(kind: Kind, lanes: &[i64], choice: Choice, candidates: &mut Candidates) {
-    let mut exact = false;
-    if choice.allows(Mode::Decimal)
-        && let Some(fit) = fit(kind, lanes)
-        && let Some(decimals) = quantize(kind, lanes, fit, lanes.len() / 4)
-    {
-        exact = decimals.exceptions.len() * 16 <= lanes.len();
-        let flag = |flag: u8, is_set: bool| if is_set { flag } else { 0 };
-        let flags = flag(SINGLE, fit.single)
-            | flag(CORRECTIONS, !decimals.corrections.is_empty())
-            | flag(EXCEPTIONS, !decimals.exceptions.is_empty());
-        candidates.offer(Shape { mode: Mode::Decimal, detail: fit.exponent, flags }, |out| {
-            ints::encode(&decimals.numbers, out);
-            if !decimals.corrections.is_empty() {
-                ints::encode_centred(&decimals.corrections, 0, out);
-            }
-            if !decimals.exceptions.is_empty() {
-                write_exceptions(&decimals.exceptions, out);
-            }
-        });
-    }
-    if choice.allows(Mode::Integers) && (!exact || candidates.bits(lanes.len()) > kind.width() * 4) {
-        candidates.offer(Shape::new(Mode::Integers), |out| {
-            let ordered: Vec<i64> = lanes.iter().map(|lane| ordered_of_lane(kind, *lane)).collect();
-            ints::encode(&ordered, out);
-        });
-    }
-}
-
-fn dictionary_candidate(kind: Kind, lanes: &[i64], choice: Choice, candidates: &mut Candidates) {
-    if !choice.allows(Mode::Dictionary) || candidates.bits(lanes.len()) <= GOOD_ENOUGH_BITS {
-        return;
-    }
-    let sample: Vec<i64> = lanes.iter().step_by((lanes.len() / DICTIONARY_SAMPLE).max(1)).copied().collect();
-    if distinct(&sample, DICTIONARY_SAMPLE_DISTINCT).is_none() {
-        return;
-    }
-    let ordered: Vec<i64> = lanes.iter().map(|lane| ordered_of_lane(kind, *lane)).collect();
-    let Some((values, codes)) = distinct(&ordered, MAX_DISTINCT.min(lanes.len() / 2)) else { return };
-    let values: Vec<i64> =
-        values.into_iter().map(|value| crate::values::lane_of_ordered(kind, value)).collect();
-    candidates.offer(Shape::new(Mode::Dictionary), |out| {
-        put_varint(values.len() as u64, out);
-        let shape_at = out.len();
-        out.extend_from_slice(&[0; 3]);
-        // Modes of a dictionary's values: all but another dictionary.
-        let mut inner = Candidates { best: None, bytes: Vec::new() };
-        if kind.is_float() {
-            float_candidates(kind, &values, Choice::Shortest, &mut inner);
-        } else {
-            inner.offer(Shape::new(Mode::Integers), |out| {
-                ints::encode(&values, out);
-            });
-        }
-        let shape = match inner.best {
-            Some(shape) if inner.bytes.len() < values.len() * kind.width() => {
-                out.extend_from_slice(&inner.bytes);
-                shape
-            }
-            _ => {
-                write_raw(kind, &values, out);
-                Shape::new(Mode::Raw)
-            }
-        };
-        out[shape_at..shape_at + 3].copy_from_slice(&shape.to_bytes());
-        ints::encode(&codes, out);
-    });
 }
 
 fn write_raw(kind: Kind, lanes: &[i64], out: &mut Vec<u8>) {

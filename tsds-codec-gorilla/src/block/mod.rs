@@ -12,4 +12,4 @@ mod tests;
 pub(crate) use choose::Choice;
 pub(crate) use encode::{BlockInput, encode_block, max_block_len};
 pub use header::{MAX_ROWS, Mode, VERSION};
-pub(crate) use parse::Block;
+pub use parse::Block;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::parse::{Block, Decimal, Values};
 use crate::error::{Damaged, Result};
-use crate::ints::{Decode, Select, Stream, Transform};
+use crate::ints::{Decode, Progression, Select, Stream, Transform};
 use crate::isa::Isa;
 use crate::simd::{Power, Simd, vectorize};
 use crate::values::{Kind, lane_of_ordered};
@@ -13,16 +13,24 @@ use crate::values::{Kind, lane_of_ordered};
 const BATCH: usize = 1024;
 
 impl Block<'_> {
-    /// The lanes of the rows of a range, which lies within the block, into `out`, which is as long. Not for booleans.
-    pub(crate) fn read_lanes(&self, range: Range<usize>, isa: Isa, out: &mut [i64]) -> Result<()> {
-        self.values.read_lanes(self.kind, range, self.rows, isa, out)
+    /// Decodes the rows of a range into `out`, which is as long: integers as they are, those without a sign with zeros
+    /// above, floats as their bits. Null rows get any values. Only what the range touches is decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] for damage that shows only now, for a range that is not within the block, for an `out` of another
+    /// length, and for booleans, which have [`Block::bits`].
+    pub fn read_lanes(&self, range: Range<usize>, out: &mut [i64]) -> Result<()> {
+        if range.start > range.end || range.end > self.rows || range.len() != out.len() {
+            return Err(Damaged::new("it has not the rows that are asked for"));
+        }
+        self.values.read_lanes(self.kind, range, self.rows, self.isa, out)
     }
 
     /// The values of the rows of a range, narrowed by `narrow`, appended to `out`. Not for booleans.
     pub(crate) fn read_narrow<T>(
         &self,
         range: Range<usize>,
-        isa: Isa,
         out: &mut Vec<T>,
         narrow: impl Fn(i64) -> T,
     ) -> Result<()> {
@@ -34,11 +42,11 @@ impl Block<'_> {
             let end = range.end.min(start.saturating_add(batch));
             if end - start <= BATCH {
                 let lanes = &mut lanes[..end - start];
-                self.read_lanes(start..end, isa, lanes)?;
+                self.read_lanes(start..end, lanes)?;
                 out.extend(lanes.iter().map(|lane| narrow(*lane)));
             } else {
                 let mut lanes = vec![0; end - start];
-                self.read_lanes(start..end, isa, &mut lanes)?;
+                self.read_lanes(start..end, &mut lanes)?;
                 out.extend(lanes.iter().map(|lane| narrow(*lane)));
             }
             start = end;
@@ -46,16 +54,24 @@ impl Block<'_> {
         Ok(())
     }
 
-    /// Which rows are not null, one bit each, lowest first; `None` if all are not.
-    pub(crate) fn validity(&self, isa: Isa) -> Result<Option<Vec<u64>>> {
-        let set = |stream| vectorize(isa, Select { stream, low: 1, high: 1 });
+    /// Which rows are not null, one bit each, lowest first; `None` if none is null.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] for damage that shows only now.
+    pub fn validity(&self) -> Result<Option<Vec<u64>>> {
+        let set = |stream| vectorize(self.isa, Select { stream, low: 1, high: 1 });
         self.validity.as_ref().map(set).transpose()
     }
 
-    /// The values of booleans, one bit each, lowest first.
-    pub(crate) fn bits(&self, isa: Isa) -> Result<Vec<u64>> {
+    /// The values of booleans, one bit each, lowest first; those of null rows can be anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] for damage that shows only now, and for values that are no booleans.
+    pub fn bits(&self) -> Result<Vec<u64>> {
         match &self.values {
-            Values::Bits(stream) => vectorize(isa, Select { stream, low: 1, high: 1 }),
+            Values::Bits(stream) => vectorize(self.isa, Select { stream, low: 1, high: 1 }),
             _ => Err(Damaged::new("its mode is not one for its type")),
         }
     }
@@ -77,9 +93,8 @@ impl Values<'_> {
                 Ok(())
             }
             Self::Progression { first, step } => {
-                for (row, lane) in range.zip(out) {
-                    *lane = first.wrapping_add(step.wrapping_mul(row as i64));
-                }
+                let first = first.wrapping_add(step.wrapping_mul(range.start as i64));
+                vectorize(isa, Progression { first, step: *step, out });
                 Ok(())
             }
             Self::Integers(stream) => match kind {
@@ -161,8 +176,7 @@ impl Decimal<'_> {
             out.iter_mut()
                 .for_each(|lane| *lane = i64::from((f64::from_bits(*lane as u64) as f32).to_bits()));
         }
-        for (row, exception) in self.exceptions.iter().flat_map(|exceptions| exceptions.within(range.clone()))
-        {
+        for (row, exception) in self.exceptions.within(range.clone()) {
             if let Some(lane) = out.get_mut(row) {
                 *lane = exception;
             }

@@ -13,42 +13,47 @@ use crate::values::{Kind, ordered_of_lane};
 const MAX_PASSES: usize = 8;
 
 impl Block<'_> {
-    /// The rows that are not null and whose place in the order of their type is in one of `ranges`, one bit each, lowest
-    /// first. The place of an integer is itself, that of a float the integer that [`ordered_of_lane`] gives, unsigned
-    /// integers of 64 bits are ordered as if signed. Ranges ascend and are disjoint.
-    pub(crate) fn select(&self, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
-        let mut found = self.select_values(ranges, isa)?;
-        if let Some(validity) = self.validity(isa)? {
+    /// The rows that are not null and whose place in the order of their type is in one of `ranges`, which ascend and are
+    /// disjoint; one bit each, lowest first. The place of an integer is itself, of an unsigned one of 64 bits as if it were
+    /// signed, that of a float its place in the total order of IEEE 754, counted from that of zero (see [`crate::place`]).
+    /// Values are only decoded where that cannot be avoided.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`](crate::Damaged) for damage that shows only now.
+    pub fn select(&self, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
+        let mut found = self.select_values(ranges)?;
+        if let Some(validity) = self.validity()? {
             found.iter_mut().zip(validity).for_each(|(found, valid)| *found &= valid);
         }
         Ok(found)
     }
 
-    fn select_values(&self, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+    fn select_values(&self, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
         match &self.values {
-            Values::Bits(stream) => passes(stream, ranges, isa),
+            Values::Bits(stream) => passes(stream, ranges, self.isa),
             // Places of floats are what is stored.
-            Values::Integers(stream) if ranges.len() <= MAX_PASSES => passes(stream, ranges, isa),
+            Values::Integers(stream) if ranges.len() <= MAX_PASSES => passes(stream, ranges, self.isa),
             Values::Decimal(decimal) if ranges.len() <= MAX_PASSES && decimal.corrections.is_none() => {
-                self.select_decimals(decimal, ranges, isa)
+                self.select_decimals(decimal, ranges)
             }
             Values::Dictionary { lanes, codes } => {
                 let is_wanted = |lane: &i64| contains(ranges, ordered_of_lane(self.kind, *lane));
                 let wanted = code_ranges(lanes.iter().map(is_wanted));
                 if wanted.len() > MAX_PASSES {
-                    self.select_decoded(ranges, isa)
+                    self.select_decoded(ranges)
                 } else {
-                    passes(codes, &wanted, isa)
+                    passes(codes, &wanted, self.isa)
                 }
             }
-            _ => self.select_decoded(ranges, isa),
+            _ => self.select_decoded(ranges),
         }
     }
 
     /// Decodes and compares.
-    fn select_decoded(&self, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+    fn select_decoded(&self, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
         let mut lanes = vec![0; self.rows];
-        self.read_lanes(0..self.rows, isa, &mut lanes)?;
+        self.read_lanes(0..self.rows, &mut lanes)?;
         let mut words = vec![0; self.rows.div_ceil(64)];
         for (row, lane) in lanes.iter().enumerate() {
             words[row / 64] |= u64::from(contains(ranges, ordered_of_lane(self.kind, *lane))) << (row % 64);
@@ -57,12 +62,7 @@ impl Block<'_> {
     }
 
     /// Compares integers with those whose quotients lie in the ranges: quotients ascend with integers.
-    fn select_decimals(
-        &self,
-        decimal: &Decimal<'_>,
-        ranges: &[RangeInclusive<i64>],
-        isa: Isa,
-    ) -> Result<Vec<u64>> {
+    fn select_decimals(&self, decimal: &Decimal<'_>, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
         let place = |number: i64| {
             let quotient = decimal.fit.power.divide(number);
             match (decimal.fit.single, self.kind) {
@@ -83,8 +83,8 @@ impl Block<'_> {
                 (first <= last).then_some(first..=last)
             })
             .collect();
-        let mut words = passes(&decimal.numbers, &numbers, isa)?;
-        for (row, lane) in decimal.exceptions.iter().flat_map(|exceptions| exceptions.within(0..self.rows)) {
+        let mut words = passes(&decimal.numbers, &numbers, self.isa)?;
+        for (row, lane) in decimal.exceptions.within(0..self.rows) {
             let found = contains(ranges, ordered_of_lane(self.kind, lane));
             if let Some(word) = words.get_mut(row / 64) {
                 *word = *word & !(1 << (row % 64)) | u64::from(found) << (row % 64);

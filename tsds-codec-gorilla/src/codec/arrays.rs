@@ -10,7 +10,6 @@ use arrow_schema::DataType;
 
 use crate::block::Block;
 use crate::error::{Damaged, Result};
-use crate::isa::Isa;
 use crate::values::Kind;
 
 /// What the values of a type are to the codec; `None` for types that it does not encode.
@@ -68,18 +67,13 @@ pub(super) fn validity(array: &dyn Array) -> Option<Vec<u64>> {
 }
 
 /// The rows of a range of a block.
-pub(super) fn decode(
-    block: &Block<'_>,
-    range: Range<usize>,
-    data_type: &DataType,
-    isa: Isa,
-) -> Result<ArrayRef> {
+pub(super) fn decode(block: &Block<'_>, range: Range<usize>, data_type: &DataType) -> Result<ArrayRef> {
     let slice = |words: Vec<u64>| BooleanBuffer::new(Buffer::from_vec(words), range.start, range.len());
-    let nulls = block.validity(isa)?.map(|words| NullBuffer::new(slice(words)));
+    let nulls = block.validity()?.map(|words| NullBuffer::new(slice(words)));
     macro_rules! narrow {
         ($type:ty) => {{
             let mut out: Vec<$type> = Vec::with_capacity(range.len());
-            block.read_narrow(range.clone(), isa, &mut out, |lane| lane as $type)?;
+            block.read_narrow(range.clone(), &mut out, |lane| lane as $type)?;
             Buffer::from_vec(out)
         }};
     }
@@ -87,11 +81,11 @@ pub(super) fn decode(
     let values = match block.kind {
         Kind::Boolean => {
             offset = range.start;
-            Buffer::from_vec(block.bits(isa)?)
+            Buffer::from_vec(block.bits()?)
         }
         Kind::Int64 | Kind::UInt64 | Kind::Float64 => {
             let mut out = vec![0; range.len()];
-            block.read_lanes(range.clone(), isa, &mut out)?;
+            block.read_lanes(range.clone(), &mut out)?;
             Buffer::from_vec(out)
         }
         Kind::Int32 | Kind::UInt32 | Kind::Float32 => narrow!(u32),

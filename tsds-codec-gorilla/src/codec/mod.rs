@@ -76,7 +76,7 @@ impl GorillaCodec {
             return Err(Error::unsupported("blocks of this version are not known").with("version", version));
         }
         let kind = self.kind(data_type)?;
-        let block = Block::parse(bytes, self.isa).map_err(corrupt)?;
+        let block = Block::parse_with(bytes, self.isa).map_err(corrupt)?;
         if (block.kind, block.rows) != (kind, rows) {
             return Err(Error::corrupt("encoded block is not the one that was asked for")
                 .with("rows", rows)
@@ -153,7 +153,7 @@ impl Codec for GorillaCodec {
                 .with("rows", rows));
         }
         let block = self.parse(version, bytes, rows, data_type)?;
-        arrays::decode(&block, range, data_type, self.isa).map_err(corrupt)
+        arrays::decode(&block, range, data_type).map_err(corrupt)
     }
 
     fn filter(
@@ -165,7 +165,7 @@ impl Codec for GorillaCodec {
         keys: &KeySet,
     ) -> Result<BooleanBuffer> {
         let block = self.parse(version, bytes, rows, data_type)?;
-        let found = block.select(&keys::places(block.kind, keys), self.isa).map_err(corrupt)?;
+        let found = block.select(&keys::places(block.kind, keys)).map_err(corrupt)?;
         Ok(BooleanBuffer::new(Buffer::from_vec(found), 0, rows))
     }
 }

@@ -71,6 +71,31 @@ impl<T: Transform> Kernel for Decode<'_, '_, '_, T> {
     }
 }
 
+/// Fills `out` with values that are always the same step apart.
+pub(crate) struct Progression<'o> {
+    pub(crate) first: i64,
+    pub(crate) step: i64,
+    pub(crate) out: &'o mut [i64],
+}
+
+impl Kernel for Progression<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut v = simd.add(simd.splat(self.first), ramp(simd, self.step));
+        let stride = simd.splat(self.step.wrapping_mul(GROUP as i64));
+        let (groups, rest) = self.out.as_chunks_mut::<GROUP>();
+        for group in groups {
+            simd.store(v, group);
+            v = simd.add(v, stride);
+        }
+        let mut last = [0; GROUP];
+        simd.store(v, &mut last);
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
 /// Gives the values of a mini-block to `sink`; the last group may have more lanes than there are values.
 #[inline(always)]
 pub(super) fn produce<S: Simd, K: Sink<S>>(simd: S, stream: &Stream<'_>, mini: &Mini<'_>, sink: &mut K) {
@@ -128,14 +153,15 @@ fn groups<S: Simd, F: Undo<S>, K: Sink<S>, const PATCHED: bool>(
     mini: &Mini<'_>,
     sink: &mut K,
 ) {
-    let mut patches = PATCHED.then(|| Patches::read(simd, mini));
+    let mut patches = if PATCHED { Some(Patches::new(simd, mini)) } else { None };
     let mut undo = F::new(simd, stream, mini);
     let unpacker = simd.unpacker(mini.width);
     let scale = stream.scale.map(|scale| (simd.splat(scale.factor), simd.splat(scale.offset)));
     for group in 0..mini.rows.div_ceil(GROUP) {
         let mut u = simd.splat(0);
         if !PATCHED || mini.width > 0 {
-            let from = mini.bytes.get(group * mini.width as usize..);
+            // Less than the length of a slice.
+            let from = mini.bytes.get(group.wrapping_mul(mini.width as usize)..);
             let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
             u = simd.unpack(unpacker, window);
         }

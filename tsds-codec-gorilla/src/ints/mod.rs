@@ -17,7 +17,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{Decode, Transform};
+pub(crate) use decode::{Decode, Progression, Transform};
 pub(crate) use encode::{encode, encode_centred};
 pub(crate) use layout::{Form, Stream};
 pub(crate) use select::Select;

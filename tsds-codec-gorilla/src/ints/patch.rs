@@ -2,75 +2,96 @@
 
 use super::minis::Mini;
 use super::{MAX_POSITIONS, MINI, POSITION_BITS};
-use crate::simd::{GROUP, Simd, WINDOW};
+use crate::simd::{GROUP, MAX_SHIFTED, Simd, WINDOW};
 
 /// Which values of a mini-block have patches, and the patches in the order of the values.
-pub(crate) struct Patches {
+pub(super) struct Patches<'m, S: Simd> {
     /// One bit for every value.
-    masks: [u8; MINI / 8],
-    /// What is added above the mini-block's width, with room for a group that begins at any of them. A patch is at least
-    /// 1 and stored as one less.
+    masks: [u64; MINI / 64],
+    width: u32,
+    unpacker: S::Unpack,
+    /// The packed patches and what follows them.
+    bytes: &'m [u8],
+    /// Where that is faster, what the patches add above the width of the mini-block, with room for a group that begins at
+    /// any of them. A patch is at least 1, and stored as one less.
     values: [i64; MINI + GROUP],
     /// How many have been taken.
     taken: usize,
 }
 
-impl Patches {
-    /// Reads the patches of a mini-block.
+impl<'m, S: Simd> Patches<'m, S> {
     #[inline(always)]
-    pub(crate) fn read<S: Simd>(simd: S, mini: &Mini<'_>) -> Self {
-        let mut patches = Self { masks: [0; MINI / 8], values: [1; MINI + GROUP], taken: 0 };
-        patches.read_masks(simd, mini);
-        if mini.patch_width > 0 {
-            let at = mini.patches_at();
-            unpack(simd, mini.bytes, at, mini.patch_width, mini.patches, 1, &mut patches.values);
+    pub(super) fn new(simd: S, mini: &Mini<'m>) -> Self {
+        let width = mini.patch_width;
+        let bytes = mini.bytes.get(mini.patches_at()..).unwrap_or_default();
+        let (mut masks, unpacker) = (masks(simd, mini), simd.unpacker(width));
+        if masks.iter().map(|mask| mask.count_ones() as usize).sum::<usize>() != mini.patches {
+            // Forged: what the values are does not matter, but it must be the same on every path.
+            masks = [0; MINI / 64];
+        }
+        let mut patches = Self { masks, width, unpacker, bytes, values: [1; MINI + GROUP], taken: 0 };
+        if width > 0 && !patches.is_shifted() {
+            let (groups, _) = patches.values.as_chunks_mut::<GROUP>();
+            for (group, to) in groups.iter_mut().take(mini.patches.div_ceil(GROUP)).enumerate() {
+                let from = bytes.get(group * width as usize..);
+                let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { break };
+                simd.store(simd.add(simd.unpack(unpacker, window), simd.splat(1)), to);
+            }
         }
         patches
     }
 
+    /// Whether patches are unpacked for each group, and not all before.
     #[inline(always)]
-    fn read_masks<S: Simd>(&mut self, simd: S, mini: &Mini<'_>) {
-        let at = mini.positions_at();
-        if mini.patches > MAX_POSITIONS {
-            if let Some(bitmap) = mini.bytes.get(at..at + MINI / 8) {
-                self.masks.copy_from_slice(bitmap);
-            }
-            return;
-        }
-        let mut positions = [0; (MAX_POSITIONS + GROUP) / GROUP * GROUP];
-        unpack(simd, mini.bytes, at, POSITION_BITS, mini.patches, 0, &mut positions);
-        for position in positions.iter().take(mini.patches) {
-            let position = *position as usize % MINI;
-            self.masks[position / 8] |= 1 << (position % 8);
-        }
+    fn is_shifted(&self) -> bool {
+        S::SHIFTS_FAST && (1..=MAX_SHIFTED).contains(&self.width)
     }
 
     /// Adds their patches to the values of group `group`. Groups are asked for in order.
     #[inline(always)]
-    pub(crate) fn apply<S: Simd>(&mut self, simd: S, group: usize, width: u32, v: S::V) -> S::V {
-        let mask = self.masks[group % (MINI / 8)];
+    pub(super) fn apply(&mut self, simd: S, group: usize, shift: u32, v: S::V) -> S::V {
+        let mask = (self.masks[group / GROUP % 2] >> (group % GROUP * GROUP)) as u8;
         if mask == 0 {
             return v;
         }
-        // Every mask has at most as many bits as values were read, all masks together at most `MINI`.
-        let from = self.taken.min(MINI);
-        self.taken += mask.count_ones() as usize;
-        let Some(values) = self.values.get(from..).and_then(|rest| rest.first_chunk::<GROUP>()) else {
-            return v;
+        let taken = self.taken;
+        // At most as many as there are values.
+        self.taken = taken.wrapping_add(mask.count_ones() as usize);
+        let upper = if self.is_shifted() {
+            let first_bit = taken.wrapping_mul(self.width as usize);
+            let from = self.bytes.get(first_bit / 8..);
+            let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { return v };
+            let stored = simd.unpack_shifted(self.unpacker, window, first_bit as u32 % 8);
+            simd.expand(mask, simd.add(stored, simd.splat(1)))
+        } else {
+            let values = self.values.get(taken..).and_then(|rest| rest.first_chunk::<GROUP>());
+            let Some(values) = values else { return v };
+            simd.expand_from(mask, values)
         };
-        simd.add(v, simd.shl(simd.expand(mask, values), width))
+        simd.add(v, simd.shl(upper, shift))
     }
 }
 
-/// Unpacks `count` values that begin at byte `at` and adds `plus` to each; `to` has room for whole groups.
+/// One bit for every value that has a patch.
 #[inline(always)]
-fn unpack<S: Simd>(simd: S, bytes: &[u8], at: usize, width: u32, count: usize, plus: i64, to: &mut [i64]) {
-    let plus = simd.splat(plus);
-    let unpacker = simd.unpacker(width);
-    let (groups, _) = to.as_chunks_mut::<GROUP>();
-    for (group, to) in groups.iter_mut().take(count.div_ceil(GROUP)).enumerate() {
-        let begin = at + group * width as usize;
-        let Some(window) = bytes.get(begin..).and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
-        simd.store(simd.add(simd.unpack(unpacker, window), plus), to);
+fn masks<S: Simd>(simd: S, mini: &Mini<'_>) -> [u64; MINI / 64] {
+    let mut masks = [0; MINI / 64];
+    let Some(bytes) = mini.bytes.get(mini.positions_at()..) else { return masks };
+    if mini.patches > MAX_POSITIONS {
+        for (mask, bytes) in masks.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *mask = u64::from_le_bytes(*bytes);
+        }
+        return masks;
     }
+    let unpacker = simd.unpacker(POSITION_BITS);
+    for group in 0..mini.patches.div_ceil(GROUP) {
+        let from = bytes.get(group.wrapping_mul(POSITION_BITS as usize)..);
+        let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { break };
+        let mut positions = [0; GROUP];
+        simd.store(simd.unpack(unpacker, window), &mut positions);
+        for position in positions.iter().take(mini.patches - group * GROUP) {
+            masks[*position as usize / 64 % 2] |= 1 << (position % 64);
+        }
+    }
+    masks
 }

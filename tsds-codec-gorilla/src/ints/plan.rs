@@ -2,6 +2,8 @@
 
 use super::{MINI, positions_len};
 use crate::bits::{MAX_NARROW, bit_width, packed_len};
+use crate::isa::Isa;
+use crate::simd::{GROUP, Kernel, Simd, vectorize};
 
 /// How a mini-block is packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,19 +24,18 @@ impl Plan {
         if widest == 0 {
             return wide;
         }
-        let counts = count_by_bits(values);
-        let (mut best, mut wider) = (wide, 0usize);
-        for width in (0..=widest.min(MAX_NARROW + 1) - 1).rev() {
-            wider += usize::from(counts[width as usize + 1]);
-            if width == MAX_NARROW {
-                // Widths above are all the widest.
-                wider = (MAX_NARROW as usize + 1..=64).map(|bits| usize::from(counts[bits])).sum();
-            }
+        let narrow = widest.min(MAX_NARROW + 1) - 1;
+        let wider = count_wider(values, narrow);
+        let mut best = wide;
+        for width in (0..=narrow).rev() {
+            let patches = usize::from(wider[width as usize]);
             // Only values beyond the width are patched, so the largest is among them.
             let patch_width = bit_width((max >> width) - 1);
-            let len = packed_len(values.len(), width) + positions_len(wider) + packed_len(wider, patch_width);
+            let len = packed_len(values.len(), width)
+                .wrapping_add(positions_len(patches))
+                .wrapping_add(packed_len(patches, patch_width));
             if len < best.len {
-                best = Self { width, patches: wider, patch_width, len };
+                best = Self { width, patches, patch_width, len };
             }
         }
         best
@@ -50,33 +51,55 @@ impl Plan {
         if self.patches == 0 {
             return;
         }
-        let is_patched = |value: &u64| value >> self.width != 0;
-        let positions = || (0u64..).zip(values).filter(|(_, value)| is_patched(value)).map(|(at, _)| at);
-        if self.patches > super::MAX_POSITIONS {
-            let mut bitmap = [0u8; MINI / 8];
-            positions().for_each(|at| bitmap[at as usize / 8] |= 1 << (at % 8));
-            out.extend_from_slice(&bitmap);
-        } else {
-            crate::bits::pack_into(&positions().collect::<Vec<_>>(), super::POSITION_BITS, out);
+        let (mut positions, mut upper, mut bitmap) = ([0u64; MINI], [0u64; MINI], [0u64; MINI / 64]);
+        let mut count = 0usize;
+        for (at, value) in values.iter().enumerate().take(MINI) {
+            // Written always and kept only for patches, which takes no branch.
+            let above = value >> self.width;
+            positions[count] = at as u64;
+            upper[count] = above.wrapping_sub(1);
+            bitmap[at / 64] |= u64::from(above != 0) << (at % 64);
+            count = (count + usize::from(above != 0)).min(MINI - 1);
         }
-        let upper = values.iter().filter(|value| is_patched(value)).map(|value| (value >> self.width) - 1);
-        crate::bits::pack_into(&upper.collect::<Vec<_>>(), self.patch_width, out);
+        if self.patches > super::MAX_POSITIONS {
+            bitmap.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+        } else {
+            crate::bits::pack_into(&positions[..self.patches], super::POSITION_BITS, out);
+        }
+        crate::bits::pack_into(&upper[..self.patches], self.patch_width, out);
     }
 }
 
-/// How many values have each number of bits, 0 to 64.
-fn count_by_bits(values: &[u64]) -> [u8; 65] {
-    // Counting neighbours in different arrays keeps one increment from waiting for the other.
-    let mut counts = [[0u8; 65]; 4];
-    let bits = |value: &u64| (64 - value.leading_zeros()) as usize;
-    let (fours, rest) = values.as_chunks::<4>();
-    for four in fours {
-        for (counts, value) in counts.iter_mut().zip(four) {
-            counts[bits(value)] += 1;
+/// How many values have more than 0, 1, …, `narrow` bits.
+fn count_wider(values: &[u64], narrow: u32) -> [u8; MAX_NARROW as usize + 1] {
+    let mut padded = [[0i64; GROUP]; MINI / GROUP];
+    padded.as_flattened_mut().iter_mut().zip(values).for_each(|(to, value)| *to = *value as i64);
+    vectorize(Isa::best(), CountWider { groups: &padded[..values.len().div_ceil(GROUP)], narrow })
+}
+
+/// Compares all values with every width: for few widths that is faster than to count leading zeros.
+struct CountWider<'a> {
+    /// Padded with zeros, which have no bits.
+    groups: &'a [[i64; GROUP]],
+    narrow: u32,
+}
+
+impl Kernel for CountWider<'_> {
+    type Output = [u8; MAX_NARROW as usize + 1];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let mut counts = [0; MAX_NARROW as usize + 1];
+        for (count, width) in counts.iter_mut().zip(0..=self.narrow) {
+            let most = (1u64 << width) - 1;
+            let mut wider = 0;
+            for group in self.groups {
+                wider += 8 - simd.within(simd.load(group), 0, most).count_ones();
+            }
+            *count = wider as u8;
         }
+        counts
     }
-    rest.iter().for_each(|value| counts[0][bits(value)] += 1);
-    std::array::from_fn(|bits| counts.iter().map(|counts| counts[bits]).sum())
 }
 
 #[cfg(test)]

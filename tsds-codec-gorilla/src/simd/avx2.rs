@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::{GROUP, Kernel, Power, ROUNDER, Simd, WINDOW};
 use crate::bits::MAX_NARROW;
 
-/// Proof that the processor has AVX2 and FMA.
+/// Proof that the processor has AVX2, FMA and instructions on bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx2(());
 
@@ -83,7 +83,8 @@ impl Avx2 {
     /// The proof, if the processor has what it takes.
     #[inline]
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        (has && super::has_bit_instructions()).then_some(Self(()))
     }
 }
 
@@ -103,11 +104,6 @@ impl Avx2 {
         simd!(Pair(_mm256_loadu_si256(from), _mm256_loadu_si256(from.add(1))))
     }
 
-    #[inline(always)]
-    fn each(self, v: Pair, f: impl Fn(__m256i) -> __m256i) -> Pair {
-        Pair(f(v.0), f(v.1))
-    }
-
     /// Sixteen bytes from each of two places, looked up and shifted.
     #[inline(always)]
     fn unpack_half(
@@ -118,14 +114,11 @@ impl Avx2 {
         shifts: __m256i,
         mask: __m256i,
     ) -> __m256i {
-        let at = |start: u8| -> *const __m128i {
-            let start = usize::from(start).min(WINDOW - 16);
-            window[start..].as_ptr().cast()
-        };
+        let [low, high] = starts
+            .map(|start| -> *const __m128i { window[usize::from(start).min(WINDOW - 16)..].as_ptr().cast() });
         simd!({
-            let low = _mm_loadu_si128(at(starts[0]));
-            let both =
-                _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_loadu_si128(at(starts[1])));
+            let low = _mm_loadu_si128(low);
+            let both = _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), _mm_loadu_si128(high));
             let windows = _mm256_shuffle_epi8(both, bytes);
             _mm256_and_si256(_mm256_srlv_epi64(windows, shifts), mask)
         })
@@ -142,12 +135,10 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    fn expand_half(self, mask: usize, from: &[i64; GROUP], skip: usize) -> __m256i {
-        let (order, keep) = (&TABLES.expand[mask & 15], &TABLES.keep[mask & 15]);
-        let from = &from[skip.min(4)..];
+    fn expand_half(self, mask: u8, v: __m256i) -> __m256i {
+        let (order, keep) = (&TABLES.expand[usize::from(mask & 15)], &TABLES.keep[usize::from(mask & 15)]);
         simd!({
-            let values = _mm256_loadu_si256(from.as_ptr().cast());
-            let moved = _mm256_permutevar8x32_epi32(values, _mm256_loadu_si256(order.as_ptr().cast()));
+            let moved = _mm256_permutevar8x32_epi32(v, _mm256_loadu_si256(order.as_ptr().cast()));
             _mm256_and_si256(moved, _mm256_loadu_si256(keep.as_ptr().cast()))
         })
     }
@@ -179,15 +170,69 @@ impl Avx2 {
             _mm256_add_pd(high, _mm256_castsi256_pd(low))
         })
     }
+    /// There is no 64-bit multiplication: the two cross products only reach the upper half.
+    #[inline(always)]
+    fn mul_half(self, a: __m256i, b: __m256i) -> __m256i {
+        simd!({
+            let swapped = _mm256_shuffle_epi32::<0b10_11_00_01>(b);
+            let cross = _mm256_mullo_epi32(a, swapped);
+            let cross = _mm256_add_epi32(cross, _mm256_slli_epi64::<32>(cross));
+            let cross = _mm256_and_si256(cross, _mm256_set1_epi64x(0xffff_ffff_0000_0000_u64 as i64));
+            _mm256_add_epi64(_mm256_mul_epu32(a, b), cross)
+        })
+    }
+
+    #[inline(always)]
+    fn unzigzag_half(self, v: __m256i) -> __m256i {
+        simd!({
+            let sign = _mm256_sub_epi64(_mm256_setzero_si256(), _mm256_and_si256(v, _mm256_set1_epi64x(1)));
+            _mm256_xor_si256(_mm256_srli_epi64::<1>(v), sign)
+        })
+    }
+
+    #[inline(always)]
+    fn from_ordered_half(self, v: __m256i) -> __m256i {
+        simd!({
+            let negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), v);
+            _mm256_xor_si256(v, _mm256_srli_epi64::<1>(negative))
+        })
+    }
+
+    #[inline(always)]
+    fn decimal_half(self, v: __m256i, power: Power) -> __m256i {
+        let x = self.to_double(v);
+        simd!({
+            let (divisor, reciprocal) = (_mm256_set1_pd(power.divisor), _mm256_set1_pd(power.reciprocal));
+            let q = _mm256_mul_pd(x, reciprocal);
+            let r = _mm256_fnmadd_pd(q, divisor, x);
+            _mm256_castpd_si256(_mm256_fmadd_pd(r, reciprocal, q))
+        })
+    }
+
+    #[inline(always)]
+    fn nearest_integer_half(self, v: __m256i, factor: f64) -> __m256i {
+        simd!({
+            let rounder = _mm256_set1_pd(ROUNDER);
+            let product = _mm256_mul_pd(_mm256_castsi256_pd(v), _mm256_set1_pd(factor));
+            let rounded = _mm256_castpd_si256(_mm256_add_pd(product, rounder));
+            _mm256_sub_epi64(rounded, _mm256_castpd_si256(rounder))
+        })
+    }
+
+    #[inline(always)]
+    fn through_single_half(self, v: __m256i) -> __m256i {
+        simd!(_mm256_castpd_si256(_mm256_cvtps_pd(_mm256_cvtpd_ps(_mm256_castsi256_pd(v)))))
+    }
 }
 
 impl Simd for Avx2 {
     type V = Pair;
     type Unpack = Unpack;
+    const SHIFTS_FAST: bool = false;
 
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,popcnt,lzcnt,bmi1,bmi2")]
         fn with_avx2<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -213,6 +258,14 @@ impl Simd for Avx2 {
             self.unpack_half(window, [a, b], unpack.bytes.0, unpack.shifts.0, unpack.mask),
             self.unpack_half(window, [c, d], unpack.bytes.1, unpack.shifts.1, unpack.mask),
         )
+    }
+
+    #[inline(always)]
+    fn unpack_shifted(self, unpack: Unpack, window: &[u8; WINDOW], bit: u32) -> Pair {
+        let bit = simd!(_mm256_set1_epi64x(i64::from(bit % 8)));
+        let shifts =
+            simd!(Pair(_mm256_add_epi64(unpack.shifts.0, bit), _mm256_add_epi64(unpack.shifts.1, bit)));
+        self.unpack(Unpack { shifts, ..unpack }, window)
     }
 
     #[inline(always)]
@@ -252,34 +305,20 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn mul(self, a: Pair, b: Pair) -> Pair {
-        // There is no 64-bit multiplication: the two cross products only reach the upper half.
-        let half = |a: __m256i, b: __m256i| {
-            simd!({
-                let swapped = _mm256_shuffle_epi32::<0b10_11_00_01>(b);
-                let cross = _mm256_mullo_epi32(a, swapped);
-                let cross = _mm256_add_epi32(cross, _mm256_slli_epi64::<32>(cross));
-                let cross = _mm256_and_si256(cross, _mm256_set1_epi64x(0xffff_ffff_0000_0000_u64 as i64));
-                _mm256_add_epi64(_mm256_mul_epu32(a, b), cross)
-            })
-        };
-        Pair(half(a.0, b.0), half(a.1, b.1))
+        Pair(self.mul_half(a.0, b.0), self.mul_half(a.1, b.1))
     }
 
     #[inline(always)]
     fn shl(self, v: Pair, by: u32) -> Pair {
-        let by = simd!(_mm256_set1_epi64x(i64::from(by % 64)));
-        self.each(v, |v| simd!(_mm256_sllv_epi64(v, by)))
+        simd!({
+            let by = _mm256_set1_epi64x(i64::from(by % 64));
+            Pair(_mm256_sllv_epi64(v.0, by), _mm256_sllv_epi64(v.1, by))
+        })
     }
 
     #[inline(always)]
     fn unzigzag(self, v: Pair) -> Pair {
-        self.each(v, |v| {
-            simd!({
-                let sign =
-                    _mm256_sub_epi64(_mm256_setzero_si256(), _mm256_and_si256(v, _mm256_set1_epi64x(1)));
-                _mm256_xor_si256(_mm256_srli_epi64::<1>(v), sign)
-            })
-        })
+        Pair(self.unzigzag_half(v.0), self.unzigzag_half(v.1))
     }
 
     #[inline(always)]
@@ -296,12 +335,19 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn expand(self, mask: u8, from: &[i64; GROUP]) -> Pair {
-        let low = mask & 15;
-        Pair(
-            self.expand_half(low.into(), from, 0),
-            self.expand_half((mask >> 4).into(), from, low.count_ones() as usize),
-        )
+    fn expand(self, mask: u8, v: Pair) -> Pair {
+        let mut lanes = [0; GROUP];
+        self.store(v, &mut lanes);
+        self.expand_from(mask, &lanes)
+    }
+
+    #[inline(always)]
+    fn expand_from(self, mask: u8, from: &[i64; GROUP]) -> Pair {
+        // What the lower lanes have not taken goes to the upper ones.
+        let taken = (mask & 15).count_ones() as usize;
+        let rest = from[taken.min(GROUP - 4)..].as_ptr().cast();
+        let (low, high) = simd!((_mm256_loadu_si256(from.as_ptr().cast()), _mm256_loadu_si256(rest)));
+        Pair(self.expand_half(mask, low), self.expand_half(mask >> 4, high))
     }
 
     #[inline(always)]
@@ -311,41 +357,21 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn from_ordered(self, v: Pair) -> Pair {
-        self.each(v, |v| {
-            simd!({
-                let negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), v);
-                _mm256_xor_si256(v, _mm256_srli_epi64::<1>(negative))
-            })
-        })
+        Pair(self.from_ordered_half(v.0), self.from_ordered_half(v.1))
     }
 
     #[inline(always)]
     fn decimal(self, v: Pair, power: Power) -> Pair {
-        self.each(v, |v| {
-            let x = self.to_double(v);
-            simd!({
-                let (divisor, reciprocal) = (_mm256_set1_pd(power.divisor), _mm256_set1_pd(power.reciprocal));
-                let q = _mm256_mul_pd(x, reciprocal);
-                let r = _mm256_fnmadd_pd(q, divisor, x);
-                _mm256_castpd_si256(_mm256_fmadd_pd(r, reciprocal, q))
-            })
-        })
+        Pair(self.decimal_half(v.0, power), self.decimal_half(v.1, power))
     }
 
     #[inline(always)]
     fn nearest_integer(self, v: Pair, factor: f64) -> Pair {
-        self.each(v, |v| {
-            simd!({
-                let rounder = _mm256_set1_pd(ROUNDER);
-                let product = _mm256_mul_pd(_mm256_castsi256_pd(v), _mm256_set1_pd(factor));
-                let rounded = _mm256_castpd_si256(_mm256_add_pd(product, rounder));
-                _mm256_sub_epi64(rounded, _mm256_castpd_si256(rounder))
-            })
-        })
+        Pair(self.nearest_integer_half(v.0, factor), self.nearest_integer_half(v.1, factor))
     }
 
     #[inline(always)]
     fn through_single(self, v: Pair) -> Pair {
-        self.each(v, |v| simd!(_mm256_castpd_si256(_mm256_cvtps_pd(_mm256_cvtpd_ps(_mm256_castsi256_pd(v))))))
+        Pair(self.through_single_half(v.0), self.through_single_half(v.1))
     }
 }

@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 use super::{GROUP, Kernel, Power, ROUNDER, Simd, WINDOW};
 use crate::bits::MAX_NARROW;
 
-/// Proof that the processor has AVX-512 F, BW, DQ, VL and VBMI.
+/// Proof that the processor has AVX-512 F, BW, DQ, VL and VBMI, and instructions on bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Avx512(());
 
@@ -52,7 +52,8 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vbmi");
+            && is_x86_feature_detected!("avx512vbmi")
+            && super::has_bit_instructions();
         has.then_some(Self(()))
     }
 }
@@ -68,10 +69,11 @@ macro_rules! simd {
 impl Simd for Avx512 {
     type V = __m512i;
     type Unpack = Unpack;
+    const SHIFTS_FAST: bool = true;
 
     #[inline]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt,lzcnt,bmi1,bmi2")]
         fn with_avx512<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -95,6 +97,16 @@ impl Simd for Avx512 {
             let raw = _mm512_loadu_si512(window.as_ptr().cast());
             let windows = _mm512_permutexvar_epi8(unpack.bytes, raw);
             _mm512_and_si512(_mm512_srlv_epi64(windows, unpack.shifts), unpack.mask)
+        })
+    }
+
+    #[inline(always)]
+    fn unpack_shifted(self, unpack: Unpack, window: &[u8; WINDOW], bit: u32) -> __m512i {
+        simd!({
+            let raw = _mm512_loadu_si512(window.as_ptr().cast());
+            let windows = _mm512_permutexvar_epi8(unpack.bytes, raw);
+            let shifts = _mm512_add_epi64(unpack.shifts, _mm512_set1_epi64(i64::from(bit % 8)));
+            _mm512_and_si512(_mm512_srlv_epi64(windows, shifts), unpack.mask)
         })
     }
 
@@ -163,8 +175,8 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn expand(self, mask: u8, from: &[i64; GROUP]) -> __m512i {
-        simd!(_mm512_maskz_expand_epi64(mask, _mm512_loadu_si512(from.as_ptr().cast())))
+    fn expand(self, mask: u8, v: __m512i) -> __m512i {
+        simd!(_mm512_maskz_expand_epi64(mask, v))
     }
 
     #[inline(always)]
@@ -173,6 +185,11 @@ impl Simd for Avx512 {
             let distance = _mm512_sub_epi64(v, _mm512_set1_epi64(low));
             _mm512_cmple_epu64_mask(distance, _mm512_set1_epi64(span as i64))
         })
+    }
+
+    #[inline(always)]
+    fn expand_from(self, mask: u8, from: &[i64; GROUP]) -> __m512i {
+        self.expand(mask, self.load(from))
     }
 
     #[inline(always)]

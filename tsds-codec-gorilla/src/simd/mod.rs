@@ -14,6 +14,8 @@ mod power;
 mod tests;
 
 pub(crate) use portable::Portable;
+#[cfg(test)]
+pub(crate) use power::MAX_MULTIPLIED_EXPONENT;
 pub(crate) use power::{MAX_EXPONENT, Power};
 
 use crate::isa::Isa;
@@ -22,6 +24,9 @@ use crate::isa::Isa;
 pub(crate) const GROUP: usize = 8;
 /// How many bytes an unpacker may look at from where its group begins.
 pub(crate) const WINDOW: usize = 64;
+
+/// The widest values that can begin at any bit.
+pub(crate) const MAX_SHIFTED: u32 = 50;
 
 /// 1.5 * 2^52: a double of smaller magnitude than 2^51 that is added to it is rounded to an integer, which is then the
 /// difference of the bits.
@@ -42,6 +47,11 @@ pub(crate) trait Simd: Copy {
     /// Eight values that lie one after the other from the first bit on.
     fn unpack(self, unpack: Self::Unpack, window: &[u8; WINDOW]) -> Self::V;
 
+    /// Whether [`Simd::unpack_shifted`] is faster than unpacking to memory first.
+    const SHIFTS_FAST: bool;
+    /// Eight values that begin at bit `bit`, less than 8, of the window, if they are at most [`MAX_SHIFTED`] wide.
+    fn unpack_shifted(self, unpack: Self::Unpack, window: &[u8; WINDOW], bit: u32) -> Self::V;
+
     fn load(self, from: &[i64; GROUP]) -> Self::V;
     fn store(self, v: Self::V, to: &mut [i64; GROUP]);
     fn splat(self, value: i64) -> Self::V;
@@ -57,8 +67,10 @@ pub(crate) trait Simd: Copy {
     fn prefix_sum(self, v: Self::V) -> Self::V;
     /// The last lane in every lane.
     fn last(self, v: Self::V) -> Self::V;
-    /// The first values of `from`, one for every bit of `mask`, in the lanes of those bits; zero in others.
-    fn expand(self, mask: u8, from: &[i64; GROUP]) -> Self::V;
+    /// The first lanes, one for every bit of `mask`, in the lanes of those bits; zero in others.
+    fn expand(self, mask: u8, v: Self::V) -> Self::V;
+    /// Like [`Simd::expand`], from memory.
+    fn expand_from(self, mask: u8, from: &[i64; GROUP]) -> Self::V;
     /// One bit for every lane with `low <= lane <= low + span`, as unsigned distance from `low`.
     fn within(self, v: Self::V, low: i64, span: u64) -> u8;
     /// The bits of the float whose place in the total order is the lane: negative lanes have all but the top bit flipped.
@@ -70,6 +82,16 @@ pub(crate) trait Simd: Copy {
     fn nearest_integer(self, v: Self::V, factor: f64) -> Self::V;
     /// The bits of doubles, none of them NaN, each rounded to single precision and back.
     fn through_single(self, v: Self::V) -> Self::V;
+}
+
+/// Whether the processor counts bits and shifts by variable amounts in one instruction each.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn has_bit_instructions() -> bool {
+    is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
 }
 
 /// Work to be done with some instruction set.

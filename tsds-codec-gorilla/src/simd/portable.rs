@@ -24,6 +24,7 @@ pub(crate) struct Unpack {
 impl Simd for Portable {
     type V = Lanes;
     type Unpack = Unpack;
+    const SHIFTS_FAST: bool = false;
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
@@ -48,6 +49,17 @@ impl Simd for Portable {
             *value = ((u64::from_le_bytes(eight) >> (bit % 8)) & unpack.mask) as i64;
         }
         lanes
+    }
+
+    #[inline(always)]
+    fn unpack_shifted(self, unpack: Unpack, window: &[u8; WINDOW], bit: u32) -> Lanes {
+        std::array::from_fn(|lane| {
+            let bit = lane * unpack.width + bit as usize % 8;
+            let from = (bit / 8).min(WINDOW - 8);
+            let mut eight = [0; 8];
+            eight.copy_from_slice(&window[from..from + 8]);
+            ((u64::from_le_bytes(eight) >> (bit % 8)) & unpack.mask) as i64
+        })
     }
 
     #[inline(always)]
@@ -110,16 +122,21 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn expand(self, mut mask: u8, from: &Lanes) -> Lanes {
+    fn expand(self, mut mask: u8, v: Lanes) -> Lanes {
         let mut lanes = [0; GROUP];
-        for value in from {
+        for value in v {
             if mask == 0 {
                 break;
             }
-            lanes[mask.trailing_zeros() as usize] = *value;
+            lanes[mask.trailing_zeros() as usize] = value;
             mask &= mask - 1;
         }
         lanes
+    }
+
+    #[inline(always)]
+    fn expand_from(self, mask: u8, from: &Lanes) -> Lanes {
+        self.expand(mask, *from)
     }
 
     #[inline(always)]

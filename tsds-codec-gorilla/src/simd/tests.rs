@@ -13,6 +13,7 @@ struct Everything {
     width: u32,
     mask: u8,
     exponent: u8,
+    multiplier: u8,
 }
 
 impl Kernel for &Everything {
@@ -21,7 +22,7 @@ impl Kernel for &Everything {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Self::Output {
         let (a, b) = (simd.load(&self.a), simd.load(&self.b));
-        let power = Power::new(self.exponent).unwrap();
+        let power = Power::new(self.exponent, self.multiplier).unwrap();
         let decimal = simd.decimal(a, power);
         let within = simd.within(a, self.b[0], self.b[1] as u64);
         let vectors = [
@@ -35,7 +36,13 @@ impl Kernel for &Everything {
             simd.unzigzag(a),
             simd.prefix_sum(a),
             simd.last(a),
-            simd.expand(self.mask, &self.a),
+            simd.expand(self.mask, a),
+            simd.expand_from(self.mask, &self.a),
+            simd.unpack_shifted(
+                simd.unpacker(self.width.min(MAX_SHIFTED)),
+                &self.window,
+                u32::from(self.mask % 8),
+            ),
             simd.from_ordered(a),
             decimal,
             simd.through_single(decimal),
@@ -62,10 +69,10 @@ proptest! {
     #[test]
     fn every_instruction_set_computes_the_same_bits(
         a in lanes(), b in lanes(), window in prop::collection::vec(any::<u8>(), WINDOW),
-        width in prop_oneof![1u32..58, Just(64)], mask: u8, exponent in 0..=MAX_EXPONENT
+        width in prop_oneof![1u32..58, Just(64)], mask: u8, exponent in 0..=MAX_MULTIPLIED_EXPONENT, multiplier in 1u8..
     ) {
         let window = window.try_into().unwrap();
-        let everything = Everything { a, b, window, width, mask, exponent };
+        let everything = Everything { a, b, window, width, mask, exponent, multiplier };
         let expected = vectorize(Isa::Portable, &everything);
         for isa in Isa::available() {
             prop_assert_eq!(&vectorize(isa, &everything), &expected, "{:?}", isa);
@@ -93,12 +100,12 @@ proptest! {
         let scaled = (i128::from(quotient) * 2 + 1) * divisor;
         let shift = (127 - scaled.leading_zeros()).saturating_sub(61);
         let value = (scaled >> shift) as i64 + near;
-        let expected = Power::new(exponent).unwrap().divide(value).to_bits() as i64;
+        let expected = Power::new(exponent, 1).unwrap().divide(value).to_bits() as i64;
         for isa in Isa::available() {
             let everything = Everything {
-                a: [value; GROUP], b: [0; GROUP], window: [0; WINDOW], width: 1, mask: 0, exponent,
+                a: [value; GROUP], b: [0; GROUP], window: [0; WINDOW], width: 1, mask: 0, exponent, multiplier: 1,
             };
-            prop_assert_eq!(vectorize(isa, &everything)[12], [expected; GROUP], "{:?} {}", isa, value);
+            prop_assert_eq!(vectorize(isa, &everything)[14], [expected; GROUP], "{:?} {}", isa, value);
         }
     }
 }

@@ -2,76 +2,97 @@
 //!
 //! Sensors, prices and percentages are written in decimals, whose binary digits look random. As integers they are small and
 //! near each other. After A. Afroozeh, L. Kuffo, P. Boncz, "ALP: Adaptive Lossless floating-Point Compression" (SIGMOD
-//! 2024), with division instead of multiplication by the inverse, which makes more of them exact, and with corrections for
-//! values that were computed and not read.
+//! 2024), with division instead of multiplication by the inverse, which makes more of them exact; with divisors that are
+//! small multiples of powers of ten, for averages of a few readings; and with corrections for values that were computed
+//! and not read.
 
 use super::Kind;
 use crate::isa::Isa;
 use crate::simd::{GROUP, Kernel, MAX_EXPONENT, Power, Simd, vectorize};
 
-/// The most units in the last place by which a value may differ from its decimal before it is an exception.
-const MAX_CORRECTION: i64 = 8;
+/// The most units in the last place by which a value may differ from its decimal before it is an exception: a quotient
+/// that was printed with fifteen digits and read again is at most 45 off.
+const MAX_CORRECTION: i64 = 64;
+/// Larger numbers have decimals so close to each other that any double is near one.
+const MAX_CORRECTED_NUMBER: i64 = 1 << 42;
+/// Integers that vectors convert by adding and subtracting.
+const MAX_NUMBER: f64 = (1u64 << 51) as f64;
 
-/// How many values are looked at to find the exponent.
+/// How many values are looked at to find the divisor.
 const SAMPLES: usize = 48;
-/// Roughly the bits of an exception: its row and its lane.
-const EXCEPTION_BITS: f64 = 72.0;
+/// After so many values without enough decimals the search ends.
+const FIRST_SAMPLES: usize = 16;
+/// Roughly the bits of an exception: its row and its value.
+const EXCEPTION_BITS: f64 = 40.0;
 /// The bits that one more decimal place takes.
 const BITS_PER_PLACE: f64 = std::f64::consts::LOG2_10;
+/// What averages of few readings are divided by, apart from what powers of ten hold.
+const MULTIPLIERS: [u8; 5] = [3, 7, 9, 11, 13];
+/// The most places that are tried beside a multiplier.
+const MAX_TRIED_PLACES: u8 = 4;
 
 /// How decimals are to be read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct DecimalFit {
     pub(crate) exponent: u8,
+    /// The divisor is so many times the power of ten.
+    pub(crate) multiplier: u8,
     pub(crate) power: Power,
     /// Quotients are rounded to single precision: single floats, or doubles that have been such.
     pub(crate) single: bool,
 }
 
 impl DecimalFit {
-    pub(crate) fn new(exponent: u8, single: bool) -> Option<Self> {
-        Some(Self { exponent, power: Power::new(exponent)?, single })
+    pub(crate) fn new(exponent: u8, multiplier: u8, single: bool) -> Option<Self> {
+        Some(Self { exponent, multiplier, power: Power::new(exponent, multiplier)?, single })
     }
 
-    /// The nearest decimal, and by how many units in the last place of a double its bits are below those of `value`.
-    fn of(&self, value: f64) -> (i64, i64) {
+    /// By how many units in the last place the bits of a value may differ from those of its decimal.
+    fn tolerance(&self) -> u64 {
+        if self.single { 0 } else { MAX_CORRECTION as u64 }
+    }
+
+    /// Whether a value is a decimal, and not only near one because all are.
+    fn fits(&self, value: f64) -> bool {
         let number = (value * self.power.divisor).round_ties_even();
-        // Beyond this the integer may be off, which shows as a difference.
-        if number.abs() >= MAX_NUMBER {
-            return (0, i64::MAX);
+        if number.abs() >= MAX_NUMBER || number.is_nan() {
+            return false;
         }
         let decimal = self.power.divide(number as i64);
         let decimal = if self.single { f64::from(decimal as f32) } else { decimal };
-        (number as i64, (value.to_bits() as i64).wrapping_sub(decimal.to_bits() as i64))
+        let difference = (value.to_bits() as i64).wrapping_sub(decimal.to_bits() as i64).unsigned_abs();
+        difference == 0 || (difference <= self.tolerance() && number.abs() < MAX_CORRECTED_NUMBER as f64)
     }
 }
 
-/// Integers that vectors convert by adding and subtracting.
-const MAX_NUMBER: f64 = (1u64 << 51) as f64;
-
-/// The exponent that a sample says takes the fewest bits, if decimals pay at all.
-pub(crate) fn fit(kind: Kind, lanes: &[i64]) -> Option<DecimalFit> {
+/// The divisors that a sample says may take the fewest bits; none where decimals do not pay.
+pub(crate) fn fits(kind: Kind, lanes: &[i64]) -> Vec<DecimalFit> {
     let sample: Vec<f64> =
         lanes.iter().step_by((lanes.len() / SAMPLES).max(1)).map(|lane| float(kind, *lane)).collect();
-    let single = kind == Kind::Float32
-        || (sample.iter().all(|value| f64::from(*value as f32).to_bits() == value.to_bits())
-            && !sample.iter().all(|value| value.fract() == 0.0));
-    let candidates = if single && kind == Kind::Float64 { &[false, true][..] } else { &[single] };
-    let best = candidates.iter().filter_map(|single| best_exponent(&sample, *single));
-    best.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(fit, _)| fit)
+    let is_single = |value: &f64| f64::from(*value as f32).to_bits() == value.to_bits();
+    let mut fits = Vec::new();
+    if kind != Kind::Float32 {
+        powers_of_ten(&sample, false, &mut fits);
+    }
+    // Decimals that doubles and singles share have been found.
+    if kind == Kind::Float32 || (fits.is_empty() && sample.iter().all(is_single)) {
+        powers_of_ten(&sample, true, &mut fits);
+    }
+    // Quotients that were printed are decimals too, of very many places: the multiple comes first.
+    let places = fits.first().map(|fit: &DecimalFit| fit.exponent.min(MAX_TRIED_PLACES));
+    let found = places.and_then(|places| DecimalFit::new(places, 1, kind == Kind::Float32));
+    let multiplied = multiplied(&sample, kind == Kind::Float32, found);
+    multiplied.into_iter().chain(fits).collect()
 }
 
-/// The exponent with the fewest bits for a sample, and how many per value.
-fn best_exponent(sample: &[f64], single: bool) -> Option<(DecimalFit, f64)> {
-    let tolerance = if single { 0 } else { MAX_CORRECTION };
-    let mut fitting = [0usize; MAX_EXPONENT as usize + 1];
+/// Adds the power of ten that seems to take the fewest bits, and the one that most values are decimals of.
+fn powers_of_ten(sample: &[f64], single: bool, fits: &mut Vec<DecimalFit>) {
+    // How many values need each exponent.
+    let mut needing = [0usize; MAX_EXPONENT as usize + 1];
     let mut common = 0u8;
     for (seen, value) in sample.iter().enumerate() {
-        let fits = |exponent: &u8| {
-            DecimalFit::new(*exponent, single)
-                .is_some_and(|fit| fit.of(*value).1.unsigned_abs() <= tolerance as u64)
-        };
-        // Most values need what those before did: no more, and no less than one place fewer.
+        let fits = |exponent: &u8| DecimalFit::new(*exponent, 1, single).is_some_and(|fit| fit.fits(*value));
+        // Most values need what those before did: no more, and often no less.
         let needed = match fits(&common) {
             true => (0..common).rev().take_while(fits).last().unwrap_or(common),
             false => match (common + 1..=MAX_EXPONENT).find(fits) {
@@ -79,23 +100,57 @@ fn best_exponent(sample: &[f64], single: bool) -> Option<(DecimalFit, f64)> {
                 None => continue,
             },
         };
-        fitting[usize::from(needed)] += 1;
+        needing[usize::from(needed)] += 1;
         common = common.max(needed);
-        if seen == 15 && fitting.iter().sum::<usize>() < 4 {
-            return None;
+        if seen + 1 == FIRST_SAMPLES && needing.iter().sum::<usize>() * 3 < FIRST_SAMPLES {
+            return;
         }
     }
-    let largest =
-        sample.iter().filter(|value| value.is_finite()).fold(0.0f64, |max, value| max.max(value.abs()));
+    if needing.iter().sum::<usize>() * 2 < sample.len() {
+        return;
+    }
     let mut covered = 0;
-    let costs = (0u8..).zip(fitting).filter(|(_, fitting)| *fitting > 0).filter_map(|(exponent, fitting)| {
-        covered += fitting;
-        let fit = DecimalFit::new(exponent, single)?;
-        (largest * fit.power.divisor < MAX_NUMBER || covered < sample.len()).then_some(())?;
+    let bits = (0u8..).zip(needing).filter(|(_, needing)| *needing > 0).map(|(exponent, needing)| {
+        covered += needing;
         let exceptions = (sample.len() - covered) as f64 / sample.len() as f64;
-        Some((fit, f64::from(exponent) * BITS_PER_PLACE + exceptions * EXCEPTION_BITS))
+        (exponent, f64::from(exponent) * BITS_PER_PLACE + exceptions * EXCEPTION_BITS)
     });
-    costs.min_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, bits)| *bits < EXCEPTION_BITS * 0.7)
+    let Some((cheapest, _)) = bits.min_by(|a, b| a.1.total_cmp(&b.1)) else { return };
+    fits.extend(DecimalFit::new(cheapest, 1, single));
+    if common != cheapest {
+        fits.extend(DecimalFit::new(common, 1, single));
+    }
+}
+
+/// The multiple of a power of ten that makes decimals of most of what `found` does not, if that is not little.
+fn multiplied(sample: &[f64], single: bool, found: Option<DecimalFit>) -> Option<DecimalFit> {
+    let others: Vec<f64> =
+        sample.iter().copied().filter(|value| !found.is_some_and(|found| found.fits(*value))).collect();
+    if others.len() * 32 < sample.len() || others.is_empty() {
+        return None;
+    }
+    let fit = |multiplier, exponent| DecimalFit::new(exponent, multiplier, single);
+    let count = |values: &[f64], fit: Option<DecimalFit>| {
+        fit.map_or(0, |fit| values.iter().filter(|value| fit.fits(**value)).count())
+    };
+    let mut best = (fit(MULTIPLIERS[0], MAX_TRIED_PLACES), 0);
+    for multiplier in MULTIPLIERS {
+        let fit = fit(multiplier, MAX_TRIED_PLACES);
+        let found = count(&others, fit);
+        if found > best.1 {
+            best = (fit, found);
+        }
+    }
+    let multiplier = best.0?.multiplier;
+    if best.1 * 2 < others.len() || count(sample, best.0) * 4 < sample.len() * 3 {
+        return None;
+    }
+    let bits = |exponent: &u8| {
+        let exceptions = sample.len() - count(sample, fit(multiplier, *exponent));
+        f64::from(*exponent) * BITS_PER_PLACE + exceptions as f64 / sample.len() as f64 * EXCEPTION_BITS
+    };
+    let exponent = (0..=MAX_TRIED_PLACES).min_by(|a, b| bits(a).total_cmp(&bits(b)))?;
+    fit(multiplier, exponent)
 }
 
 /// The value of a lane as a double.
@@ -140,9 +195,8 @@ pub(crate) fn quantize(
         corrections.clear();
         return Some(Decimals { numbers, corrections, exceptions });
     }
-    let tolerance = if fit.single { 0 } else { MAX_CORRECTION };
     for (row, correction) in corrections.iter_mut().enumerate() {
-        if correction.unsigned_abs() > tolerance as u64 {
+        if correction.unsigned_abs() > fit.tolerance() {
             *correction = 0;
             if exceptions.len() == max_exceptions {
                 return None;
@@ -189,23 +243,22 @@ impl Kernel for Quantize<'_> {
     fn run<S: Simd>(self, simd: S) -> bool {
         let Self { bits, numbers, corrections, fit } = self;
         let mut all = simd.splat(0);
-        let mut one = |bits: &[i64; GROUP], number: &mut [i64; GROUP], correction: &mut [i64; GROUP]| {
-            let bits = simd.load(bits);
-            let (found, difference) = quantize_group(simd, bits, fit);
-            simd.store(found, number);
-            simd.store(difference, correction);
-            all = simd.or(all, difference);
-        };
         let (groups, rest) = bits.as_chunks::<GROUP>();
         let (number_groups, number_rest) = numbers.as_chunks_mut::<GROUP>();
         let (correction_groups, correction_rest) = corrections.as_chunks_mut::<GROUP>();
         for ((bits, number), correction) in groups.iter().zip(number_groups).zip(correction_groups) {
-            one(bits, number, correction);
+            let (found, difference) = quantize_group(simd, simd.load(bits), fit);
+            simd.store(found, number);
+            simd.store(difference, correction);
+            all = simd.or(all, difference);
         }
         if !rest.is_empty() {
             let (mut last, mut number, mut correction) = ([0; GROUP], [0; GROUP], [0; GROUP]);
             last[..rest.len()].copy_from_slice(rest);
-            one(&last, &mut number, &mut correction);
+            let (found, difference) = quantize_group(simd, simd.load(&last), fit);
+            simd.store(found, &mut number);
+            simd.store(difference, &mut correction);
+            all = simd.or(all, difference);
             number_rest.copy_from_slice(&number[..rest.len()]);
             correction_rest.copy_from_slice(&correction[..rest.len()]);
         }
@@ -215,7 +268,7 @@ impl Kernel for Quantize<'_> {
     }
 }
 
-/// The integers nearest to values times the power, and by how much the bits of values exceed those of the decimals.
+/// The integers nearest to values times the divisor, and by how much the bits of values exceed those of the decimals.
 #[inline(always)]
 fn quantize_group<S: Simd>(simd: S, bits: S::V, fit: DecimalFit) -> (S::V, S::V) {
     let numbers = simd.nearest_integer(bits, fit.power.divisor);
@@ -260,7 +313,7 @@ mod tests {
             ], 1..200),
             exponent in 0..=MAX_EXPONENT, single: bool
         ) {
-            let fit = DecimalFit::new(exponent, single).unwrap();
+            let fit = DecimalFit::new(exponent, 1, single).unwrap();
             let decimals = quantize(Kind::Float64, &lanes(&values), fit, usize::MAX).unwrap();
             prop_assert_eq!(back(&decimals, fit), lanes(&values));
         }
@@ -270,10 +323,10 @@ mod tests {
             numbers in prop::collection::vec(-1_000_000i64..1_000_000, 64..200), places in 0u8..9
         ) {
             prop_assume!(numbers.iter().any(|n| n % 10 != 0));
-            let power = Power::new(places).unwrap();
+            let power = Power::new(places, 1).unwrap();
             let values: Vec<f64> = numbers.iter().map(|number| power.divide(number / 10 * 10 + 7)).collect();
-            let fit = fit(Kind::Float64, &lanes(&values)).unwrap();
-            prop_assert_eq!((fit.exponent, fit.single), (places, false));
+            let fit = fits(Kind::Float64, &lanes(&values))[0];
+            prop_assert_eq!((fit.exponent, fit.multiplier, fit.single), (places, 1, false));
             let decimals = quantize(Kind::Float64, &lanes(&values), fit, 0).unwrap();
             prop_assert!(decimals.exceptions.is_empty() && decimals.corrections.is_empty());
         }
@@ -283,7 +336,7 @@ mod tests {
     fn decimals_that_went_through_single_precision_are_recognised() {
         let values: Vec<f64> =
             (0..500).map(|i| f64::from((f64::from(i * 37 % 1001) / 100.0) as f32)).collect();
-        let found = fit(Kind::Float64, &lanes(&values)).unwrap();
+        let found = fits(Kind::Float64, &lanes(&values))[0];
         assert_eq!((found.exponent, found.single), (2, true));
         assert!(quantize(Kind::Float64, &lanes(&values), found, 0).unwrap().exceptions.is_empty());
     }
@@ -291,7 +344,7 @@ mod tests {
     #[test]
     fn sums_of_decimals_are_decimals_with_corrections() {
         let values: Vec<f64> = (0..1000).map(|i| 0.1 * f64::from(i) + 0.2).collect();
-        let found = fit(Kind::Float64, &lanes(&values)).unwrap();
+        let found = fits(Kind::Float64, &lanes(&values))[0];
         assert_eq!(found.exponent, 1);
         let decimals = quantize(Kind::Float64, &lanes(&values), found, 0).unwrap();
         assert!(!decimals.corrections.is_empty());
@@ -302,6 +355,16 @@ mod tests {
     fn full_precision_is_no_decimal() {
         let values: Vec<f64> =
             (1..500).map(|i| f64::from(i).sqrt()).filter(|root| root.fract() != 0.0).collect();
-        assert_eq!(fit(Kind::Float64, &lanes(&values)), None);
+        assert_eq!(fits(Kind::Float64, &lanes(&values)), []);
+    }
+
+    #[test]
+    fn averages_of_a_few_readings_are_multiples_of_a_fraction() {
+        let values: Vec<f64> = (0..900).map(|i| 20.0 + f64::from(i * 7 % 400) / 30.0).collect();
+        let printed: Vec<f64> = values.iter().map(|value| format!("{value:.13}").parse().unwrap()).collect();
+        let found = fits(Kind::Float64, &lanes(&printed))[0];
+        assert_eq!((found.multiplier, found.exponent), (3, 1));
+        let decimals = quantize(Kind::Float64, &lanes(&printed), found, 0).unwrap();
+        assert_eq!(back(&decimals, found), lanes(&printed));
     }
 }

@@ -9,8 +9,9 @@ mod exceptions;
 mod kind;
 mod order;
 
-pub(crate) use decimal::{DecimalFit, fit, quantize};
+pub(crate) use decimal::{DecimalFit, Decimals, fits, quantize};
 pub(crate) use dictionary::{MAX_DISTINCT, distinct};
-pub(crate) use exceptions::{Exceptions, write_exceptions};
+pub(crate) use exceptions::Exceptions;
 pub use kind::Kind;
+pub use order::ordered_of_lane as place;
 pub(crate) use order::{lane_of_ordered, ordered_of_lane};

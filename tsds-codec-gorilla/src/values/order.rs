@@ -2,10 +2,11 @@
 
 use super::Kind;
 
-/// The integer whose place among the integers is that of the float in the total order of IEEE 754: neighbours differ by 1.
-/// Lanes of other kinds stay what they are.
+/// The place of a value in the order of its type. `lane` is the value as [`crate::Block::read_lanes`] gives it. The place of a
+/// float is the integer whose place among the integers is that of the float in the total order of IEEE 754: neighbours
+/// differ by 1. That of an integer is itself.
 #[inline(always)]
-pub(crate) fn ordered_of_lane(kind: Kind, lane: i64) -> i64 {
+pub fn ordered_of_lane(kind: Kind, lane: i64) -> i64 {
     match kind {
         Kind::Float64 => lane ^ (lane >> 63) & i64::MAX,
         Kind::Float32 => {
