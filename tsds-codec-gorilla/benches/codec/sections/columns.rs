@@ -25,7 +25,7 @@ fn column(what: What, name: &'static str, title: &str, options: &Options) -> Tab
     for set in sets::all(options) {
         let mut encoded: Vec<_> = decoders.iter().map(|decoder| decoder.encode(&set)).collect();
         let mut row = vec![Cell::Text(set.name.to_owned())];
-        row.extend(decode_speeds(&mut encoded, what, &set, BLOCK, 1));
+        row.extend(decode_speeds(&mut encoded, what, &set, BLOCK));
         table.rows.push(row);
     }
     table

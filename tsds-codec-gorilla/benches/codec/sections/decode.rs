@@ -22,7 +22,7 @@ pub fn run(options: &Options) -> Table {
         }
         let mut row =
             vec![Cell::Text(set.name.to_owned()), Cell::Text(Ours::best().encode_blocks(&set).modes())];
-        row.extend(decode_speeds(&mut encoded, What::Points, &set, BLOCK, 1));
+        row.extend(decode_speeds(&mut encoded, What::Points, &set, BLOCK));
         table.rows.push(row);
     }
     table

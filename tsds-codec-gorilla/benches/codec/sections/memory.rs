@@ -21,7 +21,7 @@ pub fn run(options: &Options) -> Table {
     for set in sets::all(options).into_iter().filter(|set| SETS.contains(&set.name)) {
         let mut encoded: Vec<_> = contenders.iter().map(|contender| contender.encode(&set)).collect();
         let mut row = vec![Cell::Text(set.name.to_owned())];
-        row.extend(decode_speeds(&mut encoded, What::Points, &set, ROOM, 1));
+        row.extend(decode_speeds(&mut encoded, What::Points, &set, ROOM));
         table.rows.push(row);
     }
     table

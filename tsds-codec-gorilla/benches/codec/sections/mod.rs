@@ -51,22 +51,16 @@ fn others() -> [Box<dyn Contender>; 4] {
     [Box::new(Pco), Box::new(Parquet::Split), Box::new(Parquet::Dictionary), Box::new(Tsz)]
 }
 
-/// Times decoding of everything that was encoded, each into an output of its own with `room` rows, `rounds` times a pass.
-fn decode_speeds(
-    encoded: &mut [Box<dyn Encoded>],
-    what: What,
-    set: &Set,
-    room: usize,
-    rounds: usize,
-) -> Vec<Cell> {
+/// Times decoding of everything that was encoded, each into an output of its own with `room` rows.
+fn decode_speeds(encoded: &mut [Box<dyn Encoded>], what: What, set: &Set, room: usize) -> Vec<Cell> {
     let mut outputs: Vec<Output> = encoded.iter().map(|_| Output::large(room)).collect();
     let mut ways: Vec<Box<dyn FnMut() + '_>> = encoded
         .iter_mut()
         .zip(&mut outputs)
-        .map(|(encoded, out)| {
-            Box::new(move || (0..rounds).for_each(|_| encoded.decode(what, out))) as Box<dyn FnMut()>
-        })
+        .map(|(encoded, out)| Box::new(|| encoded.decode(what, out)) as Box<dyn FnMut()>)
         .collect();
-    let bytes = set.rows() * what.bytes_per_row() * rounds;
+    // Once around the output, so that no page of it is new to the process.
+    ways.iter_mut().for_each(|way| (0..=room / set.rows()).for_each(|_| way()));
+    let bytes = set.rows() * what.bytes_per_row();
     crate::clock::in_turn(&mut ways).into_iter().map(|took| Cell::speed(bytes, took)).collect()
 }
