@@ -21,8 +21,18 @@
     clippy::print_stderr
 )]
 
+// The codes are not a public interface: their sources are part of the bench, for their sizes.
+#[path = "../../src/classic/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod classic;
 mod clock;
 mod contenders;
+#[path = "../../src/error.rs"]
+#[allow(dead_code)]
+mod error;
+#[path = "../../src/isa.rs"]
+#[allow(dead_code)]
+mod isa;
 mod options;
 mod page;
 #[path = "../../tests/rival/mod.rs"]

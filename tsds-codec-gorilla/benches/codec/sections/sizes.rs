@@ -1,15 +1,16 @@
 //! Bytes of a point, series by series.
 
 use super::others;
+use crate::classic;
 use crate::contenders::{Encoded, Ours, Sizes};
 use crate::options::Options;
-use crate::sets::{self, BLOCK, Set};
+use crate::sets::{self, BLOCK, Block, Set};
 use crate::table::{Cell, Table};
 
 pub fn run(options: &Options) -> Table {
     let others = others();
     let names = others.iter().map(|contender| contender.name());
-    let own = ["series", "points", "modes of values", "times", "values", "ours"];
+    let own = ["series", "points", "modes of values", "times", "values", "ours", "classic codes"];
     let mut table = Table::new(
         "sizes",
         "Bytes of a point (time and value, 16 bytes decoded), blocks of 8192 points; Parquet in one row group",
@@ -24,6 +25,11 @@ pub fn run(options: &Options) -> Table {
         if let Sizes::Columns { times, values } = own.sizes() {
             row.extend([each(times), each(values), each(times + values)]);
         }
+        let classic = |block: &Block| {
+            let values: Vec<u64> = block.values().iter().map(|value| value.to_bits()).collect();
+            classic::encoded_len_times(block.times()) + classic::encoded_len_floats64(&values)
+        };
+        row.push(each(set.blocks.iter().map(classic).sum()));
         row.extend(others.iter().map(|contender| each(contender.encode(&set).sizes().total())));
         table.rows.push(row);
     }
