@@ -104,20 +104,30 @@ fn bare_file(path: &Path, batches: &[RecordBatch]) -> Duration {
     took
 }
 
-/// One-minute buckets per symbol and others over ten million rows, all of them warm, then all of them cold.
+/// One-minute buckets per symbol and others over ten million rows, all of them warm in each codec, then all of them cold.
 async fn buckets(runtime: &Runtime, directory: &Path) {
     const ROWS: usize = 10_000_000;
-    for tier in ["warm", "cold"] {
+    for (tier, codec) in [("warm", "tsds.plain"), ("warm", "tsds.gorilla"), ("cold", "tsds.gorilla")] {
         let mut settings = Settings::default();
+        settings.warm_tier.file_codec = codec.into();
         settings.warm_tier.max_memory_mb = if tier == "warm" { 4_096 } else { 1 };
-        let (database, table) = create(runtime, &directory.join(tier), settings, "1d").await;
+        let (database, table) =
+            create(runtime, &directory.join(format!("{tier}-{codec}")), settings, "1d").await;
         for first in (0..ROWS).step_by(BATCH) {
             table.ingest(trades(first, BATCH)).await.unwrap();
         }
         database.flush().await.unwrap();
         database.settle().await.unwrap();
         let counts = database.tier_counts();
-        println!("{ROWS} rows, hot {}, warm {}, cold {}", counts.hot, counts.warm, counts.cold);
+        println!("{ROWS} rows, hot {}, warm {}, cold {}, {codec}", counts.hot, counts.warm, counts.cold);
+        let stats = database.stats().await.unwrap();
+        let per_row = |bytes: u64| bytes as f64 / ROWS as f64;
+        println!(
+            "  bytes a row: warm files {:.2}, cold files {:.2}, resident {:.2}",
+            per_row(stats.tiers.warm.bytes),
+            per_row(stats.tiers.cold.bytes),
+            per_row(stats.resident.bytes)
+        );
         let per_minute = || {
             Aggregation::new().every("1m".parse().unwrap()).by(["symbol"]).count().sum("volume").min("price")
         };

@@ -204,9 +204,11 @@ tsds_conformance::conformance_main! {
         OverFiles { codec: "plain", pinned: true },
         OverFiles { codec: "zstd", pinned: true },
         OverFiles { codec: "constant", pinned: true },
+        OverFiles { codec: "gorilla", pinned: true },
         OverFiles { codec: "plain", pinned: false },
         OverFiles { codec: "zstd", pinned: false },
         OverFiles { codec: "constant", pinned: false },
+        OverFiles { codec: "gorilla", pinned: false },
     ],
     evictors: [
         PluginFixture::new(tsds_warm_cpu::plugins()[1]),

@@ -28,13 +28,15 @@ enum Held {
     Unpinned(&'static str),
 }
 
-const HELD: [Held; 6] = [
+const HELD: [Held; 8] = [
     Held::PinnedFile("plain"),
     Held::PinnedFile("zstd"),
     Held::PinnedFile("constant"),
+    Held::PinnedFile("gorilla"),
     Held::PinnedRows,
     Held::Unpinned("plain"),
     Held::Unpinned("constant"),
+    Held::Unpinned("gorilla"),
 ];
 
 impl Held {

@@ -147,6 +147,20 @@ fn constant_blocks_of_a_codec_for_residents_stay_encoded() {
 }
 
 #[test]
+fn blocks_of_the_default_codec_stay_encoded_and_take_a_fraction_of_plain_ones() {
+    let with = |codec| {
+        let bench = Bench::new(1, codec);
+        let segment = segment(0, 20_000);
+        bench.write(&segment);
+        let stored = bench.pin(&segment);
+        assert_eq!(bench.tier.usage().bytes, stored.bytes);
+        stored.bytes
+    };
+    let (plain, gorilla) = (with("plain"), with("gorilla"));
+    assert!(gorilla * 2 < plain, "{gorilla} bytes with tsds.gorilla, {plain} with tsds.plain");
+}
+
+#[test]
 fn a_source_that_fails_leaves_nothing_behind() {
     let machine = SimWorld::new(1);
     let tier = support::tier(machine.world(), None, Some(1));

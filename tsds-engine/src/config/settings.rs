@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use tsds_traits::{Error, ErrorKind, Result};
 
+/// The codec of segment files where nothing is configured.
+const FILE_CODEC: &str = if cfg!(feature = "codec-gorilla") { "tsds.gorilla" } else { "tsds.plain" };
 /// Eleven days: longer is for ever.
 const MAX_DEADLINE_SECONDS: f64 = 1e6;
 
@@ -108,7 +110,8 @@ pub struct WarmTier {
     pub eviction_target_pct: f64,
     /// Accepted for compatibility; segment files are durable in any case.
     pub wal_enabled: bool,
-    /// The codec of segment files. Default: `tsds.plain`.
+    /// The codec of segment files. What it does not take, such as text, is written in `tsds.plain`. Default: `tsds.gorilla`;
+    /// `tsds.plain` in a build without the feature `codec-gorilla`.
     pub file_codec: String,
     /// The evictor. Default: `tsds.evict.lru`.
     pub evictor: String,
@@ -122,7 +125,7 @@ impl Default for WarmTier {
             eviction_threshold_pct: 0.95,
             eviction_target_pct: 0.85,
             wal_enabled: true,
-            file_codec: "tsds.plain".into(),
+            file_codec: FILE_CODEC.into(),
             evictor: "tsds.evict.lru".into(),
         }
     }

@@ -7,7 +7,7 @@ use super::saboteurs::{EVICTOR, EvictorFault};
 use super::{assert_names, assert_whole, open, plugin, rows, settings};
 use crate::support::{self, TABLE, batch};
 
-/// More than the smallest warm tier takes.
+/// More than the smallest warm tier takes of plain rows.
 const ROWS: i64 = 48_000;
 
 pub fn with_evictor() -> Settings {
@@ -15,6 +15,7 @@ pub fn with_evictor() -> Settings {
     settings.hot_tier.max_records = 12_000;
     settings.hot_tier.segment_rows = 4_000;
     settings.warm_tier.max_memory_mb = 1;
+    settings.warm_tier.file_codec = "tsds.plain".into();
     settings.warm_tier.evictor = EVICTOR.into();
     settings.query.output_batch_size = 65_536;
     settings.tables.chunk_interval = "auto".into();

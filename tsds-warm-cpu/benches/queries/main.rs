@@ -1,5 +1,7 @@
 //! Queries over 10 million pinned rows: trades of 100 symbols of very different frequency, and 1000 series of 10,000 points.
 //!
+//! Everything is asked twice: of rows that are held as arrays, and of rows that are held in blocks of `tsds.gorilla`.
+//!
 //! `cargo bench -p tsds-warm-cpu`, or with parts of names behind `--` to run only some. Each line gives the median of several
 //! runs (9, or as `BENCH_RUNS` says), on one core (one worker at a time) and on all.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
+use tsds_codec_gorilla::GorillaCodec;
 use tsds_io::Runtime;
 use tsds_segment::{PlainCodec, ZstdCodec};
 use tsds_traits::{
@@ -20,7 +23,7 @@ use tsds_traits::{
 };
 use tsds_warm_cpu::CpuTier;
 
-use tables::{Files, MINUTE, NAME, PRICE, ROWS, SIDE, TIME, Table, VOLUME, metrics, trades};
+use tables::{Files, Held, MINUTE, NAME, PRICE, ROWS, SIDE, TIME, Table, VOLUME, metrics, trades};
 
 /// What is asked of the trades.
 const TRADES: &[&str] = &[
@@ -38,8 +41,10 @@ const TRADES: &[&str] = &[
     "aggregate: 3 symbols and price > x",
     "pin: 5 segments from plain files",
     "pin: 5 segments from zstd files",
+    "pin: 5 segments from gorilla files",
     "not pinned: volume = 500, count, plain files",
     "not pinned: volume = 500, count, zstd files",
+    "not pinned: volume = 500, count, gorilla files",
     "not pinned: one symbol, one hour, all columns, zstd files",
 ];
 
@@ -125,8 +130,8 @@ impl Report {
         }
     }
 
-    fn trades(&self) {
-        let table = Table::new(&self.runtime, trades());
+    fn trades(&self, held: Held) {
+        let table = Table::new(&self.runtime, trades(), held);
         let all = [TIME, NAME, PRICE, VOLUME, SIDE];
         let hour = |from: i64| {
             let bound = |comparison, hour: i64| compare(TIME, comparison, Value::Int(hour * 60 * MINUTE));
@@ -179,13 +184,16 @@ impl Report {
             ..table.aggregate(&[(Function::Count, PRICE), (Function::Sum, PRICE)], false)
         };
         self.aggregate(TRADES[11], &table.tiers, &expensive);
-        self.files(&table);
+        if held == Held::Plain {
+            self.files(&table);
+        }
     }
 
     fn files(&self, table: &Table) {
-        let codecs: [Arc<dyn Codec>; 2] = [Arc::new(PlainCodec::new()), Arc::new(ZstdCodec::new())];
+        let codecs: [Arc<dyn Codec>; 3] =
+            [Arc::new(PlainCodec::new()), Arc::new(ZstdCodec::new()), Arc::new(GorillaCodec::new())];
         for (number, codec) in codecs.into_iter().enumerate() {
-            let wanted = [TRADES[12 + number], TRADES[14 + number], TRADES[16]];
+            let wanted = [TRADES[12 + number], TRADES[15 + number], TRADES[18]];
             if !self.wants_of(&wanted) {
                 continue;
             }
@@ -205,19 +213,19 @@ impl Report {
                 })
             });
             let predicate = Some(compare(VOLUME, Comparison::Equal, Value::Int(500)));
-            self.scan(TRADES[14 + number], &files.tiers, &ScanRequest { predicate, ..table.scan(&[]) });
+            self.scan(TRADES[15 + number], &files.tiers, &ScanRequest { predicate, ..table.scan(&[]) });
             if number == 1 {
                 let hour = |comparison, hour: i64| compare(TIME, comparison, Value::Int(hour * 60 * MINUTE));
                 let (from, upto) = (hour(Comparison::GreaterOrEqual, 10), hour(Comparison::Less, 11));
                 let predicate = Some(Predicate::And(vec![named(&["SYM000"]), from, upto]));
                 let all = [TIME, NAME, PRICE, VOLUME, SIDE];
-                self.scan(TRADES[16], &files.tiers, &ScanRequest { predicate, ..table.scan(&all) });
+                self.scan(TRADES[18], &files.tiers, &ScanRequest { predicate, ..table.scan(&all) });
             }
         }
     }
 
-    fn metrics(&self) {
-        let table = Table::new(&self.runtime, metrics());
+    fn metrics(&self, held: Held) {
+        let table = Table::new(&self.runtime, metrics(), held);
         let names: Vec<String> = (0..100).map(|series| format!("host-{:04}", series * 10)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let some = ScanRequest { predicate: Some(named(&names)), ..table.scan(&[TIME, NAME, PRICE]) };
@@ -238,10 +246,12 @@ fn main() {
     let only = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let runs = std::env::var("BENCH_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(9).max(1);
     let report = Report { runtime: Runtime::new(None).unwrap(), only, runs };
-    if report.wants_of(TRADES) {
-        report.trades();
-    }
-    if report.wants_of(METRICS) {
-        report.metrics();
+    for held in [Held::Plain, Held::Gorilla] {
+        if report.wants_of(TRADES) {
+            report.trades(held);
+        }
+        if report.wants_of(METRICS) {
+            report.metrics(held);
+        }
     }
 }

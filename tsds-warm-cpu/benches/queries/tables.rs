@@ -6,6 +6,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, 
 use arrow_schema::{DataType, TimeUnit};
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
+use tsds_codec_gorilla::GorillaCodec;
 use tsds_compute::{describe_segment, sort_for_segment};
 use tsds_io::Runtime;
 use tsds_segment::{MemorySource, PlainCodec, SegmentStore, ZstdCodec};
@@ -46,6 +47,15 @@ impl Executor for OneCore {
     }
 }
 
+/// How segments are pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// As arrays.
+    Plain,
+    /// In blocks of `tsds.gorilla`.
+    Gorilla,
+}
+
 /// A table whose segments are pinned in a tier with one worker and in one with all.
 pub(crate) struct Table {
     pub(crate) schema: Arc<TableSchema>,
@@ -62,7 +72,7 @@ pub(crate) struct Files {
 }
 
 impl Table {
-    pub(crate) fn new(runtime: &Runtime, batches: impl Iterator<Item = Vec<ArrayRef>>) -> Self {
+    pub(crate) fn new(runtime: &Runtime, batches: impl Iterator<Item = Vec<ArrayRef>>, held: Held) -> Self {
         let column = |id, name: &str, data_type| Column { id, name: name.into(), data_type, nullable: false };
         let text = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         let columns = vec![
@@ -75,6 +85,9 @@ impl Table {
         let schema =
             Arc::new(TableSchema::new(TableId(1), SchemaVersion(1), columns, TIME, &[NAME]).unwrap());
         let tiers = tiers(runtime, None);
+        let directory = tempfile::tempdir().unwrap();
+        let gorilla = Arc::new(GorillaCodec::new());
+        let store = SegmentStore::new(runtime.world(), directory.path().into(), DATABASE, codecs(), gorilla);
         let (mut segments, mut sources) = (Vec::new(), Vec::new());
         for (number, arrays) in batches.enumerate() {
             let typed = arrays.iter().zip(schema.columns());
@@ -85,14 +98,23 @@ impl Table {
             let (id, chunk) = (SegmentId::new(number as u64 + 1), ChunkRange { start: 0, end: 2 * DAY });
             let meta =
                 Arc::new(describe_segment(&schema, id, chunk, KeyDomain(0), interval, &sorted).unwrap());
-            let source = MemorySource::new(meta.clone(), schema.clone(), vec![sorted.batch]).unwrap();
+            let rows = vec![sorted.batch];
+            let source = MemorySource::new(meta.clone(), schema.clone(), rows.clone()).unwrap();
+            let put: Arc<dyn SegmentSource> = match held {
+                Held::Plain => Arc::new(source.clone()),
+                Held::Gorilla => {
+                    let write = store.write(&meta, &schema, rows, sorted.run_starts.into());
+                    runtime.block_on(write).unwrap();
+                    Arc::new(runtime.block_on(store.open(&meta, &schema)).unwrap().unwrap())
+                }
+            };
             for tier in &tiers {
-                runtime.block_on(tier.put(Arc::new(source.clone()))).unwrap();
+                runtime.block_on(tier.put(Arc::clone(&put))).unwrap();
             }
             sources.push(source);
             segments.push(SegmentHandle { meta, record: bytes::Bytes::new() });
         }
-        println!("{} bytes a row pinned", tiers[0].usage().bytes / ROWS as u64);
+        println!("{held:?}: {:.2} bytes a row pinned", tiers[0].usage().bytes as f64 / ROWS as f64);
         Self { schema, segments, sources, tiers }
     }
 
@@ -135,8 +157,9 @@ pub(crate) fn tiers(runtime: &Runtime, files: Option<&SegmentStore>) -> [Arc<Cpu
 }
 
 pub(crate) fn codecs() -> Arc<CodecSet> {
-    let plain = CodecSet::default().with(Arc::new(PlainCodec::new())).unwrap();
-    Arc::new(plain.with(Arc::new(ZstdCodec::new())).unwrap())
+    let built: [Arc<dyn Codec>; 3] =
+        [Arc::new(PlainCodec::new()), Arc::new(ZstdCodec::new()), Arc::new(GorillaCodec::new())];
+    Arc::new(built.into_iter().try_fold(CodecSet::default(), CodecSet::with).unwrap())
 }
 
 impl Files {

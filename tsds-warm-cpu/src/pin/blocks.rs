@@ -93,7 +93,7 @@ impl PinColumn {
             let rows = self.cuts.block_in(group, number);
             if self.stays_encoded(decoder, block)? {
                 pieces.extend(self.values(decoder, run, std::mem::take(&mut arrays))?);
-                pieces.push(Piece { rows: rows.clone(), body: Body::Encoded(own_block(block)) });
+                pieces.push(Piece { rows: rows.clone(), body: Body::Encoded(kept_block(block)) });
                 run = rows.end..rows.end;
             } else {
                 arrays.push(block);
@@ -139,6 +139,14 @@ fn plain_len(block: &EncodedBlock) -> usize {
         Some(width) => rows * width + if block.layout.stats.null_count > 0 { rows.div_ceil(8) } else { 0 },
         None => usize::MAX,
     }
+}
+
+/// A block whose bytes are its own, to be kept: without what the column holds once for all its blocks.
+fn kept_block(block: &EncodedBlock) -> EncodedBlock {
+    let EncodedBlock { mut layout, bytes } = own_block(block);
+    layout.run_starts = Arc::default();
+    (layout.stats.min, layout.stats.max) = (None, None);
+    EncodedBlock { layout, bytes }
 }
 
 /// A block whose bytes are its own.

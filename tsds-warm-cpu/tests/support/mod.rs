@@ -6,6 +6,7 @@ pub mod constant;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tsds_codec_gorilla::GorillaCodec;
 use tsds_compute::sort_for_segment;
 use tsds_conformance::data::segments::Segment;
 use tsds_io::SimWorld;
@@ -22,6 +23,7 @@ use constant::ConstantCodec;
 pub fn codecs() -> Arc<CodecSet> {
     let set = CodecSet::default().with(Arc::new(PlainCodec::new())).unwrap();
     let set = set.with(Arc::new(ZstdCodec::new())).unwrap();
+    let set = set.with(Arc::new(GorillaCodec::new())).unwrap();
     Arc::new(set.with(Arc::new(ConstantCodec::new())).unwrap())
 }
 
@@ -30,6 +32,7 @@ pub fn codec(name: &str) -> Arc<dyn Codec> {
     match name {
         "plain" => Arc::new(PlainCodec::new()),
         "zstd" => Arc::new(ZstdCodec::new()),
+        "gorilla" => Arc::new(GorillaCodec::new()),
         "constant" => Arc::new(ConstantCodec::new()),
         other => panic!("no codec {other}"),
     }
