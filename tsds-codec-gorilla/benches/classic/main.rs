@@ -3,7 +3,7 @@
 //! `cargo bench -p tsds-codec-gorilla --bench classic`, with parts of names behind `--` to run only some. A case is a series, the
 //! rows of a block, the lanes and the kernel. Bytes are 16 for each point, whose time and value are in two columns that are
 //! decoded one after the other into the same buffers, block after block of a series.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 // The codes are not a public interface: their sources are part of the benchmark, with their tests and what only those use.
 #![allow(dead_code, unused_imports)]
 

@@ -37,11 +37,6 @@ impl<'a> Packed<'a> {
         Ok(Self { min, width, mask, len, bits })
     }
 
-    /// How many values there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The value at `index`; the smallest for an index outside.
     #[inline(always)]
     pub(crate) fn get(&self, index: usize) -> i64 {

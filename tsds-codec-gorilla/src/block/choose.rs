@@ -1,5 +1,6 @@
 //! Which mode is shortest.
 
+use super::classic;
 use super::header::{CORRECTIONS, EXCEPTIONS, Mode, SINGLE, Shape};
 use super::parse::MAX_DEPTH;
 use crate::bits::{put_signed, put_varint};
@@ -10,18 +11,21 @@ use crate::values::{
 
 /// What the encoder is free to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Choice {
+pub enum ModeChoice {
     /// Take the shortest mode.
     #[default]
     Shortest,
     /// Take this mode if the values have it, else the shortest.
     Only(Mode),
-    /// Take classic codes in so many lanes, as a logarithm.
-    Classic { lanes_log2: u8 },
+    /// Take the codes of the paper, if that is shorter than raw.
+    Classic {
+        /// The logarithm of the number of lanes, 3 to 5, or 0 for none; fewer are taken where there are too few values.
+        lanes_log2: u8,
+    },
 }
 
-impl Choice {
-    fn allows(self, mode: Mode) -> bool {
+impl ModeChoice {
+    pub(super) fn allows(self, mode: Mode) -> bool {
         match self {
             Self::Shortest => true,
             Self::Only(only) => only == mode,
@@ -42,11 +46,11 @@ const FIT_SAMPLES: usize = 4;
 const EXCEPTION_BYTES: usize = 5;
 
 /// Appends values in the shortest of the modes that are allowed, raw if that is shorter or none is.
-pub(super) fn write_values(kind: Kind, lanes: &[i64], choice: Choice, out: &mut Vec<u8>) -> Shape {
+pub(super) fn write_values(kind: Kind, lanes: &[i64], choice: ModeChoice, out: &mut Vec<u8>) -> Shape {
     write_at_depth(kind, lanes, choice, 0, out)
 }
 
-fn write_at_depth(kind: Kind, lanes: &[i64], choice: Choice, depth: usize, out: &mut Vec<u8>) -> Shape {
+fn write_at_depth(kind: Kind, lanes: &[i64], choice: ModeChoice, depth: usize, out: &mut Vec<u8>) -> Shape {
     if let Some(shape) = progression(kind, lanes, choice, out) {
         return shape;
     }
@@ -56,6 +60,7 @@ fn write_at_depth(kind: Kind, lanes: &[i64], choice: Choice, depth: usize, out: 
     }
     candidates.try_integers();
     candidates.try_dictionary();
+    candidates.try_classic();
     match candidates.best {
         Some(shape) if candidates.bytes.len() < lanes.len() * kind.width() => {
             out.extend_from_slice(&candidates.bytes);
@@ -72,7 +77,7 @@ fn write_at_depth(kind: Kind, lanes: &[i64], choice: Choice, depth: usize, out: 
 fn write_nested(kind: Kind, lanes: &[i64], depth: usize, out: &mut Vec<u8>) {
     let shape_at = out.len();
     out.extend_from_slice(&[0; 3]);
-    let shape = write_at_depth(kind, lanes, Choice::Shortest, depth, out);
+    let shape = write_at_depth(kind, lanes, ModeChoice::Shortest, depth, out);
     out[shape_at..shape_at + 3].copy_from_slice(&shape.to_bytes());
 }
 
@@ -80,7 +85,7 @@ fn write_nested(kind: Kind, lanes: &[i64], depth: usize, out: &mut Vec<u8>) {
 struct Candidates<'a> {
     kind: Kind,
     lanes: &'a [i64],
-    choice: Choice,
+    choice: ModeChoice,
     depth: usize,
     best: Option<Shape>,
     bytes: Vec<u8>,
@@ -128,6 +133,25 @@ impl Candidates<'_> {
         self.offer(Shape::new(Mode::Integers), |out| {
             ints::encode(&ordered, out);
         });
+    }
+
+    /// The codes of the paper: so that no block is longer than they are, they are taken where they are shorter.
+    fn try_classic(&mut self) {
+        let (kind, lanes) = (self.kind, self.lanes);
+        let lanes_log2 = match self.choice {
+            ModeChoice::Classic { lanes_log2 } => lanes_log2,
+            _ if !self.choice.allows(Mode::Classic) || self.depth > 0 => return,
+            _ => {
+                let limit = if self.best.is_some() { self.bytes.len() } else { usize::MAX };
+                if classic::len_below(kind, lanes, limit).is_none() {
+                    return;
+                }
+                0
+            }
+        };
+        let mut bytes = Vec::new();
+        let detail = classic::write(kind, lanes, lanes_log2, &mut bytes);
+        self.offer(Shape { mode: Mode::Classic, detail, flags: 0 }, |out| *out = bytes);
     }
 
     fn try_dictionary(&mut self) {
@@ -191,7 +215,7 @@ fn write_decimals(kind: Kind, fit: DecimalFit, decimals: &Decimals, depth: usize
     }
 }
 
-fn progression(kind: Kind, lanes: &[i64], choice: Choice, out: &mut Vec<u8>) -> Option<Shape> {
+fn progression(kind: Kind, lanes: &[i64], choice: ModeChoice, out: &mut Vec<u8>) -> Option<Shape> {
     let first = lanes.first().copied().unwrap_or(0);
     let step = match kind.is_float() {
         true => 0,
@@ -201,8 +225,14 @@ fn progression(kind: Kind, lanes: &[i64], choice: Choice, out: &mut Vec<u8>) -> 
     if !regular || !choice.allows(Mode::Progression) {
         return None;
     }
+    let start = out.len();
     put_signed(first, out);
     put_signed(step, out);
+    if out.len() - start > lanes.len() * kind.width() {
+        // As it may be for one or two values.
+        out.truncate(start);
+        return None;
+    }
     Some(Shape::new(Mode::Progression))
 }
 

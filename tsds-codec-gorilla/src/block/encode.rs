@@ -2,23 +2,46 @@
 
 use std::borrow::Cow;
 
-use super::choose::{Choice, write_values};
-use super::header::{HEADER_LEN, Header, Mode, NULLS, Shape};
+use super::choose::{ModeChoice, write_values};
+use super::header::{HEADER_LEN, Header, MAX_ROWS, Mode, NULLS, Shape};
 use crate::ints;
 use crate::values::Kind;
 
 /// What is to be encoded: at most [`super::MAX_ROWS`] values.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BlockInput<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) lanes: &'a [i64],
+pub struct Column<'a> {
+    /// What the values are.
+    pub kind: Kind,
+    /// The values: integers as they are, those without a sign with zeros above, floats as their bits, booleans as 0 or 1.
+    /// Those of null rows can be anything and change nothing.
+    pub lanes: &'a [i64],
     /// One bit for every row, lowest first, set where it is not null; `None` if no row is null.
-    pub(crate) validity: Option<&'a [u64]>,
+    pub validity: Option<&'a [u64]>,
 }
 
-/// Appends a block, and returns how its values are stored.
-pub(crate) fn encode_block(input: BlockInput<'_>, choice: Choice, out: &mut Vec<u8>) -> Mode {
-    let BlockInput { kind, lanes, validity } = input;
+/// Appends a block with the values of a column, and returns how they are stored; `None`, and nothing appended, for more
+/// than [`MAX_ROWS`] values. The bytes depend on the values and nulls only.
+///
+/// ```
+/// use tsds_codec_gorilla::{Block, Column, Kind, Mode, ModeChoice, encode};
+///
+/// let temperatures: Vec<i64> = (0..1000).map(|i| (f64::from(i % 300) / 10.0).to_bits() as i64).collect();
+/// let column = Column { kind: Kind::Float64, lanes: &temperatures, validity: None };
+/// let mut bytes = Vec::new();
+/// assert_eq!(encode(column, ModeChoice::Shortest, &mut bytes), Some(Mode::Decimal));
+/// assert!(bytes.len() < 200);
+///
+/// let block = Block::parse(&bytes)?;
+/// let mut some = vec![0; 10];
+/// block.read_lanes(500..510, &mut some)?;
+/// assert_eq!(some, temperatures[500..510]);
+/// # Ok::<(), tsds_codec_gorilla::Damaged>(())
+/// ```
+pub fn encode(column: Column<'_>, choice: ModeChoice, out: &mut Vec<u8>) -> Option<Mode> {
+    let Column { kind, lanes, validity } = column;
+    if lanes.len() > MAX_ROWS {
+        return None;
+    }
     let start = out.len();
     out.resize(start + HEADER_LEN, 0);
     let mut nulls = 0;
@@ -37,7 +60,7 @@ pub(crate) fn encode_block(input: BlockInput<'_>, choice: Choice, out: &mut Vec<
     };
     let header = Header { kind, shape: Shape { flags: shape.flags | nulls, ..shape }, rows: lanes.len() };
     header.write(&mut out[start..]);
-    shape.mode
+    Some(shape.mode)
 }
 
 /// The most bytes that a block can have.

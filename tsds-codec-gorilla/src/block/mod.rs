@@ -1,15 +1,19 @@
 //! Blocks: the values of one column, encoded in the mode that is shortest, behind a header with a checksum.
 
 mod choose;
+mod classic;
 mod encode;
 mod header;
+mod layout;
 mod parse;
 mod read;
 mod select;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use choose::Choice;
-pub(crate) use encode::{BlockInput, encode_block, max_block_len};
+pub use choose::ModeChoice;
+pub(crate) use encode::max_block_len;
+pub use encode::{Column, encode};
 pub use header::{MAX_ROWS, Mode, VERSION};
+pub use layout::{IntegersLayout, Layout, MiniLayout};
 pub use parse::Block;

@@ -17,6 +17,8 @@ pub struct Block<'a> {
     pub(crate) mode: Mode,
     pub(crate) rows: usize,
     pub(crate) isa: Isa,
+    /// The bytes of the block.
+    pub(crate) len: usize,
     /// 1 for valid rows, 0 for nulls; `None` where no row is null.
     pub(crate) validity: Option<Stream<'a>>,
     pub(crate) values: Values<'a>,
@@ -32,7 +34,7 @@ pub(crate) enum Values<'a> {
     /// Integers, or floats as integers in their order.
     Integers(Stream<'a>),
     /// Floats of which most are decimals.
-    Decimal(Decimal<'a>),
+    Decimal(Box<Decimal<'a>>),
     /// Distinct lanes, and which of them each row has.
     Dictionary { lanes: Vec<i64>, codes: Stream<'a> },
     /// The codes of the paper.
@@ -75,7 +77,7 @@ impl<'a> Block<'a> {
         };
         let values = Values::parse(&mut reader, kind, shape, rows, isa, 0)?;
         reader.finish()?;
-        Ok(Self { kind, mode: shape.mode, rows, isa, validity, values })
+        Ok(Self { kind, mode: shape.mode, rows, isa, len: bytes.len(), validity, values })
     }
 }
 
@@ -88,6 +90,11 @@ impl Block<'_> {
     /// How the values are stored.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether some rows are null.
+    pub fn has_nulls(&self) -> bool {
+        self.validity.is_some()
     }
 
     /// How many values there are, nulls among them.
@@ -117,7 +124,7 @@ impl<'a> Values<'a> {
             Mode::Raw => Self::Raw(reader.bytes(rows * kind.width())?),
             Mode::Progression => Self::Progression { first: reader.signed()?, step: reader.signed()? },
             Mode::Integers => Self::Integers(Stream::parse(reader, rows)?),
-            Mode::Decimal => Self::Decimal(Decimal::parse(reader, kind, shape, rows, isa, depth)?),
+            Mode::Decimal => Self::Decimal(Box::new(Decimal::parse(reader, kind, shape, rows, isa, depth)?)),
             Mode::Dictionary => Self::parse_dictionary(reader, kind, rows, isa, depth)?,
             Mode::Classic => {
                 let bytes = reader.rest();

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::classic;
 use super::parse::{Block, Decimal, Values};
 use crate::error::{Damaged, Result};
 use crate::ints::{Decode, Progression, Select, Stream, Transform};
@@ -113,7 +114,7 @@ impl Values<'_> {
             }
             Self::Classic { lanes_log2, bytes } => {
                 let mut all = vec![0; rows];
-                classic_lanes(kind, bytes, *lanes_log2, &mut all)?;
+                classic::read(kind, bytes, *lanes_log2, isa, &mut all)?;
                 out.copy_from_slice(all.get(range).unwrap_or_default());
                 Ok(())
             }
@@ -124,21 +125,20 @@ impl Values<'_> {
 
 fn raw(kind: Kind, bytes: &[u8], range: Range<usize>, out: &mut [i64]) {
     macro_rules! widen {
-        ($type:ty, $width:literal, $lane:expr) => {
+        ($type:ty, $width:literal) => {
             for (lane, value) in out.iter_mut().zip(bytes.as_chunks::<$width>().0.iter().skip(range.start)) {
-                let lane_of: fn($type) -> i64 = $lane;
-                *lane = lane_of(<$type>::from_le_bytes(*value));
+                *lane = <$type>::from_le_bytes(*value).into();
             }
         };
     }
     match kind {
-        Kind::Int8 => widen!(i8, 1, i64::from),
-        Kind::Int16 => widen!(i16, 2, i64::from),
-        Kind::Int32 => widen!(i32, 4, i64::from),
-        Kind::UInt8 => widen!(u8, 1, i64::from),
-        Kind::UInt16 => widen!(u16, 2, i64::from),
-        Kind::UInt32 | Kind::Float32 => widen!(u32, 4, i64::from),
-        Kind::Int64 | Kind::UInt64 | Kind::Float64 => widen!(i64, 8, |value| value),
+        Kind::Int8 => widen!(i8, 1),
+        Kind::Int16 => widen!(i16, 2),
+        Kind::Int32 => widen!(i32, 4),
+        Kind::UInt8 => widen!(u8, 1),
+        Kind::UInt16 => widen!(u16, 2),
+        Kind::UInt32 | Kind::Float32 => widen!(u32, 4),
+        Kind::Int64 | Kind::UInt64 | Kind::Float64 => widen!(i64, 8),
         Kind::Boolean => {}
     }
 }
@@ -195,11 +195,6 @@ fn correct(stream: &Stream<'_>, range: Range<usize>, isa: Isa, out: &mut [i64]) 
     Ok(())
 }
 
-fn classic_lanes(kind: Kind, bytes: &[u8], lanes_log2: u8, out: &mut [i64]) -> Result<()> {
-    let _ = (kind, bytes, lanes_log2, out);
-    Err(Damaged::new("classic"))
-}
-
 #[derive(Clone, Copy)]
 struct Same;
 
@@ -216,7 +211,7 @@ struct FromOrdered;
 impl Transform for FromOrdered {
     #[inline(always)]
     fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
-        simd.from_ordered(v)
+        simd.ordered_to_bits(v)
     }
 }
 

@@ -79,10 +79,11 @@ fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![4 => Just(Kind::Float64), 2 => Just(Kind::Int64), 2 => Just(Kind::Float32), 3 => prop::sample::select(&Kind::ALL[..])]
 }
 
-fn choices() -> impl Strategy<Value = Choice> {
+fn choices() -> impl Strategy<Value = ModeChoice> {
     prop_oneof![
-        3 => Just(Choice::Shortest),
-        2 => prop::sample::select(&Mode::ALL[..]).prop_map(Choice::Only),
+        3 => Just(ModeChoice::Shortest),
+        2 => prop::sample::select(&Mode::ALL[..]).prop_map(ModeChoice::Only),
+        1 => (0u8..8).prop_map(|lanes_log2| ModeChoice::Classic { lanes_log2 }),
     ]
 }
 
@@ -90,7 +91,7 @@ fn choices() -> impl Strategy<Value = Choice> {
 #[derive(Clone, Debug)]
 struct Case {
     kind: Kind,
-    choice: Choice,
+    choice: ModeChoice,
     lanes: Vec<i64>,
     validity: Option<Vec<u64>>,
 }
@@ -98,8 +99,8 @@ struct Case {
 impl Case {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let input = BlockInput { kind: self.kind, lanes: &self.lanes, validity: self.validity.as_deref() };
-        encode_block(input, self.choice, &mut bytes);
+        let input = Column { kind: self.kind, lanes: &self.lanes, validity: self.validity.as_deref() };
+        encode(input, self.choice, &mut bytes);
         bytes
     }
 
@@ -220,6 +221,18 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn no_block_is_longer_than_raw_or_than_the_codes_of_the_paper(case in cases()) {
+        let shortest = Case { choice: ModeChoice::Shortest, validity: None, ..case.clone() }.encode().len();
+        if case.kind != Kind::Boolean {
+            prop_assert!(shortest <= 16 + (case.lanes.len() * case.kind.width()));
+            let classic = Case { choice: ModeChoice::Classic { lanes_log2: 0 }, validity: None, ..case }.encode().len();
+            prop_assert!(shortest <= classic, "{} {}", shortest, classic);
+        }
+    }
+}
+
 #[test]
 fn what_lies_under_nulls_changes_nothing() {
     let lanes: Vec<i64> = (0..300).map(|i| i * 3).collect();
@@ -227,7 +240,8 @@ fn what_lies_under_nulls_changes_nothing() {
     let validity = vec![0x0f0f_ffff_ff00_ffff; 5];
     (0..300).filter(|row| validity[row / 64] >> (row % 64) & 1 == 0).for_each(|row| other[row] = -77);
     let encode = |lanes: Vec<i64>| {
-        Case { kind: Kind::Int64, choice: Choice::Shortest, lanes, validity: Some(validity.clone()) }.encode()
+        Case { kind: Kind::Int64, choice: ModeChoice::Shortest, lanes, validity: Some(validity.clone()) }
+            .encode()
     };
     assert_eq!(encode(lanes), encode(other));
 }

@@ -52,21 +52,6 @@ pub(crate) fn encoded_len_floats32(values: &[u32]) -> usize {
     serial::bytes_for::<Floats32>(values.len(), floats::length_of_all::<Floats32, _>(values))
 }
 
-/// No more bytes than this are appended without lanes, whatever the values.
-pub(crate) fn max_encoded_len_times(rows: usize) -> usize {
-    serial::most_bytes_for::<Times>(rows)
-}
-
-/// No more bytes than this are appended without lanes, whatever the values.
-pub(crate) fn max_encoded_len_floats64(rows: usize) -> usize {
-    serial::most_bytes_for::<Floats64>(rows)
-}
-
-/// No more bytes than this are appended without lanes, whatever the values.
-pub(crate) fn max_encoded_len_floats32(rows: usize) -> usize {
-    serial::most_bytes_for::<Floats32>(rows)
-}
-
 /// Appends integers. `lanes_log2` is not above [`most_lanes_log2`].
 pub(crate) fn encode_times(values: &[i64], lanes_log2: u32, out: &mut Vec<u8>) {
     encode::<Times>(values, lanes_log2, out);

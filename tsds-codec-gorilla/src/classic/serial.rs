@@ -18,11 +18,6 @@ pub(super) fn bytes_for<C: Code>(values: usize, code_bits: u64) -> usize {
     usize::try_from((u64::from(C::VALUE_BITS).saturating_add(code_bits)).div_ceil(8)).unwrap_or(usize::MAX)
 }
 
-/// Bytes that so many values make at most.
-pub(super) fn most_bytes_for<C: Code>(values: usize) -> usize {
-    bytes_for::<C>(values, (values as u64).saturating_sub(1).saturating_mul(C::LONGEST.into()))
-}
-
 /// Appends the values to `out`.
 pub(super) fn encode<C: Code>(values: &[C::Value], out: &mut Vec<u8>) {
     let Some((&first, others)) = values.split_first() else { return };

@@ -11,7 +11,7 @@ use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_schema::DataType;
 use tsds_traits::{Codec, CodecCapabilities, EncodeHints, Error, KeySet, Result, TypeSet};
 
-use crate::block::{Block, BlockInput, Choice, MAX_ROWS, VERSION, encode_block, max_block_len};
+use crate::block::{Block, Column, MAX_ROWS, ModeChoice, VERSION, encode, max_block_len};
 use crate::error::Damaged;
 use crate::isa::Isa;
 use crate::values::Kind;
@@ -43,16 +43,17 @@ pub const GORILLA: &str = "tsds.gorilla";
 pub struct GorillaCodec {
     capabilities: CodecCapabilities,
     isa: Isa,
-    choice: Choice,
+    choice: ModeChoice,
 }
 
 impl GorillaCodec {
     /// The codec, with the best instructions that the processor has.
     pub fn new() -> Self {
-        Self::with_choice(Choice::Shortest)
+        Self::with_choice(ModeChoice::Shortest)
     }
 
-    pub(crate) fn with_choice(choice: Choice) -> Self {
+    /// The codec, encoding in a mode that was chosen before, such as to compare modes.
+    pub fn with_choice(choice: ModeChoice) -> Self {
         let types = TypeSet::NONE.with_integers().with_timestamps().with_floats().with_booleans();
         let capabilities = CodecCapabilities::new(types).with_filter().with_resident();
         Self { capabilities, isa: Isa::best(), choice }
@@ -130,8 +131,8 @@ impl Codec for GorillaCodec {
         }
         let lanes = arrays::lanes(array, kind);
         let validity = arrays::validity(array);
-        let input = BlockInput { kind, lanes: &lanes, validity: validity.as_deref() };
-        encode_block(input, self.choice, out);
+        let input = Column { kind, lanes: &lanes, validity: validity.as_deref() };
+        encode(input, self.choice, out);
         Ok(())
     }
 

@@ -6,7 +6,8 @@ use crate::error::{Damaged, Result};
 
 /// How integers become small unsigned numbers `u`. All arithmetic wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+#[non_exhaustive]
+pub enum Form {
     /// `value = base + u`.
     Flat = 0,
     /// `value = value before + centre + unzigzag(u)`; the first of a mini-block is its base.

@@ -66,6 +66,11 @@ impl<'s, 'a> Minis<'s, 'a> {
         Ok(minis)
     }
 
+    /// Where the next mini-block begins in the payload.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Width, patches and length of the mini-block that is next, which there must be.
     #[inline(always)]
     fn shape(&self) -> Result<Shape> {

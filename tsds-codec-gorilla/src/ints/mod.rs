@@ -19,7 +19,9 @@ mod tests;
 
 pub(crate) use decode::{Decode, Progression, Transform};
 pub(crate) use encode::{encode, encode_centred};
-pub(crate) use layout::{Form, Stream};
+pub use layout::Form;
+pub(crate) use layout::Stream;
+pub(crate) use minis::{Minis, Pad};
 pub(crate) use select::Select;
 
 /// How many values a mini-block has; the last may have fewer.

@@ -191,7 +191,7 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    fn from_ordered_half(self, v: __m256i) -> __m256i {
+    fn ordered_to_bits_half(self, v: __m256i) -> __m256i {
         simd!({
             let negative = _mm256_cmpgt_epi64(_mm256_setzero_si256(), v);
             _mm256_xor_si256(v, _mm256_srli_epi64::<1>(negative))
@@ -356,8 +356,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn from_ordered(self, v: Pair) -> Pair {
-        Pair(self.from_ordered_half(v.0), self.from_ordered_half(v.1))
+    fn ordered_to_bits(self, v: Pair) -> Pair {
+        Pair(self.ordered_to_bits_half(v.0), self.ordered_to_bits_half(v.1))
     }
 
     #[inline(always)]

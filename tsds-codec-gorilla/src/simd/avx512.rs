@@ -193,7 +193,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn from_ordered(self, v: __m512i) -> __m512i {
+    fn ordered_to_bits(self, v: __m512i) -> __m512i {
         simd!(_mm512_xor_si512(v, _mm512_srli_epi64::<1>(_mm512_srai_epi64::<63>(v))))
     }
 

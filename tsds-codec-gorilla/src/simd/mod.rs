@@ -74,7 +74,7 @@ pub(crate) trait Simd: Copy {
     /// One bit for every lane with `low <= lane <= low + span`, as unsigned distance from `low`.
     fn within(self, v: Self::V, low: i64, span: u64) -> u8;
     /// The bits of the float whose place in the total order is the lane: negative lanes have all but the top bit flipped.
-    fn from_ordered(self, v: Self::V) -> Self::V;
+    fn ordered_to_bits(self, v: Self::V) -> Self::V;
     /// The bits of the double nearest to lane / 10^e.
     fn decimal(self, v: Self::V, power: Power) -> Self::V;
     /// The integers nearest to products of doubles, ties to even, where those are less than 2^51; else anything that

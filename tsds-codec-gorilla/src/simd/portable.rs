@@ -146,7 +146,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn from_ordered(self, v: Lanes) -> Lanes {
+    fn ordered_to_bits(self, v: Lanes) -> Lanes {
         map(v, |lane| lane ^ (lane >> 63) & i64::MAX)
     }
 

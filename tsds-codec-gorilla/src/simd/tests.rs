@@ -43,7 +43,7 @@ impl Kernel for &Everything {
                 &self.window,
                 u32::from(self.mask % 8),
             ),
-            simd.from_ordered(a),
+            simd.ordered_to_bits(a),
             decimal,
             simd.through_single(decimal),
             simd.splat(i64::from(within)),

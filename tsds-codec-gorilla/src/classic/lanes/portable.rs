@@ -63,6 +63,7 @@ fn batch<C: Code, const LANES: usize, const IDLE: bool>(
 ) {
     let before = std::mem::take(&mut lanes.taken);
     let mut batch = [[0; BATCH]; LANES];
+    #[expect(clippy::needless_range_loop, reason = "the step is a column of the batch")]
     for step in 0..BATCH {
         // No more words are taken than there are, but the compiler cannot know that.
         let word = |taken: usize| u64::from_le_bytes(words[taken % words_needed(LANES)]);
@@ -85,6 +86,7 @@ fn step_with<C: Code, const LANES: usize, const IDLE: bool>(
     let mut rest = [0; LANES];
     let mut is_longer = false;
     let mut taken = lanes.taken;
+    #[expect(clippy::needless_range_loop, reason = "the lane is a place in several arrays")]
     for lane in 0..count.min(LANES) {
         let known = Known { value: lanes.value[lane], state: lanes.state[lane] };
         let read = C::read(lanes.window(lane), known);

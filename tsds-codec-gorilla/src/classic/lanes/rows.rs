@@ -8,7 +8,7 @@ pub(super) const BATCH: usize = 8;
 
 /// Words that a lane takes in a batch at most, if no code has more than 77 bits: so many are in the bits of eight, wherever in a
 /// word they begin.
-pub(super) const BATCH_WORDS: usize = (63 + BATCH * 77) / 64;
+pub(super) const BATCH_WORDS: usize = (BATCH * 77).div_ceil(64);
 
 /// The rows of each lane, and how many steps have been decoded.
 pub(in crate::classic) struct Rows<'a, V, const LANES: usize> {

@@ -14,29 +14,15 @@ struct Api<V: 'static> {
     encode: fn(&[V], u32, &mut Vec<u8>),
     decode: fn(&[u8], u32, &mut [V], Isa) -> Result<()>,
     encoded_len: fn(&[V]) -> usize,
-    max_encoded_len: fn(usize) -> usize,
 }
 
-const TIMES: Api<i64> = Api {
-    encode: encode_times,
-    decode: decode_times,
-    encoded_len: encoded_len_times,
-    max_encoded_len: max_encoded_len_times,
-};
+const TIMES: Api<i64> = Api { encode: encode_times, decode: decode_times, encoded_len: encoded_len_times };
 
-const FLOATS64: Api<u64> = Api {
-    encode: encode_floats64,
-    decode: decode_floats64,
-    encoded_len: encoded_len_floats64,
-    max_encoded_len: max_encoded_len_floats64,
-};
+const FLOATS64: Api<u64> =
+    Api { encode: encode_floats64, decode: decode_floats64, encoded_len: encoded_len_floats64 };
 
-const FLOATS32: Api<u32> = Api {
-    encode: encode_floats32,
-    decode: decode_floats32,
-    encoded_len: encoded_len_floats32,
-    max_encoded_len: max_encoded_len_floats32,
-};
+const FLOATS32: Api<u32> =
+    Api { encode: encode_floats32, decode: decode_floats32, encoded_len: encoded_len_floats32 };
 
 impl<V: Copy + Default> Api<V> {
     fn encoded(&self, values: &[V], lanes_log2: u32) -> Vec<u8> {

@@ -17,7 +17,6 @@ fn round_trip<V: Copy + Default + PartialEq + std::fmt::Debug>(api: &Api<V>, val
     }
     let bytes = api.encoded(values, 0);
     assert_eq!((api.encoded_len)(values), bytes.len());
-    assert!(bytes.len() <= (api.max_encoded_len)(values.len()));
 }
 
 proptest! {
@@ -74,7 +73,4 @@ fn the_longest_codes_come_back() {
         .collect();
     round_trip(&FLOATS64, &floats);
     round_trip(&FLOATS32, &floats.iter().map(|&value| value as u32).collect::<Vec<_>>());
-    assert!(encoded_len_floats64(&[0, u64::MAX]) == max_encoded_len_floats64(2));
-    assert!(encoded_len_floats32(&[0, u32::MAX]) == max_encoded_len_floats32(2));
-    assert!(encoded_len_times(&[0, i64::MAX]) == max_encoded_len_times(2));
 }
