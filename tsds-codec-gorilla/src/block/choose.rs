@@ -6,7 +6,8 @@ use super::parse::MAX_DEPTH;
 use crate::bits::{put_signed, put_varint};
 use crate::ints;
 use crate::values::{
-    DecimalFit, Decimals, Kind, MAX_DISTINCT, distinct, fits, lane_of_ordered, ordered_of_lane, quantize,
+    DecimalFit, Decimals, Kind, MAX_DISTINCT, distinct, fits, is_set, lane_of_ordered, ordered_of_lane,
+    quantize,
 };
 
 /// What the encoder is free to do.
@@ -46,15 +47,28 @@ const FIT_SAMPLES: usize = 4;
 const EXCEPTION_BYTES: usize = 5;
 
 /// Appends values in the shortest of the modes that are allowed, raw if that is shorter or none is.
-pub(super) fn write_values(kind: Kind, lanes: &[i64], choice: ModeChoice, out: &mut Vec<u8>) -> Shape {
-    write_at_depth(kind, lanes, choice, 0, out)
+pub(super) fn write_values(
+    kind: Kind,
+    lanes: &[i64],
+    validity: Option<&[u64]>,
+    choice: ModeChoice,
+    out: &mut Vec<u8>,
+) -> Shape {
+    write_at_depth(kind, lanes, validity, choice, 0, out)
 }
 
-fn write_at_depth(kind: Kind, lanes: &[i64], choice: ModeChoice, depth: usize, out: &mut Vec<u8>) -> Shape {
+fn write_at_depth(
+    kind: Kind,
+    lanes: &[i64],
+    validity: Option<&[u64]>,
+    choice: ModeChoice,
+    depth: usize,
+    out: &mut Vec<u8>,
+) -> Shape {
     if let Some(shape) = progression(kind, lanes, choice, out) {
         return shape;
     }
-    let mut candidates = Candidates { kind, lanes, choice, depth, best: None, bytes: Vec::new() };
+    let mut candidates = Candidates { kind, lanes, validity, choice, depth, best: None, bytes: Vec::new() };
     if kind.is_float() {
         candidates.try_decimals();
     }
@@ -77,7 +91,7 @@ fn write_at_depth(kind: Kind, lanes: &[i64], choice: ModeChoice, depth: usize, o
 fn write_nested(kind: Kind, lanes: &[i64], depth: usize, out: &mut Vec<u8>) {
     let shape_at = out.len();
     out.extend_from_slice(&[0; 3]);
-    let shape = write_at_depth(kind, lanes, ModeChoice::Shortest, depth, out);
+    let shape = write_at_depth(kind, lanes, None, ModeChoice::Shortest, depth, out);
     out[shape_at..shape_at + 3].copy_from_slice(&shape.to_bytes());
 }
 
@@ -85,6 +99,8 @@ fn write_nested(kind: Kind, lanes: &[i64], depth: usize, out: &mut Vec<u8>) {
 struct Candidates<'a> {
     kind: Kind,
     lanes: &'a [i64],
+    /// Which rows are not null.
+    validity: Option<&'a [u64]>,
     choice: ModeChoice,
     depth: usize,
     best: Option<Shape>,
@@ -113,8 +129,12 @@ impl Candidates<'_> {
             return;
         }
         let max_exceptions = if self.depth < MAX_DEPTH { self.lanes.len() / 4 } else { 0 };
-        let Some(fit) = cheapest(self.kind, self.lanes, fits(self.kind, self.lanes)) else { return };
-        let Some(decimals) = quantize(self.kind, self.lanes, fit, max_exceptions) else { return };
+        let Some(fit) = cheapest(self.kind, self.lanes, self.validity, fits(self.kind, self.lanes)) else {
+            return;
+        };
+        let Some(decimals) = quantize(self.kind, self.lanes, self.validity, fit, max_exceptions) else {
+            return;
+        };
         let flag = |flag: u8, is_set: bool| if is_set { flag } else { 0 };
         let flags = flag(SINGLE, fit.single)
             | flag(CORRECTIONS, !decimals.corrections.is_empty())
@@ -179,14 +199,21 @@ impl Candidates<'_> {
 }
 
 /// The one of several fits that takes the fewest bytes for a sample.
-fn cheapest(kind: Kind, lanes: &[i64], fits: Vec<DecimalFit>) -> Option<DecimalFit> {
+fn cheapest(
+    kind: Kind,
+    lanes: &[i64],
+    validity: Option<&[u64]>,
+    fits: Vec<DecimalFit>,
+) -> Option<DecimalFit> {
     if fits.len() < 2 {
         return fits.first().copied();
     }
-    let parts = lanes.chunks(FIT_SAMPLE);
-    let every = (parts.len() / FIT_SAMPLES).max(1);
-    let sample: Vec<i64> = parts.step_by(every).take(FIT_SAMPLES).flatten().copied().collect();
-    let cost = |fit: &DecimalFit| match quantize(kind, &sample, *fit, sample.len() / 3) {
+    let parts = lanes.len().div_ceil(FIT_SAMPLE);
+    let starts = (0..lanes.len()).step_by(FIT_SAMPLE).step_by((parts / FIT_SAMPLES).max(1)).take(FIT_SAMPLES);
+    let rows = starts.flat_map(|start| start..lanes.len().min(start + FIT_SAMPLE));
+    let valid = rows.filter(|row| validity.is_none_or(|validity| is_set(validity, *row)));
+    let sample: Vec<i64> = valid.map(|row| lanes[row]).collect();
+    let cost = |fit: &DecimalFit| match quantize(kind, &sample, None, *fit, sample.len() / 3) {
         None => usize::MAX,
         Some(decimals) => {
             let mut bytes = Vec::new();

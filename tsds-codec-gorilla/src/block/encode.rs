@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::choose::{ModeChoice, write_values};
 use super::header::{HEADER_LEN, Header, MAX_ROWS, Mode, NULLS, Shape};
 use crate::ints;
-use crate::values::Kind;
+use crate::values::{Kind, is_set};
 
 /// What is to be encoded: at most [`super::MAX_ROWS`] values.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ pub fn encode(column: Column<'_>, choice: ModeChoice, out: &mut Vec<u8>) -> Opti
             write_bits(lanes.len(), |row| lanes[row] != 0, out);
             Shape::new(Mode::Bits)
         }
-        _ => write_values(kind, &lanes, choice, out),
+        _ => write_values(kind, &lanes, validity, choice, out),
     };
     let header = Header { kind, shape: Shape { flags: shape.flags | nulls, ..shape }, rows: lanes.len() };
     header.write(&mut out[start..]);
@@ -72,10 +72,6 @@ pub(crate) fn max_block_len(kind: Kind, rows: usize) -> usize {
         _ => rows * kind.width(),
     };
     HEADER_LEN + bits + values
-}
-
-fn is_set(bits: &[u64], row: usize) -> bool {
-    bits.get(row / 64).is_none_or(|word| word >> (row % 64) & 1 == 1)
 }
 
 fn write_bits(rows: usize, bit: impl Fn(usize) -> bool, out: &mut Vec<u8>) {

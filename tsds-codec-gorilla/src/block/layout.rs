@@ -189,16 +189,16 @@ mod tests {
                     bits(bytes, mini.patches_offset * 8 + at * mini.patch_width as usize, mini.patch_width);
                 numbers[row] += (upper + 1) << mini.width;
             }
-            let (mut value, mut step) = (mini.base, mini.step);
-            for (row, number) in numbers.into_iter().enumerate() {
-                value = match layout.form {
+            let (mut sum, mut sum_of_sums) = (0i64, 0i64);
+            for (row, number) in (0i64..).zip(numbers) {
+                sum = sum.wrapping_add(unzigzag(number));
+                sum_of_sums = sum_of_sums.wrapping_add(sum);
+                let value = match layout.form {
                     Form::Flat => mini.base.wrapping_add(number as i64),
                     Form::Centred => layout.centre.wrapping_add(unzigzag(number)),
-                    _ if row == 0 => mini.base,
-                    Form::Delta => value.wrapping_add(layout.centre).wrapping_add(unzigzag(number)),
+                    Form::Delta => mini.base.wrapping_add(row.wrapping_mul(layout.centre)).wrapping_add(sum),
                     Form::DeltaOfDelta => {
-                        step = step.wrapping_add(unzigzag(number));
-                        value.wrapping_add(step)
+                        mini.base.wrapping_add(row.wrapping_mul(mini.step)).wrapping_add(sum_of_sums)
                     }
                 };
                 values.push(value.wrapping_mul(layout.scale.0).wrapping_add(layout.scale.1));

@@ -116,6 +116,11 @@ impl<'a> Values<'a> {
         if nests && depth == MAX_DEPTH {
             return Err(Damaged::new("values are nested too deeply"));
         }
+        let of_decimals = shape.flags & !NULLS;
+        let has_detail = matches!(shape.mode, Mode::Decimal | Mode::Classic);
+        if (of_decimals != 0 && shape.mode != Mode::Decimal) || (shape.detail != 0 && !has_detail) {
+            return Err(Damaged::new("its mode has no such flags"));
+        }
         let is_bits = shape.mode == Mode::Bits;
         if is_bits != (kind == Kind::Boolean) || (shape.mode == Mode::Decimal && !kind.is_float()) {
             return Err(Damaged::new("its mode is not one for its type"));
@@ -176,6 +181,10 @@ impl<'a> Decimal<'a> {
         isa: Isa,
         depth: usize,
     ) -> Result<Self> {
+        let is_single = shape.has(SINGLE);
+        if (kind == Kind::Float32 && !is_single) || (is_single && shape.has(CORRECTIONS)) {
+            return Err(Damaged::new("its decimals have flags that do not go together"));
+        }
         let fit = DecimalFit::new(shape.detail, reader.byte()?, shape.has(SINGLE));
         let fit = fit.ok_or(Damaged::new("its decimals have a divisor that cannot be"))?;
         let numbers = Stream::parse(reader, rows)?;
@@ -190,6 +199,11 @@ impl<'a> Decimal<'a> {
             exceptions.rows = vec![0; count];
             let stream = Stream::parse(reader, count)?;
             Values::Integers(stream).read_lanes(Kind::Int64, 0..count, count, isa, &mut exceptions.rows)?;
+            let ascend = exceptions.rows.windows(2).all(|pair| pair[0] < pair[1]);
+            let within = |row: Option<&i64>| row.is_none_or(|row| (0..rows as i64).contains(row));
+            if !ascend || !within(exceptions.rows.first()) || !within(exceptions.rows.last()) {
+                return Err(Damaged::new("its exceptions are not in the order of their rows"));
+            }
             exceptions.lanes = Values::parse_nested(reader, kind, count, isa, depth + 1)?;
         }
         Ok(Self { numbers, fit, corrections, exceptions })

@@ -6,11 +6,13 @@ use super::parse::{Block, Decimal, Values};
 use crate::error::Result;
 use crate::ints::{Select, Stream};
 use crate::isa::Isa;
-use crate::simd::vectorize;
+use crate::simd::{GROUP, Kernel, Simd, vectorize};
 use crate::values::{Kind, ordered_of_lane};
 
 /// Beyond so many ranges values are decoded once rather than compared in each range.
 const MAX_PASSES: usize = 8;
+/// How many rows are decoded before they are compared.
+const BATCH: usize = 1024;
 
 impl Block<'_> {
     /// The rows that are not null and whose place in the order of their type is in one of `ranges`, which ascend and are
@@ -52,11 +54,22 @@ impl Block<'_> {
 
     /// Decodes and compares.
     fn select_decoded(&self, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
-        let mut lanes = vec![0; self.rows];
-        self.read_lanes(0..self.rows, &mut lanes)?;
         let mut words = vec![0; self.rows.div_ceil(64)];
-        for (row, lane) in lanes.iter().enumerate() {
-            words[row / 64] |= u64::from(contains(ranges, ordered_of_lane(self.kind, *lane))) << (row % 64);
+        let mut lanes = [0; BATCH];
+        // Classic codes have no places to begin at.
+        let mut all = Vec::new();
+        if matches!(self.values, Values::Classic { .. }) {
+            all.resize(self.rows, 0);
+            self.read_lanes(0..self.rows, &mut all)?;
+        }
+        for (batch, words) in words.chunks_mut(BATCH / 64).enumerate() {
+            let rows = batch * BATCH..self.rows.min((batch + 1) * BATCH);
+            let lanes = &mut lanes[..rows.len()];
+            match all.get(rows.clone()) {
+                Some(decoded) => lanes.copy_from_slice(decoded),
+                None => self.read_lanes(rows, lanes)?,
+            }
+            vectorize(self.isa, CompareLanes { kind: self.kind, lanes, ranges, words });
         }
         Ok(words)
     }
@@ -91,6 +104,45 @@ impl Block<'_> {
             }
         }
         Ok(words)
+    }
+}
+
+/// Compares lanes with ranges of places.
+struct CompareLanes<'a> {
+    kind: Kind,
+    /// Become places.
+    lanes: &'a mut [i64],
+    ranges: &'a [RangeInclusive<i64>],
+    /// One bit for every lane, not set yet.
+    words: &'a mut [u64],
+}
+
+impl Kernel for CompareLanes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { kind, lanes, ranges, words } = self;
+        for lane in lanes.iter_mut() {
+            *lane = ordered_of_lane(kind, *lane);
+        }
+        if ranges.len() > MAX_PASSES {
+            for (row, place) in lanes.iter().enumerate() {
+                words[row / 64] |= u64::from(contains(ranges, *place)) << (row % 64);
+            }
+            return;
+        }
+        for (index, group) in lanes.chunks(GROUP).enumerate() {
+            let mut places = [0; GROUP];
+            places[..group.len()].copy_from_slice(group);
+            let v = simd.load(&places);
+            let mut mask = 0;
+            for range in ranges {
+                mask |= simd.within(v, *range.start(), range.end().wrapping_sub(*range.start()) as u64);
+            }
+            mask &= u8::MAX >> (GROUP - group.len());
+            words[index / GROUP] |= u64::from(mask) << (index % GROUP * GROUP);
+        }
     }
 }
 

@@ -4,17 +4,18 @@ use super::mini_count;
 use crate::bits::{Packed, Reader};
 use crate::error::{Damaged, Result};
 
-/// How integers become small unsigned numbers `u`. All arithmetic wraps.
+/// How small unsigned numbers `u` of a mini-block are integers. All arithmetic wraps, rows `i` and `k` count from the first of
+/// the mini-block, `z` undoes zigzag coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Form {
-    /// `value = base + u`.
+    /// `base + u[i]`.
     Flat = 0,
-    /// `value = value before + centre + unzigzag(u)`; the first of a mini-block is its base.
+    /// `base + i * centre + sum of z(u[k]) for k <= i`. The encoder writes the first as 0.
     Delta = 1,
-    /// `step = step before + unzigzag(u)`, `value = value before + step`; the first of a mini-block is its base, its first step the mini-block's.
+    /// `base + i * step + sum over k <= i of the sum of z(u[j]) for j <= k`. The encoder writes the first two as 0.
     DeltaOfDelta = 2,
-    /// `value = centre + unzigzag(u)`.
+    /// `centre + z(u[i])`.
     Centred = 3,
 }
 

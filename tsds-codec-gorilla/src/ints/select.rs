@@ -74,8 +74,9 @@ fn bounds(stream: &Stream<'_>, mini: &Mini<'_>) -> Option<(i64, i64)> {
         Form::Flat => (mini.base, mini.base.checked_add(reach)?),
         Form::Centred => (stream.centre.checked_sub(reach)?, stream.centre.checked_add(reach)?),
         Form::Delta => {
-            let rise = stream.centre.checked_add(reach)?.max(0).checked_mul(steps)?;
-            let fall = stream.centre.checked_sub(reach)?.min(0).checked_mul(steps)?;
+            // The first is its base in all that the encoder writes, but may be anything within reach.
+            let rise = stream.centre.checked_add(reach)?.max(0).checked_mul(steps)?.checked_add(reach)?;
+            let fall = stream.centre.checked_sub(reach)?.min(0).checked_mul(steps)?.checked_sub(reach)?;
             (mini.base.checked_add(fall)?, mini.base.checked_add(rise)?)
         }
         // Steps may change with every row: the bounds would be far too wide.

@@ -6,7 +6,7 @@
 //! small multiples of powers of ten, for averages of a few readings; and with corrections for values that were computed
 //! and not read.
 
-use super::Kind;
+use super::{Kind, is_set};
 use crate::isa::Isa;
 use crate::simd::{GROUP, Kernel, MAX_EXPONENT, Power, Simd, vectorize};
 
@@ -171,10 +171,11 @@ pub(crate) struct Decimals {
     pub(crate) exceptions: Vec<(u32, i64)>,
 }
 
-/// Turns values into decimals; `None` if more than `max_exceptions` are none.
+/// Turns values into decimals; `None` if more than `max_exceptions` are none. Null rows are no exceptions.
 pub(crate) fn quantize(
     kind: Kind,
     lanes: &[i64],
+    validity: Option<&[u64]>,
     fit: DecimalFit,
     max_exceptions: usize,
 ) -> Option<Decimals> {
@@ -195,28 +196,36 @@ pub(crate) fn quantize(
         corrections.clear();
         return Some(Decimals { numbers, corrections, exceptions });
     }
-    for (row, correction) in corrections.iter_mut().enumerate() {
-        if correction.unsigned_abs() > fit.tolerance() {
+    let mut free = Vec::new();
+    for (row, correction) in corrections.iter_mut().enumerate().filter(|(_, correction)| **correction != 0) {
+        let is_null = validity.is_some_and(|validity| !is_set(validity, row));
+        let is_exception = correction.unsigned_abs() > fit.tolerance();
+        if is_null || is_exception {
             *correction = 0;
-            if exceptions.len() == max_exceptions {
-                return None;
+        }
+        if is_exception {
+            free.push(row as u32);
+            if !is_null {
+                if exceptions.len() == max_exceptions {
+                    return None;
+                }
+                exceptions.push((row as u32, *lanes.get(row)?));
             }
-            exceptions.push((row as u32, *lanes.get(row)?));
         }
     }
-    fill(&mut numbers, &exceptions);
+    fill(&mut numbers, &free);
     if corrections.iter().all(|correction| *correction == 0) {
         corrections.clear();
     }
     Some(Decimals { numbers, corrections, exceptions })
 }
 
-/// Gives exceptions, whose numbers are free, those of the rows before them, which cost least.
-fn fill(numbers: &mut [i64], exceptions: &[(u32, i64)]) {
-    // Those at the beginning take that of the first row that is none.
-    let leading = (0u32..).zip(exceptions).take_while(|(row, (exception, _))| row == exception).count();
+/// Gives rows whose numbers are free, because they are exceptions or null, those of the rows before them, which cost least.
+fn fill(numbers: &mut [i64], free: &[u32]) {
+    // Those at the beginning take that of the first row that is not free.
+    let leading = (0u32..).zip(free).take_while(|(row, free)| row == *free).count();
     let mut before = numbers.get(leading).copied().unwrap_or(0);
-    for (row, _) in exceptions {
+    for row in free {
         let row = *row as usize;
         if row > leading {
             before = numbers.get(row - 1).copied().unwrap_or(before);
@@ -314,7 +323,7 @@ mod tests {
             exponent in 0..=MAX_EXPONENT, single: bool
         ) {
             let fit = DecimalFit::new(exponent, 1, single).unwrap();
-            let decimals = quantize(Kind::Float64, &lanes(&values), fit, usize::MAX).unwrap();
+            let decimals = quantize(Kind::Float64, &lanes(&values), None, fit, usize::MAX).unwrap();
             prop_assert_eq!(back(&decimals, fit), lanes(&values));
         }
 
@@ -327,7 +336,7 @@ mod tests {
             let values: Vec<f64> = numbers.iter().map(|number| power.divide(number / 10 * 10 + 7)).collect();
             let fit = fits(Kind::Float64, &lanes(&values))[0];
             prop_assert_eq!((fit.exponent, fit.multiplier, fit.single), (places, 1, false));
-            let decimals = quantize(Kind::Float64, &lanes(&values), fit, 0).unwrap();
+            let decimals = quantize(Kind::Float64, &lanes(&values), None, fit, 0).unwrap();
             prop_assert!(decimals.exceptions.is_empty() && decimals.corrections.is_empty());
         }
     }
@@ -338,7 +347,7 @@ mod tests {
             (0..500).map(|i| f64::from((f64::from(i * 37 % 1001) / 100.0) as f32)).collect();
         let found = fits(Kind::Float64, &lanes(&values))[0];
         assert_eq!((found.exponent, found.single), (2, true));
-        assert!(quantize(Kind::Float64, &lanes(&values), found, 0).unwrap().exceptions.is_empty());
+        assert!(quantize(Kind::Float64, &lanes(&values), None, found, 0).unwrap().exceptions.is_empty());
     }
 
     #[test]
@@ -346,7 +355,7 @@ mod tests {
         let values: Vec<f64> = (0..1000).map(|i| 0.1 * f64::from(i) + 0.2).collect();
         let found = fits(Kind::Float64, &lanes(&values))[0];
         assert_eq!(found.exponent, 1);
-        let decimals = quantize(Kind::Float64, &lanes(&values), found, 0).unwrap();
+        let decimals = quantize(Kind::Float64, &lanes(&values), None, found, 0).unwrap();
         assert!(!decimals.corrections.is_empty());
         assert_eq!(back(&decimals, found), lanes(&values));
     }
@@ -364,7 +373,7 @@ mod tests {
         let printed: Vec<f64> = values.iter().map(|value| format!("{value:.13}").parse().unwrap()).collect();
         let found = fits(Kind::Float64, &lanes(&printed))[0];
         assert_eq!((found.multiplier, found.exponent), (3, 1));
-        let decimals = quantize(Kind::Float64, &lanes(&printed), found, 0).unwrap();
+        let decimals = quantize(Kind::Float64, &lanes(&printed), None, found, 0).unwrap();
         assert_eq!(back(&decimals, found), lanes(&printed));
     }
 }

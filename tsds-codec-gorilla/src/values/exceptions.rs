@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Rows and lanes. Rows that do not ascend, which only forged blocks have, make what is found arbitrary, nothing else.
+/// Rows, which ascend, and lanes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exceptions {
     pub(crate) rows: Vec<i64>,

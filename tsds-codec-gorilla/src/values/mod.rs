@@ -3,12 +3,14 @@
 //!
 //! A **lane** holds one value: an integer with its sign (or zeros, if it has none) extended, or the bits of a float.
 
+mod bitmap;
 mod decimal;
 mod dictionary;
 mod exceptions;
 mod kind;
 mod order;
 
+pub(crate) use bitmap::is_set;
 pub(crate) use decimal::{DecimalFit, Decimals, fits, quantize};
 pub(crate) use dictionary::{MAX_DISTINCT, distinct};
 pub(crate) use exceptions::Exceptions;
