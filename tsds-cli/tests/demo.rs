@@ -52,6 +52,30 @@ fn all_three_tiers_fill() {
 }
 
 #[test]
+fn stats_show_how_columns_are_stored() {
+    let place = Place::new();
+    place.json(&["demo", "50k", "--no-queries", "--json", "--set", "warm_tier.max_memory_mb=64"]);
+    let stats = place.json(&["stats", "--json"]);
+    let table = &stats["storage"][0];
+    assert_eq!((&table["name"], &table["sampled_files"]), (&"demo_simple".into(), &table["files"]));
+    let columns = table["columns"].as_array().unwrap();
+    let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["timestamp", "symbol", "price", "volume"]);
+    for column in columns {
+        assert!(column["bytes"].as_u64() < column["raw_bytes"].as_u64(), "{column}");
+        let modes = column["modes"].as_array().unwrap();
+        let all: f64 = modes.iter().map(|mode| mode["share"].as_f64().unwrap()).sum();
+        assert!((all - 1.0).abs() < 1e-9, "{column}");
+        assert!(
+            modes.iter().all(|mode| mode["codec"] == "tsds.gorilla" && mode["mode"].is_string()),
+            "{column}"
+        );
+    }
+    let text = place.ok(&["stats"]);
+    assert!(text.contains("stored as") && text.contains("tsds.gorilla "), "{text}");
+}
+
+#[test]
 fn trades_have_eight_columns() {
     let place = Place::new();
     let report = place.json(&["demo", "5000", "--mode", "trading", "--batch-size", "500", "--json"]);

@@ -13,6 +13,7 @@ use crate::open;
 use crate::query::Snapshot;
 use crate::recovery::RecoveryReport;
 use crate::stats::{Stats, TierCounts};
+use crate::storage_stats::{TableStorage, storage_stats};
 use crate::table::{Table, TableSpec};
 use crate::verify::{self, VerifyReport};
 
@@ -237,6 +238,17 @@ impl Database {
     pub async fn stats(&self) -> Result<Stats> {
         self.core.check_open()?;
         Ok(self.core.stats())
+    }
+
+    /// How the segment files of every table are encoded, column by column. Reads indexes and blocks of some files of each: see
+    /// [`TableStorage`]. A file that cannot be read is counted, and no error.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` once the database is closed.
+    pub async fn storage_stats(&self) -> Result<Vec<TableStorage>> {
+        self.core.check_open()?;
+        storage_stats(&self.core).await
     }
 
     /// Reads everything that is stored and checks every checksum. `progress` is called with what is done and what there is.

@@ -32,7 +32,7 @@ pub use codec::{MAX_EXPANSION, PLAIN, PlainCodec, PlainView, ZSTD, ZstdCodec, pl
 pub use decode::{ColumnDecoder, decode_column};
 pub use format::{MAX_BLOCK_ROWS, OWN_BLOCK_ROWS};
 pub use memory::MemorySource;
-pub use read::{SegmentFile, Verified};
+pub use read::{BlockDescription, SegmentFile, Verified};
 pub use store::{FoundSegment, Rebuilt, SegmentStore, rebuild};
 pub use write::{SegmentWriteOptions, Written, write_segment};
 

@@ -82,6 +82,14 @@ pub trait Codec: Debug + Send + Sync + 'static {
         data_type: &DataType,
         keys: &KeySet,
     ) -> Result<BooleanBuffer>;
+
+    /// How a block is stored, in a word, for statistics such as those of `tsds stats`: the name of a mode, where the codec has
+    /// several. `None` where there is nothing to say, as by default, and for bytes that are no block. Nothing else depends
+    /// on it.
+    fn describe(&self, version: u16, bytes: &[u8]) -> Option<String> {
+        let _ = (version, bytes);
+        None
+    }
 }
 
 /// What a caller knows of an array and a codec may use. Hints change the size of the encoding, never its meaning.

@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
-use tsds_engine::{Database, Stats, TableStats, TierStats, TiersStats, VerifyReport};
+use tsds_engine::{
+    Database, ModeShare, Stats, TableStats, TableStorage, TierStats, TiersStats, VerifyReport,
+};
 
 use super::closing;
 use crate::arguments::Shown;
@@ -15,12 +18,27 @@ use crate::session::Session;
 /// Shows what the database holds.
 pub(super) async fn stats(session: &Session, shown: Shown) -> Result<()> {
     let database = session.open_existing().await?;
-    let outcome = match database.stats().await {
-        Ok(stats) if shown.json => session.output.print_json(&stats),
-        Ok(stats) => session.output.print(&stats_text(&stats)),
+    let outcome = match whole_stats(&database).await {
+        Ok(found) if shown.json => session.output.print_json(&found),
+        Ok(found) => {
+            let text = stats_text(&found.stats) + &storage_text(&found.storage);
+            session.output.print(&text)
+        }
         Err(error) => Err(error.into()),
     };
     closing(&database, outcome).await
+}
+
+/// What is held, and how it is stored.
+#[derive(Serialize)]
+struct WholeStats {
+    #[serde(flatten)]
+    stats: Stats,
+    storage: Vec<TableStorage>,
+}
+
+async fn whole_stats(database: &Database) -> tsds_traits::Result<WholeStats> {
+    Ok(WholeStats { stats: database.stats().await?, storage: database.storage_stats().await? })
 }
 
 /// Lists the tables.
@@ -192,6 +210,73 @@ fn stats_text(stats: &Stats) -> String {
         ));
     }
     text
+}
+
+/// How the columns of segment files are encoded, table by table.
+fn storage_text(tables: &[TableStorage]) -> String {
+    let mut text = String::new();
+    for table in tables.iter().filter(|table| table.files > 0) {
+        let of = match table.sampled_files {
+            sampled if sampled < table.files => {
+                format!("{} of {}", thousands(sampled), counted(table.files, "segment file"))
+            }
+            _ => counted(table.files, "segment file"),
+        };
+        let unreadable = match table.unreadable_files {
+            0 => String::new(),
+            files => format!(", {} unreadable", thousands(files)),
+        };
+        text.push_str(&format!(
+            "\n{}, in {of}{unreadable}: {} B a row, {} of plain arrays\n",
+            table.name,
+            per(table.file_bytes, table.rows),
+            percent(share(table.file_bytes, table.plain_bytes)),
+        ));
+        let mut columns = TextTable::new([
+            ("column", Align::Left),
+            ("B a row", Align::Right),
+            ("of raw", Align::Right),
+            ("stored as", Align::Left),
+        ])
+        .unlimited();
+        for column in &table.columns {
+            columns.row([
+                column.name.as_str(),
+                &format!("{:.2}", column.bytes_per_row),
+                &percent(column.share_of_raw),
+                &modes_text(&column.modes),
+            ]);
+        }
+        text.push_str(&columns.text());
+    }
+    text
+}
+
+/// `tsds.gorilla integers 80 %, raw 20 %`: a codec is named where it changes.
+fn modes_text(modes: &[ModeShare]) -> String {
+    let mut codec = "";
+    let parts = modes.iter().map(|part| {
+        let named = if part.codec == codec { None } else { Some(part.codec.as_str()) };
+        codec = &part.codec;
+        let share = percent(part.share);
+        let words = named.into_iter().chain(part.mode.as_deref()).chain([share.as_str()]);
+        words.collect::<Vec<_>>().join(" ")
+    });
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { "-".into() } else { parts.join(", ") }
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn per(bytes: u64, rows: u64) -> String {
+    format!("{:.2}", share(bytes, rows))
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 9.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
 /// The tiers with their names, hot first.

@@ -169,4 +169,10 @@ impl Codec for GorillaCodec {
         let found = block.select(&keys::places(block.kind, keys)).map_err(corrupt)?;
         Ok(BooleanBuffer::new(Buffer::from_vec(found), 0, rows))
     }
+
+    fn describe(&self, version: u16, bytes: &[u8]) -> Option<String> {
+        let known = version == u16::from(VERSION);
+        let block = known.then(|| Block::parse_with(bytes, self.isa).ok()).flatten()?;
+        Some(block.mode().name().to_owned())
+    }
 }

@@ -154,4 +154,8 @@ impl Codec for GuardedCodec {
         }
         Ok(matching)
     }
+
+    fn describe(&self, version: u16, bytes: &[u8]) -> Option<String> {
+        self.health.inline("describe", || self.codec.describe(version, bytes)).ok().flatten()
+    }
 }

@@ -11,6 +11,17 @@ use super::SegmentFile;
 use super::open::short_is_corrupt;
 use crate::format::{BlockEntry, ColumnIndex, Storage};
 
+/// How a block is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockDescription {
+    /// The codec that wrote it.
+    pub codec: Arc<str>,
+    /// What the codec says of it: see [`tsds_traits::Codec::describe`].
+    pub mode: Option<String>,
+    /// Its rows.
+    pub rows: u32,
+}
+
 impl SegmentFile {
     /// Reads one block of a column and checks it against its checksum. Blocking.
     ///
@@ -43,6 +54,28 @@ impl SegmentFile {
         let block =
             |(block, bytes)| Ok(EncodedBlock { layout: self.block_layout(column, index, block)?, bytes });
         blocks.zip(bytes).map(block).collect()
+    }
+
+    /// How one block of a column is stored: its codec, what that says of it, and its rows. Reads the block. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`SegmentFile::read_block`]; `NotFound` for a codec that is not registered.
+    pub fn describe_block(&self, column: ColumnId, block: usize) -> Result<BlockDescription> {
+        let EncodedBlock { layout, bytes } = self.read_block(column, block)?;
+        let codec = self.inner.codecs.codec(&layout.codec).map_err(|error| self.explain(error, column))?;
+        let mode = codec.describe(layout.version, &bytes);
+        Ok(BlockDescription { codec: layout.codec, mode, rows: layout.rows })
+    }
+
+    /// What the blocks of a column take in the file, its dictionary included. No I/O.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a column that the schema version lacks.
+    pub fn column_bytes(&self, column: ColumnId) -> Result<u64> {
+        let (_, index) = self.column(column)?;
+        Ok(index.entries().map(|entry| u64::from(entry.len)).sum())
     }
 
     /// Reads the dictionary of a column, if it has one. Blocking.

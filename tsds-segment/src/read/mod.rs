@@ -22,6 +22,7 @@ use crate::format::{Checksum, ColumnIndex, Footer};
 use crate::layout::run_starts;
 use crate::store::OpenFiles;
 
+pub use blocks::BlockDescription;
 pub(crate) use open::read_footer;
 pub use verify::Verified;
 
