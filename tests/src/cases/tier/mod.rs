@@ -12,6 +12,7 @@ mod long;
 mod memory;
 mod pushdown;
 mod scan;
+mod series;
 mod statistics;
 mod storage;
 mod threads;
@@ -30,6 +31,7 @@ pub fn cases() -> Vec<Case<dyn TierFixture>> {
         history::cases(),
         threads::cases(),
         scan::cases(),
+        series::cases(),
         pushdown::cases(),
         aggregate::cases(),
         long::cases(),
