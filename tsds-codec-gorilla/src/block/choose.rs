@@ -36,13 +36,10 @@ impl ModeChoice {
 }
 
 /// Below so many bits for a value nothing is gained by trying further modes.
-const GOOD_ENOUGH_BITS: usize = 3;
-/// A dictionary is tried if a sample of [`DICTIONARY_SAMPLE`] values has at most so many distinct ones.
-const DICTIONARY_SAMPLE: usize = 128;
-const DICTIONARY_SAMPLE_DISTINCT: usize = 80;
-/// How many rows, how often, several divisors are compared on.
-const FIT_SAMPLE: usize = ints::MINI;
-const FIT_SAMPLES: usize = 4;
+const GOOD_ENOUGH_BITS: usize = 1;
+/// How many rows, and how often, ways to encode are compared on.
+const SAMPLE_ROWS: usize = ints::MINI;
+const SAMPLES: usize = 4;
 /// Roughly the bytes of an exception.
 const EXCEPTION_BYTES: usize = 5;
 
@@ -179,23 +176,58 @@ impl Candidates<'_> {
         if !allowed || self.bits() <= GOOD_ENOUGH_BITS {
             return;
         }
-        let every = (self.lanes.len() / DICTIONARY_SAMPLE).max(1);
-        let sample: Vec<i64> = self.lanes.iter().step_by(every).copied().collect();
-        if distinct(&sample, DICTIONARY_SAMPLE_DISTINCT).is_none() {
+        let sample = sample(self.lanes, None);
+        let Some((values, codes)) = distinct(&sample, sample.len() / 2) else { return };
+        let (_, ranks) = by_frequency(&values, &codes);
+        let len = |codes: &[i64]| {
+            let mut bytes = Vec::new();
+            ints::encode(codes, &mut bytes);
+            bytes.len()
+        };
+        // Of a whole block the dictionary is larger, but not as much as the block.
+        let expected = (len(&codes).min(len(&ranks)) + values.len()) * self.lanes.len() / sample.len().max(1);
+        if self.best.is_some() && expected >= self.bytes.len() {
             return;
         }
         let (kind, depth) = (self.kind, self.depth);
         let ordered: Vec<i64> = self.lanes.iter().map(|lane| ordered_of_lane(kind, *lane)).collect();
-        let Some((values, codes)) = distinct(&ordered, MAX_DISTINCT.min(self.lanes.len() / 2)) else {
+        let Some((mut values, codes)) = distinct(&ordered, MAX_DISTINCT.min(self.lanes.len() / 2)) else {
             return;
         };
-        let values: Vec<i64> = values.into_iter().map(|value| lane_of_ordered(kind, value)).collect();
-        self.offer(Shape::new(Mode::Dictionary), |out| {
-            put_varint(values.len() as u64, out);
-            write_nested(kind, &values, depth + 1, out);
-            ints::encode(&codes, out);
-        });
+        values.iter_mut().for_each(|value| *value = lane_of_ordered(kind, *value));
+        let (frequent, ranks) = by_frequency(&values, &codes);
+        for (values, codes) in [(values, codes), (frequent, ranks)] {
+            self.offer(Shape::new(Mode::Dictionary), |out| {
+                put_varint(values.len() as u64, out);
+                write_nested(kind, &values, depth + 1, out);
+                ints::encode(&codes, out);
+            });
+        }
     }
+}
+
+/// The values of a dictionary and their codes, the most frequent first: then most codes are small, though their order says
+/// nothing.
+fn by_frequency(values: &[i64], codes: &[i64]) -> (Vec<i64>, Vec<i64>) {
+    let mut counts = vec![0u32; values.len()];
+    codes.iter().for_each(|code| counts[*code as usize] += 1);
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by_key(|code| std::cmp::Reverse(counts[*code]));
+    let mut ranks = vec![0; values.len()];
+    for (rank, code) in (0i64..).zip(&order) {
+        ranks[*code] = rank;
+    }
+    let values = order.into_iter().map(|code| values[code]).collect();
+    (values, codes.iter().map(|code| ranks[*code as usize]).collect())
+}
+
+/// Some parts of all rows, without nulls.
+fn sample(lanes: &[i64], validity: Option<&[u64]>) -> Vec<i64> {
+    let parts = lanes.len().div_ceil(SAMPLE_ROWS);
+    let starts = (0..lanes.len()).step_by(SAMPLE_ROWS).step_by((parts / SAMPLES).max(1)).take(SAMPLES);
+    let rows = starts.flat_map(|start| start..lanes.len().min(start + SAMPLE_ROWS));
+    let valid = rows.filter(|row| validity.is_none_or(|validity| is_set(validity, *row)));
+    valid.map(|row| lanes[row]).collect()
 }
 
 /// The one of several fits that takes the fewest bytes for a sample.
@@ -208,11 +240,7 @@ fn cheapest(
     if fits.len() < 2 {
         return fits.first().copied();
     }
-    let parts = lanes.len().div_ceil(FIT_SAMPLE);
-    let starts = (0..lanes.len()).step_by(FIT_SAMPLE).step_by((parts / FIT_SAMPLES).max(1)).take(FIT_SAMPLES);
-    let rows = starts.flat_map(|start| start..lanes.len().min(start + FIT_SAMPLE));
-    let valid = rows.filter(|row| validity.is_none_or(|validity| is_set(validity, *row)));
-    let sample: Vec<i64> = valid.map(|row| lanes[row]).collect();
+    let sample = sample(lanes, validity);
     let cost = |fit: &DecimalFit| match quantize(kind, &sample, None, *fit, sample.len() / 3) {
         None => usize::MAX,
         Some(decimals) => {
