@@ -14,6 +14,9 @@
 //! | the codec of TSDS over Arrow arrays, with feature `codec` (default) | [`GorillaCodec`] |
 //! | kernels on devices | [`Block::layout`] |
 //!
+//! Processors without AVX2 run the portable code, which compilers turn into the vectors of the target (NEON on ARM); what is
+//! neither x86 nor little-endian has not been tried.
+//!
 //! Without default features the crate depends on nothing of TSDS or Arrow. `docs/formats/gorilla.md` has the bytes.
 
 mod bits;
