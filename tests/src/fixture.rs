@@ -10,6 +10,7 @@ use tsds_traits::{
     Plugin, Presence, Result, Tier, TypeSet, WalOpen, WalSink, World,
 };
 
+use crate::claims::Claim;
 use crate::data::CellCodec;
 use crate::data::frozen::FrozenBlock;
 
@@ -30,6 +31,12 @@ pub trait TierFixture: Send + Sync + 'static {
     ///
     /// Any: the suite reports it.
     async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>>;
+
+    /// What the tier must claim as it is opened here. A claim that is lost unnoticed takes its cases with it: a setting that
+    /// is ignored, say. Default: nothing.
+    fn expected_claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
 }
 
 /// Builds a codec.
@@ -140,13 +147,14 @@ pub struct PluginFixture {
     settings: serde_json::Value,
     codecs: Option<Arc<dyn CodecLookup>>,
     frozen: Vec<FrozenBlock>,
+    expected: Vec<Claim>,
 }
 
 impl PluginFixture {
     /// A plugin with its default settings.
     pub fn new(plugin: Plugin) -> Self {
         let settings = serde_json::Value::Object(serde_json::Map::new());
-        Self { plugin, variant: None, settings, codecs: None, frozen: Vec::new() }
+        Self { plugin, variant: None, settings, codecs: None, frozen: Vec::new(), expected: Vec::new() }
     }
 
     /// Runs the plugin with these settings, as `<id>+<variant>`.
@@ -159,6 +167,13 @@ impl PluginFixture {
     #[must_use]
     pub fn with_codecs(self, codecs: Arc<dyn CodecLookup>) -> Self {
         Self { codecs: Some(codecs), ..self }
+    }
+
+    /// Fails the run unless the tier claims this as well: see [`TierFixture::expected_claims`].
+    #[must_use]
+    pub fn expecting(mut self, claim: Claim) -> Self {
+        self.expected.push(claim);
+        self
     }
 
     /// Holds the codec to these blocks: see [`CodecFixture::frozen_blocks`].
@@ -209,6 +224,10 @@ impl TierFixture for PluginFixture {
             Factory::Tier(build) => build(self.settings.clone(), self.context(context)).await,
             _ => Err(self.wrong_role("tier")),
         }
+    }
+
+    fn expected_claims(&self) -> Vec<Claim> {
+        self.expected.clone()
     }
 }
 

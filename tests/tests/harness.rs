@@ -5,6 +5,7 @@ mod reference;
 
 use std::sync::Arc;
 
+use tsds_conformance::claims::Claim;
 use tsds_conformance::fixture::{CodecFixture, EvictorFixture, PluginFixture};
 use tsds_conformance::{BackendReport, Outcome, Report, Settings, Suite};
 use tsds_traits::{Codec, Error, Evictor, Factory, Plugin, Presence, Registry, Result};
@@ -236,4 +237,15 @@ fn nothing_is_run_after_the_first_failure_if_asked_so() {
     };
     assert_eq!(failures(true), (1, true));
     assert!(failures(false).0 > 1 && !failures(false).1);
+}
+
+#[test]
+fn a_tier_that_lost_an_expected_claim_is_a_failure() {
+    let [tier, _] = tsds_warm_cpu::plugins();
+    let limited =
+        || PluginFixture::new(tier).with_settings("limited", serde_json::json!({"max_memory_mb": 1}));
+    let expecting =
+        |claim| Suite::new().tier(limited().expecting(claim)).execute(&Settings::default(), |_| false);
+    assert!(expecting(Claim::Room).problems.is_empty());
+    assert!(expecting(Claim::Power).problems[0].contains("does not claim durability_power"));
 }

@@ -15,6 +15,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde_json::json;
 use tsds_compute::sort_for_segment;
+use tsds_conformance::claims::Claim;
 use tsds_conformance::fixture::{PluginFixture, TierFixture};
 use tsds_segment::SegmentStore;
 use tsds_traits::{
@@ -200,7 +201,7 @@ tsds_conformance::conformance_main! {
     tiers: [
         PluginFixture::new(tsds_warm_cpu::plugins()[0]),
         PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("limited", json!({"max_memory_mb": 64})),
-        PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("little-room", json!({"max_memory_mb": 2})),
+        PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("little-room", json!({"max_memory_mb": 2})).expecting(Claim::Room),
         OverFiles { codec: "plain", pinned: true },
         OverFiles { codec: "zstd", pinned: true },
         OverFiles { codec: "constant", pinned: true },

@@ -29,7 +29,10 @@ pub(crate) fn claims(fixture: &dyn TierFixture) -> CaseResult<Claims> {
         let claims = Claims::of_tier(tier.capabilities()).with(Claim::Room, small);
         let claims = claims.with(Claim::MemoryMeter, crate::meter::is_installed());
         tier.close().await?;
-        Ok(claims)
+        match fixture.expected_claims().into_iter().find(|claim| !claims.has(*claim)) {
+            None => Ok(claims),
+            Some(lost) => Err(Failure::new(format!("the tier does not claim {}, as it should", lost.name()))),
+        }
     })
 }
 
