@@ -32,6 +32,7 @@ pub fn cases() -> Vec<Case<dyn EvictorFixture>> {
         [] a_plan_stops_at_the_low_mark,
         [] a_plan_names_unpinned_segments_of_the_view_and_each_once,
         [] when_all_that_is_unpinned_is_too_little_all_of_it_leaves,
+        [] what_frees_nothing_stays,
         [] an_empty_tier_gives_an_empty_plan,
     ]
 }
@@ -195,6 +196,19 @@ fn when_all_that_is_unpinned_is_too_little_all_of_it_leaves(bench: &EvictorBench
         plan.sort_unstable();
         unpinned.sort_unstable();
         ensure_eq(&plan, &unpinned, "the plan with a low mark of 0")
+    })
+}
+
+fn what_frees_nothing_stays(bench: &EvictorBench) -> CaseResult {
+    for_all_views(bench, |evictor, view| {
+        let mut view = view.clone();
+        // However long nobody used it.
+        for segment in view.segments.iter_mut().step_by(3) {
+            (segment.bytes, segment.last_used) = (0, Duration::ZERO);
+        }
+        let plan = evicted(&evictor.plan(&view.view()))?;
+        let empty = |id: &SegmentId| view.segments.iter().any(|held| held.meta.id == *id && held.bytes == 0);
+        ensure(!plan.iter().any(empty), || format!("the plan names segments that take no bytes: {plan:?}"))
     })
 }
 

@@ -18,7 +18,7 @@ impl Evictor for ReferenceEvictor {
             return Vec::new();
         }
         let mut candidates: Vec<&SegmentView> =
-            view.segments.iter().filter(|segment| !segment.pinned).collect();
+            view.segments.iter().filter(|segment| !segment.pinned && segment.bytes > 0).collect();
         candidates.sort_by_key(|segment| (segment.last_used, segment.meta.id));
         let mut left = view.bytes;
         let leaves = candidates.into_iter().take_while(|segment| {

@@ -23,6 +23,7 @@ enum Sabotage {
     InventsSegments,
     Remembers,
     FailsOnNothing,
+    EvictsForNothing,
     GoesByAnotherId,
 }
 
@@ -60,6 +61,10 @@ impl Evictor for Saboteur {
             Sabotage::Remembers if !plan.is_empty() => {
                 let by = call % plan.len();
                 plan.rotate_left(by);
+            }
+            Sabotage::EvictsForNothing if !plan.is_empty() => {
+                let nothing = view.segments.iter().find(|segment| segment.bytes == 0 && !segment.pinned);
+                plan.splice(..0, nothing.map(|segment| Action::Evict(segment.meta.id)));
             }
             Sabotage::FailsOnNothing => {
                 let first = &view.segments[0];
@@ -106,5 +111,6 @@ saboteurs! { "evictor", suite, twin Sabotage::None;
         => a_plan_names_unpinned_segments_of_the_view_and_each_once,
     remembers: Sabotage::Remembers => the_same_view_gives_the_same_plan,
     fails_on_nothing: Sabotage::FailsOnNothing => an_empty_tier_gives_an_empty_plan,
+    evicts_for_nothing: Sabotage::EvictsForNothing => what_frees_nothing_stays,
     goes_by_another_id: Sabotage::GoesByAnotherId => it_goes_by_its_plugin_id,
 }

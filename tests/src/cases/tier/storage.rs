@@ -17,7 +17,7 @@ use crate::case::{Case, cases};
 use crate::data::segments::Segment;
 use crate::data::{FailingSource, GatedSource};
 use crate::fixture::TierFixture;
-use crate::outcome::{ensure, ensure_eq};
+use crate::outcome::{ensure, ensure_eq, ensure_error};
 use crate::{CaseResult, Failure};
 
 pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
@@ -34,6 +34,7 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
         [] concurrent_puts_of_one_segment_act_as_one,
         [] concurrent_puts_of_different_segments_all_count,
         [] usage_counts_what_is_held,
+        [claims SegmentLimit] a_segment_of_just_the_limit_is_not_declined,
         [claims SegmentLimit] a_segment_beyond_the_limit_is_declined_and_leaves_no_trace,
     ]
 }
@@ -251,6 +252,20 @@ fn usage_counts_what_is_held(bench: &TierBench) -> CaseResult {
         let less = tier.usage();
         ensure_eq(&(less.segments, less.rows), &(2, 60), "segments and rows after a removal")?;
         ensure(less.bytes < full.bytes, || format!("a removal frees nothing: {full} before, {less} after"))
+    })
+}
+
+fn a_segment_of_just_the_limit_is_not_declined(bench: &TierBench) -> CaseResult {
+    with_tier(bench, async |tier| {
+        let limit = tier.capabilities().max_segment_bytes.unwrap_or(u64::MAX);
+        let mut segment = sensor_segments(1, 10)?.remove(0);
+        segment.meta = Arc::new(SegmentMeta { plain_bytes: limit, ..(*segment.meta).clone() });
+        // There may be no room for it beside what the tier needs itself.
+        match tier.put(Arc::new(segment.source()?)).await {
+            Ok(Put::Declined(why)) => ensure(false, || format!("a segment of the limit was declined: {why}")),
+            Ok(Put::Stored(_)) => Ok(()),
+            Err(error) => ensure_error::<()>(Err(error), ErrorKind::NoSpace, "put of a segment of the limit"),
+        }
     })
 }
 
