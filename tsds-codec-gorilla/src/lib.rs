@@ -35,6 +35,7 @@ mod values;
 
 pub use block::{
     Block, Column, IntegersLayout, Layout, MAX_ROWS, MiniLayout, Mode, ModeChoice, VERSION, encode,
+    max_block_len,
 };
 #[cfg(feature = "codec")]
 pub use codec::{GORILLA, GorillaCodec, plugin};

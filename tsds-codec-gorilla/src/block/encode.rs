@@ -63,8 +63,8 @@ pub fn encode(column: Column<'_>, choice: ModeChoice, out: &mut Vec<u8>) -> Opti
     Some(shape.mode)
 }
 
-/// The most bytes that a block can have.
-pub(crate) fn max_block_len(kind: Kind, rows: usize) -> usize {
+/// The most bytes that a block of so many rows can have.
+pub fn max_block_len(kind: Kind, rows: usize) -> usize {
     // A stream of bits has at most a bit for every row, or patches that take less, and a directory.
     let bits = 64 + rows.div_ceil(8) + 3 * rows.div_ceil(ints::MINI) + 16;
     let values = match kind {

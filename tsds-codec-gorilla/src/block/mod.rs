@@ -12,8 +12,7 @@ mod select;
 mod tests;
 
 pub use choose::ModeChoice;
-pub(crate) use encode::max_block_len;
-pub use encode::{Column, encode};
+pub use encode::{Column, encode, max_block_len};
 pub use header::{MAX_ROWS, Mode, VERSION};
 pub use layout::{IntegersLayout, Layout, MiniLayout};
 pub use parse::Block;

@@ -28,8 +28,12 @@ impl Block<'_> {
         self.values.read_lanes(self.kind, range, self.rows, self.isa, out)
     }
 
-    /// The values of the rows of a range, narrowed by `narrow`, appended to `out`. Not for booleans.
-    pub(crate) fn read_narrow<T>(
+    /// Decodes the rows of a range, as [`Block::read_lanes`] does, and appends what `narrow` makes of their lanes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Block::read_lanes`]; what was appended before stays.
+    pub fn read_narrow<T>(
         &self,
         range: Range<usize>,
         out: &mut Vec<T>,

@@ -67,8 +67,10 @@ impl DecimalFit {
 
 /// The divisors that a sample says may take the fewest bits; none where decimals do not pay.
 pub(crate) fn fits(kind: Kind, lanes: &[i64]) -> Vec<DecimalFit> {
-    let sample: Vec<f64> =
-        lanes.iter().step_by((lanes.len() / SAMPLES).max(1)).map(|lane| float(kind, *lane)).collect();
+    let every = (lanes.len() / SAMPLES).max(1);
+    // Not all rows the same distance apart, or what comes by turns would be seen as always the same.
+    let rows = (0..lanes.len()).step_by(every).zip(0usize..).map(|(row, turn)| row + turn * 7 % every);
+    let sample: Vec<f64> = rows.filter_map(|row| lanes.get(row)).map(|lane| float(kind, *lane)).collect();
     let is_single = |value: &f64| f64::from(*value as f32).to_bits() == value.to_bits();
     let mut fits = Vec::new();
     if kind != Kind::Float32 {
@@ -338,6 +340,14 @@ mod tests {
             prop_assert_eq!((fit.exponent, fit.multiplier, fit.single), (places, 1, false));
             let decimals = quantize(Kind::Float64, &lanes(&values), None, fit, 0).unwrap();
             prop_assert!(decimals.exceptions.is_empty() && decimals.corrections.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_comes_by_turns_is_seen_in_a_sample() {
+        for rows in 50..400 {
+            let values: Vec<f64> = (0..rows).map(|i| f64::from(i) / 4.0).collect();
+            assert_eq!(fits(Kind::Float64, &lanes(&values)).last().unwrap().exponent, 2, "{rows}");
         }
     }
 
