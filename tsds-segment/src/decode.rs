@@ -59,20 +59,21 @@ impl ColumnDecoder {
     /// # Errors
     ///
     /// As [`ColumnDecoder::decode`]; `InvalidInput` for no block at all.
-    pub fn decode_all(&self, blocks: &[EncodedBlock]) -> Result<ArrayRef> {
-        if let [only] = blocks {
-            return self.decode(only);
-        }
-        let raw = blocks.iter().map(|block| {
+    pub fn decode_all<'a>(&self, blocks: impl IntoIterator<Item = &'a EncodedBlock>) -> Result<ArrayRef> {
+        let raw = blocks.into_iter().map(|block| {
             self.check_type(&block.layout)?;
             decode_raw(&*self.codecs, block)
         });
-        let raw = raw.collect::<Result<Vec<_>>>()?;
-        let raw: Vec<&dyn Array> = raw.iter().map(|array| &**array).collect();
-        if raw.is_empty() {
-            return Err(Error::invalid_input("no blocks to decode"));
-        }
-        self.finish(arrow_select::concat::concat(&raw)?)
+        let mut raw = raw.collect::<Result<Vec<_>>>()?;
+        let joined = match raw.len() {
+            0 => return Err(Error::invalid_input("no blocks to decode")),
+            1 => raw.remove(0),
+            _ => {
+                let raw: Vec<&dyn Array> = raw.iter().map(|array| &**array).collect();
+                arrow_select::concat::concat(&raw)?
+            }
+        };
+        self.finish(joined)
     }
 
     /// Decodes one block into the column's own type.

@@ -210,6 +210,43 @@ fn a_column_of_nulls_has_an_empty_dictionary() {
 }
 
 #[test]
+fn codes_are_packed_by_a_codec_of_integers_and_those_under_nulls_cost_nothing() {
+    const ROWS: usize = 8_192;
+    let schema = text_schema();
+    let words = ["alpha", "beta", "gamma", "delta"];
+    let scattered = |row: usize| (row as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let word = |row: usize| words[(scattered(row) % 4) as usize];
+    let bytes = |is_null: &dyn Fn(usize) -> bool| {
+        let rows = (0..ROWS).map(|row| (!is_null(row)).then(|| word(row))).collect();
+        let segment = text_segment(&schema, rows);
+        let disk = Disk::with(&segment, &gorilla_options());
+        assert!(same_rows(&disk.read().unwrap(), segment.rows()));
+        let opened = disk.open().unwrap();
+        assert!(opened.layout(NOTE).unwrap().iter().all(|block| *block.codec == *"tsds.gorilla"));
+        assert_eq!(&*opened.read_dictionary(NOTE).unwrap().unwrap().layout.codec, "tsds.plain");
+        opened.column_bytes(NOTE).unwrap() as usize
+    };
+    let none = bytes(&|_| false);
+    // Two bits a code, and as much again for headers and the dictionary.
+    assert!(none < ROWS / 2, "{none}");
+    let third = bytes(&|row| row % 3 == 0);
+    assert!(third <= none + ROWS / 8 + 64, "{third} bytes with nulls, {none} without");
+}
+
+#[test]
+fn a_block_is_described_by_its_codec() {
+    let segment = numbers(1_000);
+    let options = gorilla_options().with_column_codec(VALUE, Arc::new(tsds_segment::ZstdCodec::new()));
+    let opened = Disk::with(&segment, &options).open().unwrap();
+    let time = opened.describe_block(TIME, 0).unwrap();
+    assert_eq!((&*time.codec, time.mode.as_deref(), time.rows), ("tsds.gorilla", Some("progression"), 1_000));
+    let value = opened.describe_block(VALUE, 0).unwrap();
+    assert_eq!((&*value.codec, value.mode, value.rows), ("tsds.zstd", None, 1_000));
+    let sum: u64 = segment.schema.columns().iter().map(|c| opened.column_bytes(c.id).unwrap()).sum();
+    assert!(sum < opened.file_bytes());
+}
+
+#[test]
 fn a_column_may_have_a_codec_of_its_own() {
     let segment = numbers(1_000);
     let options = plain_options().with_column_codec(TIME, Arc::new(tsds_segment::ZstdCodec::new()));

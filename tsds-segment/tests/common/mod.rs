@@ -11,6 +11,7 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, TimeUnit};
 use futures::TryStreamExt;
+use tsds_codec_gorilla::GorillaCodec;
 use tsds_compute::{SortedRows, describe_segment, sort_for_segment};
 use tsds_io::SimWorld;
 use tsds_segment::{PlainCodec, SegmentFile, SegmentWriteOptions, Written, ZstdCodec, write_segment};
@@ -32,7 +33,8 @@ pub const RATIO: ColumnId = ColumnId(9);
 
 pub fn codecs() -> Arc<dyn CodecLookup> {
     let set = CodecSet::default().with(Arc::new(PlainCodec::new())).unwrap();
-    Arc::new(set.with(Arc::new(ZstdCodec::new())).unwrap())
+    let set = set.with(Arc::new(ZstdCodec::new())).unwrap();
+    Arc::new(set.with(Arc::new(GorillaCodec::new())).unwrap())
 }
 
 pub fn dictionary_type() -> DataType {
@@ -196,6 +198,10 @@ impl Disk {
 
 pub fn plain_options() -> SegmentWriteOptions {
     SegmentWriteOptions::new(DATABASE)
+}
+
+pub fn gorilla_options() -> SegmentWriteOptions {
+    plain_options().with_codec(Arc::new(GorillaCodec::new()))
 }
 
 pub fn zstd_options() -> SegmentWriteOptions {

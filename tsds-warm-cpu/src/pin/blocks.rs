@@ -113,8 +113,7 @@ impl PinColumn {
         if blocks.is_empty() {
             return Ok(None);
         }
-        let blocks: Vec<EncodedBlock> = blocks.into_iter().cloned().collect();
-        let array = owned(decoder.decode_all(&blocks)?)?;
+        let array = owned(decoder.decode_all(blocks)?)?;
         check_nulls(&self.meta, &self.column, &array)?;
         Ok(Some(Piece { rows, body: Body::Values(array) }))
     }

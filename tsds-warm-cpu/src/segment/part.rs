@@ -110,19 +110,39 @@ impl Part {
         self.pieces.get(from..upto).unwrap_or_default()
     }
 
+    /// The encoded blocks that `pieces` begin with and of which `rows` has every row. They are decoded and joined in one go, as
+    /// numbers: text is made of the codes of all of them at once.
+    fn whole_blocks<'a>(pieces: &'a [Piece], rows: &Range<usize>) -> Vec<&'a EncodedBlock> {
+        let whole = pieces.iter().map_while(|piece| match &piece.body {
+            Body::Encoded(block) if rows.start <= piece.rows.start && piece.rows.end <= rows.end => {
+                Some(block)
+            }
+            _ => None,
+        });
+        whole.collect()
+    }
+
     /// `rows` as one array.
     ///
     /// # Errors
     ///
     /// As [`Part::decode`]; `Internal` for rows that are not held.
     pub(crate) fn slice(&self, rows: &Range<usize>) -> Result<ArrayRef> {
-        let arrays = self.overlapping(rows).iter().map(|piece| {
-            let array = self.decode(piece)?;
-            let from = rows.start.max(piece.rows.start);
-            let upto = rows.end.min(piece.rows.end);
-            Ok(array.slice(from - piece.rows.start, upto - from))
-        });
-        let array = join(arrays.collect::<Result<Vec<_>>>()?)?;
+        let (mut arrays, mut pieces) = (Vec::new(), self.overlapping(rows));
+        while let Some((first, rest)) = pieces.split_first() {
+            let whole = Self::whole_blocks(pieces, rows);
+            if whole.len() > 1 {
+                arrays.push(self.decoder.decode_all(whole.iter().copied())?);
+                pieces = pieces.get(whole.len()..).unwrap_or_default();
+                continue;
+            }
+            let array = self.decode(first)?;
+            let from = rows.start.max(first.rows.start);
+            let upto = rows.end.min(first.rows.end);
+            arrays.push(array.slice(from - first.rows.start, upto - from));
+            pieces = rest;
+        }
+        let array = join(arrays)?;
         if array.len() == rows.len() {
             return Ok(array);
         }
