@@ -6,7 +6,7 @@
 //! | trait | does | example |
 //! |---|---|---|
 //! | [`Tier`] | keeps segments, scans and aggregates them | `tsds.warm.cpu`, `tsds.cold.parquet` |
-//! | [`Codec`] | turns one block of values into bytes and back | `tsds.plain`, `tsds.zstd` |
+//! | [`Codec`] | turns one block of values into bytes and back | `tsds.gorilla`, `tsds.plain`, `tsds.zstd` |
 //! | [`WalSink`] | makes writes durable before they are acknowledged | `tsds.wal.arrow` |
 //! | [`Evictor`] | decides which segments leave a tier | `tsds.evict.lru` |
 //! | [`KeyProvider`] | hands out master keys | |

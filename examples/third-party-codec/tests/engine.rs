@@ -16,6 +16,7 @@ use tsds_traits::{ErrorKind, Registry, Result};
 
 const ROWS: i64 = 5_000;
 const CONFIGURATION: &str = r#"{"warm_tier": {"file_codec": "example.pco"}, "wal": {"file_mb": 1}}"#;
+const PLAIN: &str = r#"{"warm_tier": {"file_codec": "tsds.plain"}, "wal": {"file_mb": 1}}"#;
 
 fn settings(json: &str) -> Settings {
     let mut layers = Layers::new();
@@ -119,7 +120,7 @@ fn files_are_less_than_half_as_long_as_plain_ones() {
             bytes
         })
     };
-    let (plain, packed) = (bytes(r#"{"wal": {"file_mb": 1}}"#), bytes(CONFIGURATION));
+    let (plain, packed) = (bytes(PLAIN), bytes(CONFIGURATION));
     assert!(packed * 2 < plain, "{packed} bytes with example.pco, {plain} with tsds.plain");
 }
 

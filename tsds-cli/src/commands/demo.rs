@@ -66,7 +66,7 @@ struct QueryTime {
 
 /// Runs the demonstration.
 pub(super) async fn run(mut session: Session, arguments: &Arguments) -> Result<()> {
-    size_tiers(&mut session.layers, arguments.rows, arguments.mode.bytes_per_row())?;
+    size_tiers(&mut session.layers, arguments.rows, arguments.mode)?;
     let database = session.open_or_create().await?;
     let outcome = demonstrate(&session, arguments, &database).await;
     closing(&database, outcome).await

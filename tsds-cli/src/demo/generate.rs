@@ -81,6 +81,14 @@ impl Mode {
             .map(|field| if matches!(field.data_type(), DataType::Dictionary(..)) { 4 } else { 8 })
             .sum()
     }
+
+    /// How many bytes a row takes in segments of `tsds.gorilla`, rounded up: `tsds stats` shows it.
+    pub(crate) fn packed_bytes_per_row(self) -> u64 {
+        match self {
+            Self::Simple => 6,
+            Self::Trading => 8,
+        }
+    }
 }
 
 /// The time at which the row of this number is traded, or less than one row's time before.

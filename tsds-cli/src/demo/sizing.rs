@@ -3,15 +3,24 @@
 use tsds_engine::config::Layers;
 use tsds_traits::Result;
 
+use super::generate::Mode;
+
+/// The codec of which [`Mode::packed_bytes_per_row`] speaks.
+const PACKED: &str = "tsds.gorilla";
+
 /// Sizes the hot tier for a tenth of the rows and the warm tier for a third, unless they are configured.
 ///
 /// # Errors
 ///
-/// None but a bug: the keys exist.
-pub(crate) fn size_tiers(layers: &mut Layers, rows: u64, bytes_per_row: u64) -> Result<()> {
+/// What is wrong with the configuration.
+pub(crate) fn size_tiers(layers: &mut Layers, rows: u64, mode: Mode) -> Result<()> {
     let hot_rows = (rows / 10).max(1);
-    let hot_mb = mebibytes(hot_rows.saturating_mul(bytes_per_row).saturating_mul(2)).max(256);
-    let warm_mb = mebibytes((rows / 3).saturating_mul(bytes_per_row));
+    let held = match layers.settings()?.warm_tier.file_codec == PACKED {
+        true => mode.packed_bytes_per_row(),
+        false => mode.bytes_per_row(),
+    };
+    let hot_mb = mebibytes(hot_rows.saturating_mul(mode.bytes_per_row()).saturating_mul(2)).max(256);
+    let warm_mb = mebibytes((rows / 3).saturating_mul(held));
     let sizes = [
         ("hot_tier.max_records", hot_rows),
         ("hot_tier.max_memory_mb", hot_mb),
@@ -35,19 +44,22 @@ mod tests {
 
     #[test]
     fn tiers_are_sized_by_the_rows_to_come() {
-        let mut layers = Layers::new();
-        size_tiers(&mut layers, 100_000_000, 28).unwrap();
-        let settings = layers.settings().unwrap();
-        assert_eq!(settings.hot_tier.max_records, 10_000_000);
-        assert_eq!(settings.hot_tier.max_memory_mb, 534);
-        assert_eq!(settings.warm_tier.max_memory_mb, 890);
+        for (codec, warm_mb) in [("tsds.plain", 890), ("tsds.gorilla", 190)] {
+            let mut layers = Layers::new();
+            layers.code("warm_tier.file_codec", codec).unwrap();
+            size_tiers(&mut layers, 100_000_000, Mode::Simple).unwrap();
+            let settings = layers.settings().unwrap();
+            assert_eq!(settings.hot_tier.max_records, 10_000_000);
+            assert_eq!(settings.hot_tier.max_memory_mb, 534);
+            assert_eq!(settings.warm_tier.max_memory_mb, warm_mb);
+        }
     }
 
     #[test]
     fn few_rows_still_make_valid_tiers() {
         for rows in [0, 1, 9, 1_000] {
             let mut layers = Layers::new();
-            size_tiers(&mut layers, rows, 28).unwrap();
+            size_tiers(&mut layers, rows, Mode::Simple).unwrap();
             let settings = layers.settings().unwrap();
             assert_eq!(settings.warm_tier.max_memory_mb, 1);
             assert_eq!(settings.hot_tier.max_records, (rows / 10).max(1));
@@ -57,8 +69,10 @@ mod tests {
     #[test]
     fn what_is_configured_stays() {
         let mut layers = Layers::new();
-        layers.json("a.json", r#"{"hot_tier": {"max_records": 77}}"#).unwrap();
-        size_tiers(&mut layers, 1_000_000, 28).unwrap();
+        layers
+            .json("a.json", r#"{"hot_tier": {"max_records": 77}, "warm_tier": {"file_codec": "tsds.plain"}}"#)
+            .unwrap();
+        size_tiers(&mut layers, 1_000_000, Mode::Simple).unwrap();
         let settings = layers.settings().unwrap();
         assert_eq!((settings.hot_tier.max_records, settings.warm_tier.max_memory_mb), (77, 8));
     }
