@@ -15,6 +15,9 @@ use crate::filter::{Filter, Selection, Survey, Term, select, survey};
 use crate::segment::{Group, Part, Segment};
 use crate::stop::Stop;
 
+/// So many rows are decoded for one visit: few enough that what comes out is still in the processor's cache when it is read.
+const DECODED_ROWS: usize = 16_384;
+
 /// What is wanted of every group of a request.
 #[derive(Debug)]
 pub(crate) struct Wanted {
@@ -117,7 +120,7 @@ impl GroupReader {
             Ok((selection, parts))
         };
         let (selection, mut parts) = (*self.world.executor).blocking(found).await?;
-        let blocks = self.matching_blocks(&selection);
+        let blocks = self.matching_blocks(&selection, usize::MAX);
         if blocks.is_empty() {
             return Ok(None);
         }
@@ -173,8 +176,9 @@ impl GroupReader {
         any.then_some(Matches { reader: self, columns: &wanted.columns, selection, parts })
     }
 
-    /// The blocks that hold a selected row, as ranges of rows relative to the group.
-    fn matching_blocks(&self, selection: &Selection) -> Vec<Range<usize>> {
+    /// The blocks that hold a selected row, as ranges of rows relative to the group: neighbours are one range, as long as that
+    /// has not more than `most` rows.
+    fn matching_blocks(&self, selection: &Selection, most: usize) -> Vec<Range<usize>> {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         for block in self.group.blocks.clone() {
             let rows = self.segment.cuts().block_in(&self.group, block);
@@ -185,7 +189,7 @@ impl GroupReader {
             };
             match ranges.last_mut() {
                 _ if !matches => {}
-                Some(last) if last.end == rows.start => last.end = rows.end,
+                Some(last) if last.end == rows.start && rows.end - last.start <= most => last.end = rows.end,
                 _ => ranges.push(rows),
             }
         }
@@ -230,7 +234,7 @@ impl Matches<'_> {
         let group = &self.reader.group;
         let at_hand =
             |column: &ColumnId| self.parts.get(column).is_some_and(|part| part.whole(group.len()).is_some());
-        let mut stretches = self.reader.matching_blocks(self.selection);
+        let mut stretches = self.reader.matching_blocks(self.selection, DECODED_ROWS);
         if self.columns.iter().all(at_hand)
             && let (Some(first), Some(last)) = (stretches.first(), stretches.last())
         {
