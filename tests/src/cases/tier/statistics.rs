@@ -2,7 +2,9 @@
 //! null, and not a value beside bounds that are loose.
 
 use arrow_schema::{DataType, TimeUnit};
-use tsds_traits::{Aggregate, AggregatePlan, ColumnId, Comparison, Function, Predicate, ScanRequest, Value};
+use tsds_traits::{
+    Aggregate, AggregatePlan, ColumnId, Comparison, Function, Predicate, ScanRequest, SortKey, Value,
+};
 
 use super::aggregate::ensure_aggregate;
 use super::bench::{TierBench, ensure_scan, offer_all, plain_scan, with_tier};
@@ -15,7 +17,10 @@ use crate::data::segments::{Row, Segment, Statistics};
 use crate::fixture::TierFixture;
 
 pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
-    cases![[claims Predicate] statistics_never_hide_a_row]
+    cases![
+        [claims Predicate] statistics_never_hide_a_row,
+        [claims Order] statistics_never_change_an_order,
+    ]
 }
 
 /// Columns whose bounds are one value, or two that lie close, with what bounds do not cover beside them.
@@ -73,21 +78,38 @@ fn predicates(column: ColumnId, data_type: &DataType) -> Vec<Predicate> {
 }
 
 fn statistics_never_hide_a_row(bench: &TierBench) -> CaseResult {
+    for_all_statistics(|segment| no_row_is_hidden(bench, segment))
+}
+
+fn statistics_never_change_an_order(bench: &TierBench) -> CaseResult {
+    for_all_statistics(|segment| {
+        let column = segment.schema.columns()[1].id;
+        let segments = [segment.clone()];
+        with_tier(bench, async |tier| {
+            let (taken, handles) = offer_all(&tier, &segments).await?;
+            for (descending, nulls_first) in [(false, false), (false, true), (true, false), (true, true)] {
+                let order = vec![SortKey { column, descending, nulls_first }];
+                let request = ScanRequest { order, ..plain_scan(&segments[0].schema, &handles) };
+                ensure_scan(&tier, &taken, &request).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Calls `check` with a segment for each kind of column and statistics.
+fn for_all_statistics(check: impl Fn(&Segment) -> CaseResult) -> CaseResult {
     for (data_type, values) in columns() {
         for statistics in [Statistics::Exact, Statistics::Loose, Statistics::Missing] {
-            let outcome = no_row_is_hidden(bench, &data_type, &values, statistics);
-            outcome.map_err(|failure| failure.during(format!("{statistics:?} statistics of {values:?}")))?;
+            let checked = check(&segment(&data_type, &values)?.with_statistics(statistics));
+            checked.map_err(|failure| failure.during(format!("{statistics:?} statistics of {values:?}")))?;
         }
     }
     Ok(())
 }
 
-fn no_row_is_hidden(
-    bench: &TierBench,
-    data_type: &DataType,
-    values: &[Option<Value>],
-    statistics: Statistics,
-) -> CaseResult {
+/// Rows with these values, one after the other.
+fn segment(data_type: &DataType, values: &[Option<Value>]) -> CaseResult<Segment> {
     let time = DataType::Timestamp(TimeUnit::Microsecond, None);
     let spec = |name: &str, data_type, nullable| ColumnSpec { name: name.into(), data_type, nullable };
     let schema =
@@ -95,8 +117,12 @@ fn no_row_is_hidden(
     let row =
         |(row, value): (usize, &Option<Value>)| -> Row { vec![Some(Value::Int(row as i64)), value.clone()] };
     let rows = values.iter().enumerate().map(row).collect();
-    let segments = [Segment::new(&schema, 1, 0, rows).with_statistics(statistics)];
-    let column = schema.columns()[1].id;
+    Ok(Segment::new(&schema, 1, 0, rows))
+}
+
+fn no_row_is_hidden(bench: &TierBench, segment: &Segment) -> CaseResult {
+    let (schema, segments) = (segment.schema.clone(), [segment.clone()]);
+    let (column, data_type) = (schema.columns()[1].id, &schema.columns()[1].data_type);
     with_tier(bench, async |tier| {
         let (taken, handles) = offer_all(&tier, &segments).await?;
         for predicate in predicates(column, data_type) {
