@@ -51,6 +51,7 @@ fn all_three_tiers_fill() {
     assert_eq!(stats["tables"][0]["rows"], 300_000);
 }
 
+#[cfg(feature = "codec-gorilla")]
 #[test]
 fn stats_show_how_columns_are_stored() {
     let place = Place::new();
