@@ -6,6 +6,7 @@
 //! beside the old one, and the old one's bytes are no longer compared ([`Case::retired`]).
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test that reads and writes its own files"
 )]
