@@ -40,6 +40,9 @@ const GOOD_ENOUGH_BITS: usize = 1;
 /// How many rows, and how often, ways to encode are compared on.
 const SAMPLE_ROWS: usize = ints::MINI;
 const SAMPLES: usize = 4;
+/// So many rows of a progression, which take a bit each in the codes of the paper, are never shorter there than the 20 bytes that
+/// it takes at most.
+const MAX_CLASSIC_PROGRESSION: usize = 160;
 /// Roughly the bytes of an exception.
 const EXCEPTION_BYTES: usize = 5;
 
@@ -62,7 +65,7 @@ fn write_at_depth(
     depth: usize,
     out: &mut Vec<u8>,
 ) -> Shape {
-    if let Some(shape) = progression(kind, lanes, choice, out) {
+    if let Some(shape) = progression(kind, lanes, choice, depth, out) {
         return shape;
     }
     let mut candidates = Candidates { kind, lanes, validity, choice, depth, best: None, bytes: Vec::new() };
@@ -270,7 +273,13 @@ fn write_decimals(kind: Kind, fit: DecimalFit, decimals: &Decimals, depth: usize
     }
 }
 
-fn progression(kind: Kind, lanes: &[i64], choice: ModeChoice, out: &mut Vec<u8>) -> Option<Shape> {
+fn progression(
+    kind: Kind,
+    lanes: &[i64],
+    choice: ModeChoice,
+    depth: usize,
+    out: &mut Vec<u8>,
+) -> Option<Shape> {
     let first = lanes.first().copied().unwrap_or(0);
     let step = match kind.is_float() {
         true => 0,
@@ -283,8 +292,13 @@ fn progression(kind: Kind, lanes: &[i64], choice: ModeChoice, out: &mut Vec<u8>)
     let start = out.len();
     put_signed(first, out);
     put_signed(step, out);
-    if out.len() - start > lanes.len() * kind.width() {
-        // As it may be for one or two values.
+    let len = out.len() - start;
+    let is_classic_shorter = || {
+        let may_be = depth == 0 && lanes.len() < MAX_CLASSIC_PROGRESSION && choice.allows(Mode::Classic);
+        may_be && classic::len_below(kind, lanes, len).is_some()
+    };
+    if len > lanes.len() * kind.width() || is_classic_shorter() {
+        // As it may be for a few values.
         out.truncate(start);
         return None;
     }

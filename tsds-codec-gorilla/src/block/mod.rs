@@ -13,6 +13,10 @@ mod tests;
 
 pub use choose::ModeChoice;
 pub use encode::{Column, encode, max_block_len};
+#[cfg(feature = "codec")]
+pub(crate) use header::Header;
+#[cfg(feature = "conformance")]
+pub(crate) use header::forge_checksum;
 pub use header::{MAX_ROWS, Mode, VERSION};
 pub use layout::{IntegersLayout, Layout, MiniLayout};
 pub use parse::Block;

@@ -1,6 +1,6 @@
 //! What a block consists of.
 
-use super::header::{CORRECTIONS, EXCEPTIONS, Header, Mode, NULLS, SINGLE, Shape};
+use super::header::{CORRECTIONS, EXCEPTIONS, HEADER_LEN, Header, Mode, NULLS, SINGLE, Shape};
 use crate::bits::Reader;
 use crate::error::{Damaged, Result};
 use crate::ints::Stream;
@@ -69,7 +69,13 @@ impl<'a> Block<'a> {
     ///
     /// As [`Block::parse`].
     pub fn parse_with(bytes: &'a [u8], isa: Isa) -> Result<Self> {
-        let (Header { kind, shape, rows }, payload) = Header::parse(bytes)?;
+        let (header, payload) = Header::parse(bytes)?;
+        Self::parse_payload(header, payload, isa)
+    }
+
+    /// Reads what stands behind a header, for which nothing is allocated before.
+    pub(crate) fn parse_payload(header: Header, payload: &'a [u8], isa: Isa) -> Result<Self> {
+        let Header { kind, shape, rows } = header;
         let mut reader = Reader::new(payload);
         let validity = match shape.has(NULLS) {
             true => Some(Stream::parse(&mut reader, rows)?),
@@ -77,7 +83,7 @@ impl<'a> Block<'a> {
         };
         let values = Values::parse(&mut reader, kind, shape, rows, isa, 0)?;
         reader.finish()?;
-        Ok(Self { kind, mode: shape.mode, rows, isa, len: bytes.len(), validity, values })
+        Ok(Self { kind, mode: shape.mode, rows, isa, len: HEADER_LEN + payload.len(), validity, values })
     }
 }
 

@@ -33,7 +33,7 @@ impl Block<'_> {
 
     fn select_values(&self, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
         match &self.values {
-            Values::Bits(stream) => passes(stream, ranges, self.isa),
+            Values::Bits(_) => self.select_bits(ranges),
             // Places of floats are what is stored.
             Values::Integers(stream) if ranges.len() <= MAX_PASSES => passes(stream, ranges, self.isa),
             Values::Decimal(decimal) if ranges.len() <= MAX_PASSES && decimal.corrections.is_none() => {
@@ -50,6 +50,22 @@ impl Block<'_> {
             }
             _ => self.select_decoded(ranges),
         }
+    }
+
+    /// As [`Block::bits`] reads them: a forged block may hold integers other than 0 and 1.
+    fn select_bits(&self, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
+        let mut words = self.bits()?;
+        match (contains(ranges, 0), contains(ranges, 1)) {
+            (false, false) => words.fill(0),
+            (false, true) => return Ok(words),
+            (true, false) => words.iter_mut().for_each(|word| *word = !*word),
+            (true, true) => words.fill(u64::MAX),
+        }
+        // Bits behind the last row stay 0.
+        if let (Some(last), used @ 1..) = (words.last_mut(), self.rows % 64) {
+            *last &= u64::MAX >> (64 - used);
+        }
+        Ok(words)
     }
 
     /// Decodes and compares.

@@ -11,7 +11,7 @@ use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_schema::DataType;
 use tsds_traits::{Codec, CodecCapabilities, EncodeHints, Error, KeySet, Result, TypeSet};
 
-use crate::block::{Block, Column, MAX_ROWS, ModeChoice, VERSION, encode, max_block_len};
+use crate::block::{Block, Column, Header, MAX_ROWS, ModeChoice, VERSION, encode, max_block_len};
 use crate::error::Damaged;
 use crate::isa::Isa;
 use crate::values::Kind;
@@ -77,14 +77,15 @@ impl GorillaCodec {
             return Err(Error::unsupported("blocks of this version are not known").with("version", version));
         }
         let kind = self.kind(data_type)?;
-        let block = Block::parse_with(bytes, self.isa).map_err(corrupt)?;
-        if (block.kind, block.rows) != (kind, rows) {
+        let (header, payload) = Header::parse(bytes).map_err(corrupt)?;
+        // Before anything is allocated by what the block says of itself.
+        if (header.kind, header.rows) != (kind, rows) {
             return Err(Error::corrupt("encoded block is not the one that was asked for")
                 .with("rows", rows)
-                .with("rows_found", block.rows)
+                .with("rows_found", header.rows)
                 .with("type", data_type));
         }
-        Ok(block)
+        Block::parse_payload(header, payload, self.isa).map_err(corrupt)
     }
 
     fn kind(&self, data_type: &DataType) -> Result<Kind> {
