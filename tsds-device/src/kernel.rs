@@ -1,0 +1,425 @@
+//! What runs on devices: the kernels, what they are given and what they give.
+//!
+//! A backend implements every [`Kernel`] in its own language, each in a file of the kernel's name; this page is what they
+//! have in common, to the bit. All memory is arrays of 32-bit words, little-endian; a 64-bit value is two words, the low one
+//! first. Nothing here is floating point: values are compared by order-preserving integer keys, sums are integers.
+//!
+//! # Work
+//!
+//! A workgroup has [`GROUP_THREADS`] threads. Parameters are `p0` to `p15`. Workgroup `g` of `p0` (numbered over all dimensions
+//! of the grid; those beyond `p0` do nothing) works on *block* `b = p5 + g`, at most [`BLOCK_ITEMS`] consecutive items of one
+//! *part*. An item is a row of a part, or an entry of a list of rows. Tables lie in the buffer `meta`, at these word offsets:
+//!
+//! | parameter | what |
+//! |---|---|
+//! | `p1` | block table: 4 words each: part, first item, number of items (1 to 2048), `aux` |
+//! | `p2` | part table: 8 words each, see [`PartEntry`] |
+//! | `p3` | column table: 8 words for each of `p4` *slots* of each part, see [`ColumnEntry`] |
+//! | `p4` | slots of a part: the columns that the request reads |
+//!
+//! `slab` is the buffer in which the columns of the launch's parts lie. Word `w` of a bitmap holds bits `32w` to `32w + 31`,
+//! lowest first. Where a kernel makes a bitmap over the items of blocks, word `64b + t` is about items `first + 32t` and
+//! following of block `b`; bits beyond the block's items are 0.
+//!
+//! # Values
+//!
+//! A *value* of a column at a row is the words that Arrow has for it, zero-extended. Its *key* is a u64 that ascends as
+//! values do: [`Class`] says how it comes from the value. A null's value and key are not defined.
+//!
+//! `list` is an array of rows within their parts, one word each, those of one part together. Where a kernel says *row list,
+//! or none*, with the parameter 1 there is no list and item `i` is row `i`; `list` is then any buffer.
+
+use std::fmt;
+
+/// Threads in a workgroup.
+pub const GROUP_THREADS: u32 = 64;
+/// The most items of a block: 32 for every thread.
+pub const BLOCK_ITEMS: u32 = 2048;
+/// Words of an entry of the block table.
+pub const BLOCK_WORDS: u32 = 4;
+/// Words of an entry of the part table.
+pub const PART_WORDS: u32 = 8;
+/// Words of an entry of the column table.
+pub const COLUMN_WORDS: u32 = 8;
+/// Words of an instruction of a predicate program.
+pub const INSTRUCTION_WORDS: u32 = 4;
+/// The deepest stack that a predicate program may need.
+pub const STACK_WORDS: u32 = 16;
+/// Words that [`Kernel::Reduce`] writes for every piece.
+pub const REDUCED_WORDS: u32 = 16;
+/// Words of a selection's state for each part: the threshold (two words), how many items are wanted, and one unused.
+pub const SELECTION_WORDS: u32 = 4;
+/// "There is none": no validity bitmap, no item.
+pub const NONE: u32 = u32::MAX;
+
+/// What a kernel does. Bindings are in the order of [`Kernel::bindings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kernel {
+    /// `[out]` — Writes `i * 2654435761 + (i as 64-bit key comparison)`: word `i < p6` becomes `i * 2654435761` (wrapping), plus
+    /// 1 if the u64 `(low = ~i, high = i)` is above the u64 `(low = i, high = 7)`. Tells whether the device computes at all.
+    Health,
+    /// `[slab, meta, mask, counts]` — Runs each part's program on the rows of blocks. `mask` gets a bitmap over items;
+    /// `counts[b]` the number of its ones in block `b`.
+    Mask,
+    /// `[meta, mask, offsets, source, out]` — Lists the ones of a bitmap over items in order: the first one of block `b`, if there is one,
+    /// goes to `out[offsets[b]]`, and so on. What is listed is the item `i`, or `source[i]` if `p6` is 1. Nothing is written at
+    /// or beyond `out[p7]`.
+    Compact,
+    /// `[slab, meta, list, out]` — Copies values of 64 bits of listed rows. The launch has `p7` blocks for each of several
+    /// columns: workgroup `g` is about block `b = p5 + g % p7` and entry `g / p7` of the table at `p6`, whose entries are two
+    /// words: slot, and word offset in `out`. Item `j` of the block goes to row `aux + j` of the output, which is words
+    /// `offset + 2(aux + j)` and the next. `p8`: row list, or none.
+    Gather64,
+    /// As [`Kernel::Gather64`] with values of 32 bits: word `offset + aux + j`.
+    Gather32,
+    /// As [`Kernel::Gather64`] with values of `8 * p9` bits, `p9` 1 or 2, packed in words: row `r` of the output is bytes
+    /// `4 * offset + p9 * r` and following. `aux` is a multiple of 32. Bytes of the last word beyond the block's items are 0.
+    GatherSmall,
+    /// As [`Kernel::Gather64`] with bits: bit `aux + j` of the bitmap at word `offset`; `aux` is a multiple of 32. Entries of the table
+    /// have a third word: 0 for the values of a column of booleans, 1 for the validity of any column, which is 1 everywhere where
+    /// a part has no bitmap. Bits of the last word beyond the block's items are 0.
+    GatherBits,
+    /// `[slab, meta, list, keys]` — `keys[i]` (64 bits) of item `i` becomes a sort key of slot `p6` at its row. `p8`: row list, or none. `p7` is
+    /// 0: the key; 1: the complement of the key, for descending order; either way 0 for a null. 2: 1 for a null, else 0. 3:
+    /// 0 for a null, else 1. 4 and 5: the key or its complement, and for a null 0; 6 and 7: the same, and for a null all ones.
+    Keys,
+    /// `[meta, keys, histogram]` — Counts digits: for each of the 16 values `d` of bits `p6` to `p6 + 3` of the items' keys, word
+    /// `aux + d * s` becomes how many items of block `b` have it, where `s` is [`PartEntry::stride`].
+    Histogram,
+    /// `[data, totals]` — Exclusive prefix sums (wrapping) within each [`BLOCK_ITEMS`] consecutive words of `data`, of which
+    /// there are `p6`: workgroup `g` is about words from `2048g` on, and `totals[g]` becomes their sum. No tables.
+    Scan,
+    /// `[data, totals]` — Adds `totals[i / 2048]` to word `i < p6` of `data` (wrapping): workgroup `g` as in [`Kernel::Scan`]. No tables.
+    ScanAdd,
+    /// `[meta, keys, rows, offsets, keys_out, rows_out]` — One pass of a stable radix sort: the `n`-th item, in their order, of block `b`
+    /// whose digit (see [`Kernel::Histogram`]) is `d` goes, key and row, to place `offsets[aux + d * s] + n`. `p8` is 1 if
+    /// `rows` is none: then the row of item `i` is `i - start`, where `start` is [`PartEntry::list_start`].
+    Scatter,
+    /// `[meta, keys, state, histogram]` — A step of selecting the smallest keys of each part: of the items of block `b` whose key
+    /// agrees with the part's threshold (in `state`) in all bits above `p6 + 7`, adds to word `256 * part + d` (atomically) how
+    /// many have the digit `d`, bits `p6` to `p6 + 7`.
+    SelectHistogram,
+    /// `[meta, state, histogram]` — Workgroup `g` is about part `p5 + g`, not a block. With `p7` 1 the state of the part is first set:
+    /// threshold 0, wanted [`PartEntry::wanted`]. Finds the smallest digit `d` for which words `256 * part` to `256 * part + d` sum to
+    /// `wanted` or more, 255 if there is none; subtracts the sum of those before `d` from `wanted`; sets bits `p6` to `p6 + 7` of the
+    /// threshold to `d`; clears the part's 256 words. With `p7` 2 only sets the state and clears.
+    SelectPick,
+    /// `[meta, keys, state, mask, counts]` — A bitmap over items of those whose key is at most the part's threshold, counted as in
+    /// [`Kernel::Mask`].
+    SelectMark,
+    /// `[slab, meta, list, out]` — `out[i]` becomes the number of the last of the part's bucket starts that is not after the time, slot `p6`,
+    /// of item `i`; 0 if there is none. Starts are [`PartEntry::buckets`], two words each, i64, ascending. `p8`: row list, or none.
+    Buckets,
+    /// `[slab, meta, list, buckets, mask, counts]` — A bitmap over items of those with which a *run* begins, counted as in
+    /// [`Kernel::Mask`]: the first item of a part (at [`PartEntry::list_start`]), every `p6`-th item from there on, and every item that
+    /// differs from the one before it in validity, or, both valid, in value, of one of the `p9` slots that stand at word `p7` of
+    /// `meta`; with `p10` 1 also where their words in `buckets` differ. `p8`: row list, or none.
+    Runs,
+    /// `[slab, meta, list, pieces, out]` — Folds runs. A block is over the numbers of pieces, at most [`GROUP_THREADS`] of them, all of one part;
+    /// piece `n` is the items from `pieces[n]` up to, not including, `pieces[n + 1]` or the end of the part's list, whichever is first; there are `p6`
+    /// pieces in all. `p7` is the slot of the column, [`NONE`] for none; `p9` the slot of the time. `p8`: row list, or none. `p10` is a sum of
+    /// [`reduce`] flags. `p11` is the word offset in `out` of the [`REDUCED_WORDS`] of piece 0.
+    Reduce,
+}
+
+/// How a kernel uses a buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only reads it. The same buffer may be bound several times.
+    Read,
+    /// Reads and writes it.
+    Write,
+}
+
+impl Kernel {
+    /// Every kernel.
+    pub const ALL: [Self; 18] = [
+        Self::Health,
+        Self::Mask,
+        Self::Compact,
+        Self::Gather64,
+        Self::Gather32,
+        Self::GatherSmall,
+        Self::GatherBits,
+        Self::Keys,
+        Self::Histogram,
+        Self::Scan,
+        Self::ScanAdd,
+        Self::Scatter,
+        Self::SelectHistogram,
+        Self::SelectPick,
+        Self::SelectMark,
+        Self::Buckets,
+        Self::Runs,
+        Self::Reduce,
+    ];
+
+    /// The buffers that the kernel is given, in order.
+    pub fn bindings(self) -> &'static [Access] {
+        use Access::{Read, Write};
+        match self {
+            Self::Health => &[Write],
+            Self::Mask => &[Read, Read, Write, Write],
+            Self::Compact => &[Read, Read, Read, Read, Write],
+            Self::Gather64 | Self::Gather32 | Self::GatherSmall | Self::GatherBits => {
+                &[Read, Read, Read, Write]
+            }
+            Self::Keys | Self::Buckets => &[Read, Read, Read, Write],
+            Self::Histogram => &[Read, Read, Write],
+            Self::Scan => &[Write, Write],
+            Self::ScanAdd => &[Write, Read],
+            Self::Scatter => &[Read, Read, Read, Read, Write, Write],
+            Self::SelectHistogram => &[Read, Read, Read, Write],
+            Self::SelectPick => &[Read, Write, Write],
+            Self::SelectMark => &[Read, Read, Read, Write, Write],
+            Self::Runs => &[Read, Read, Read, Read, Write, Write],
+            Self::Reduce => &[Read, Read, Read, Read, Write],
+        }
+    }
+
+    /// The name of the kernel's file in every backend, without its ending, and of its entry point.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::Mask => "mask",
+            Self::Compact => "compact",
+            Self::Gather64 => "gather_64",
+            Self::Gather32 => "gather_32",
+            Self::GatherSmall => "gather_small",
+            Self::GatherBits => "gather_bits",
+            Self::Keys => "keys",
+            Self::Histogram => "histogram",
+            Self::Scan => "scan",
+            Self::ScanAdd => "scan_add",
+            Self::Scatter => "scatter",
+            Self::SelectHistogram => "select_histogram",
+            Self::SelectPick => "select_pick",
+            Self::SelectMark => "select_mark",
+            Self::Buckets => "buckets",
+            Self::Runs => "runs",
+            Self::Reduce => "reduce",
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An entry of the block table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// The part.
+    pub part: u32,
+    /// The first item.
+    pub first: u32,
+    /// How many items, 1 to [`BLOCK_ITEMS`].
+    pub items: u32,
+    /// What the kernel says.
+    pub aux: u32,
+}
+
+impl BlockEntry {
+    /// As in the table.
+    pub fn words(self) -> [u32; BLOCK_WORDS as usize] {
+        [self.part, self.first, self.items, self.aux]
+    }
+}
+
+/// An entry of the part table. What a kernel does not mention, it does not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartEntry {
+    /// Word 0: how many rows the part has.
+    pub rows: u32,
+    /// Word 1: where its predicate program begins, as a word offset in `meta`.
+    pub program: u32,
+    /// Word 2: how far the counts of one digit and the next are apart.
+    pub stride: u32,
+    /// Word 3: the first item of the part.
+    pub list_start: u32,
+    /// Word 4: how many items it has.
+    pub list_items: u32,
+    /// Word 5: where its bucket starts begin, as a word offset in `meta`.
+    pub buckets: u32,
+    /// Word 6: how many there are.
+    pub bucket_count: u32,
+    /// Word 7: how many of the smallest keys are wanted.
+    pub wanted: u32,
+}
+
+impl PartEntry {
+    /// As in the table.
+    pub fn words(self) -> [u32; PART_WORDS as usize] {
+        [
+            self.rows,
+            self.program,
+            self.stride,
+            self.list_start,
+            self.list_items,
+            self.buckets,
+            self.bucket_count,
+            self.wanted,
+        ]
+    }
+}
+
+/// How a column's values lie in the slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Form {
+    /// 64 bits each.
+    Plain64 = 0,
+    /// 32 bits each.
+    Plain32 = 1,
+    /// 16 bits each.
+    Plain16 = 2,
+    /// 8 bits each.
+    Plain8 = 3,
+    /// 1 bit each: a bitmap.
+    Bits = 4,
+}
+
+/// How a key comes from a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Class {
+    /// Unsigned integers, codes of sorted dictionaries, booleans: the value.
+    Unsigned = 0,
+    /// Signed integers and times: the value, sign-extended to 64 bits, with its top bit flipped.
+    Signed = 1,
+    /// 64-bit floats: with every bit flipped if the top bit is set, else with the top bit flipped.
+    Float64 = 2,
+    /// 32-bit floats: likewise within 32 bits; the high word is 0.
+    Float32 = 3,
+}
+
+/// An entry of the column table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnEntry {
+    /// Word 0.
+    pub form: Form,
+    /// Word 1.
+    pub class: Class,
+    /// Word 2: where the values begin, as a word offset in the slab.
+    pub data: u32,
+    /// Word 3: where the bitmap of validity begins, as a word offset in the slab; [`NONE`] if no row is null.
+    pub validity: u32,
+}
+
+impl ColumnEntry {
+    /// As in the table.
+    pub fn words(self) -> [u32; COLUMN_WORDS as usize] {
+        [self.form as u32, self.class as u32, self.data, self.validity, 0, 0, 0, 0]
+    }
+}
+
+/// An instruction of a predicate program. Programs work on a stack of bits, one for each row, and leave one on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instruction {
+    /// Code 0: the program is over.
+    End,
+    /// Code 1: pushes whether the row of the slot is valid and its key in one of `count` ranges, which stand at word `ranges` of
+    /// `meta`: ascending, disjoint, each of them two keys, the first and the last in it.
+    Keys {
+        /// Word 1.
+        slot: u32,
+        /// Word 2.
+        ranges: u32,
+        /// Word 3.
+        count: u32,
+    },
+    /// Code 2: pushes whether the row of the slot is null.
+    Null {
+        /// Word 1.
+        slot: u32,
+    },
+    /// Code 3: pushes whether the row of the slot is valid.
+    Valid {
+        /// Word 1.
+        slot: u32,
+    },
+    /// Code 4: takes two and pushes whether both were 1.
+    And,
+    /// Code 5: takes two and pushes whether one was 1.
+    Or,
+    /// Code 6: pushes the bit.
+    Constant {
+        /// Word 2: 1 or 0.
+        bit: bool,
+    },
+}
+
+impl Instruction {
+    /// As in a program.
+    pub fn words(self) -> [u32; INSTRUCTION_WORDS as usize] {
+        match self {
+            Self::End => [0; 4],
+            Self::Keys { slot, ranges, count } => [1, slot, ranges, count],
+            Self::Null { slot } => [2, slot, 0, 0],
+            Self::Valid { slot } => [3, slot, 0, 0],
+            Self::And => [4, 0, 0, 0],
+            Self::Or => [5, 0, 0, 0],
+            Self::Constant { bit } => [6, 0, bit.into(), 0],
+        }
+    }
+}
+
+/// What [`Kernel::Reduce`] is asked for, and where it writes what.
+///
+/// Words of a piece; those that are not asked for are 0, but for [`reduce::FIRST`] and [`reduce::LAST`], which are [`NONE`] where there is none.
+///
+/// | word | flag | what |
+/// |---|---|---|
+/// | 0 | always | how many values are valid; of no column, the items of the piece |
+/// | 1 | `SUM_FLOAT64`, `SUM_FLOAT32` | 1: a value is NaN; 2: one is +infinity; 4: one is -infinity; 8: the sum does not fit |
+/// | 2, 3 | `EXTREMES` | the smallest key |
+/// | 4, 5 | `EXTREMES` | the largest key |
+/// | 6 to 9 | a sum | the sum of valid values (of floats: of finite ones) as an i128, in units of 2^`EXPONENT`; 0 where it does not fit |
+/// | 10 | a sum | `EXPONENT`, an i32: 0 for integers |
+/// | 11 | `EDGES` | the item with the smallest (time, row) of those with a valid value; times compare signed |
+/// | 12 | `EDGES` | the item with the largest |
+///
+/// The sum of floats fits if the highest bit of the largest and the lowest one bit of any value are less than 116 places apart; then
+/// `EXPONENT` is that of the lowest one bit, or 0 where no value is finite and not zero. A sum of integers always fits.
+pub mod reduce {
+    /// Asks for the smallest and the largest key.
+    pub const EXTREMES: u32 = 1;
+    /// Asks for the sum of signed integers.
+    pub const SUM_SIGNED: u32 = 2;
+    /// Asks for the sum of unsigned integers.
+    pub const SUM_UNSIGNED: u32 = 4;
+    /// Asks for the sum of 64-bit floats.
+    pub const SUM_FLOAT64: u32 = 8;
+    /// Asks for the sum of 32-bit floats.
+    pub const SUM_FLOAT32: u32 = 16;
+    /// Asks for the first and the last item.
+    pub const EDGES: u32 = 32;
+
+    /// A value is NaN.
+    pub const NAN: u32 = 1;
+    /// A value is +infinity.
+    pub const POSITIVE_INFINITY: u32 = 2;
+    /// A value is -infinity.
+    pub const NEGATIVE_INFINITY: u32 = 4;
+    /// The sum does not fit.
+    pub const TOO_WIDE: u32 = 8;
+
+    /// The word of the number of valid values.
+    pub const COUNT: usize = 0;
+    /// The word of what stands in the way of a sum.
+    pub const SUM_FLAGS: usize = 1;
+    /// The first of two words.
+    pub const MIN: usize = 2;
+    /// The first of two words.
+    pub const MAX: usize = 4;
+    /// The first of four words.
+    pub const SUM: usize = 6;
+    /// The word of the sum's unit.
+    pub const EXPONENT: usize = 10;
+    /// The word of the first item.
+    pub const FIRST: usize = 11;
+    /// The word of the last item.
+    pub const LAST: usize = 12;
+}

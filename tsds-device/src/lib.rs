@@ -1,0 +1,11 @@
+//! The host half of a device tier.
+//!
+//! A device tier keeps the columns of segments in the memory of a device and answers scans and aggregates with kernels that
+//! run there. What a device has to do for that is small, [`Device`] and the [`kernel`]s; everything else is here, once for all
+//! backends.
+#![deny(missing_docs)]
+
+mod device;
+pub mod kernel;
+
+pub use device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
