@@ -40,6 +40,8 @@ pub struct WgpuDevice {
     limits: PlanLimits,
     /// Bytes that were written since the last submission.
     written: AtomicU64,
+    /// The world of this handle is gone, and with it whoever could wait for the device; the device itself is not lost.
+    gone: Arc<Loss>,
     watch: Arc<Watch>,
 }
 
@@ -88,11 +90,22 @@ impl WgpuDevice {
             groups: limits.max_compute_workgroups_per_dimension,
             buffer_bytes: limits.max_buffer_size,
         };
-        let watch = Arc::new(Watch::new(open.device.clone(), Arc::clone(&open.loss)));
-        let open = Arc::new(open);
-        let device = Self { open, world: world.clone(), info, limits, written: AtomicU64::new(0), watch };
+        let device = Self::handle(Arc::new(open), world.clone(), info, limits);
         device.check_health().await?;
         Ok(device)
+    }
+
+    fn handle(open: Arc<Open>, world: World, info: DeviceInfo, limits: PlanLimits) -> Self {
+        let gone = Arc::new(Loss::new());
+        let watch = Arc::new(Watch::new(open.device.clone(), Arc::clone(&open.loss), Arc::clone(&gone)));
+        Self { open, world, info, limits, written: AtomicU64::new(0), gone, watch }
+    }
+
+    /// Another handle of the same device, which waits in another world. Its kernels are compiled already. Lost for one is lost
+    /// for all, but for the end of a handle's world, which is the end of that handle only.
+    #[must_use]
+    pub fn share(&self, world: World) -> Self {
+        Self::handle(Arc::clone(&self.open), world, self.info.clone(), self.limits)
     }
 
     /// Loses the device, for good: every call from now on gives [`Fault::Lost`] with this reason, and so do those under way.
@@ -132,10 +145,8 @@ impl WgpuDevice {
                     wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
                 (size > 0).then(|| device.create_buffer(&descriptor))
             };
-            let params = buffer(
-                plan.params.len() as u64,
-                wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            );
+            let params =
+                buffer(plan.params.len() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
             let staging =
                 buffer(plan.read_bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
             (params, staging)
@@ -193,20 +204,21 @@ fn check_limits(limits: &wgpu::Limits) -> Result<()> {
     ];
     match needs.into_iter().find(|(_, has, need)| has < need) {
         None => Ok(()),
-        Some((limit, has, need)) => {
-            Err(Error::new(ErrorKind::Unavailable, "the device is too small for the kernels: use another tier")
-                .with("limit", limit)
-                .with("has", has)
-                .with("needs", need))
-        }
+        Some((limit, has, need)) => Err(Error::new(
+            ErrorKind::Unavailable,
+            "the device is too small for the kernels: use another tier",
+        )
+        .with("limit", limit)
+        .with("has", has)
+        .with("needs", need)),
     }
 }
 
-/// A job of the executor failed, not the device: it panicked, or there is no executor any more. Either way the device is of no
-/// more use.
-fn job_failed(loss: &Loss, error: &Error) -> Fault {
-    loss.lose(error.to_string());
-    loss.check().err().unwrap_or_else(|| Fault::Lost(error.to_string()))
+/// A job of the executor failed, not the device: it panicked, or there is no executor any more. Either way this handle is of
+/// no more use.
+fn job_failed(gone: &Loss, error: &Error) -> Fault {
+    gone.lose(error.to_string());
+    gone.check().err().unwrap_or_else(|| Fault::Lost(error.to_string()))
 }
 
 #[async_trait]
@@ -220,6 +232,7 @@ impl Device for WgpuDevice {
     /// Memory is zero: WebGPU promises it, and `wgpu` clears what is read before it was written.
     async fn allocate(&self, bytes: u64) -> Result<WgpuBuffer, Fault> {
         self.open.loss.check()?;
+        self.gone.check()?;
         let limit = self.info.max_buffer_bytes;
         if bytes > limit {
             return Err(Fault::Rejected(format!("a buffer of {bytes} bytes, of at most {limit}")));
@@ -227,14 +240,13 @@ impl Device for WgpuDevice {
         let size = bytes.max(1).next_multiple_of(BUFFER_ALIGNMENT);
         let open = Arc::clone(&self.open);
         let job = move || {
-            let usage = wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST;
+            let usage =
+                wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
             let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
             Ok(scoped(&open.device, &open.loss, || open.device.create_buffer(&descriptor)))
         };
         let buffer = (*self.world.executor).blocking(job).await;
-        let buffer = buffer.map_err(|error| job_failed(&self.open.loss, &error))??;
+        let buffer = buffer.map_err(|error| job_failed(&self.gone, &error))??;
         Ok(WgpuBuffer { buffer, bytes })
     }
 
@@ -258,6 +270,7 @@ impl Device for WgpuDevice {
     async fn run(&self, work: Work<WgpuBuffer>) -> Result<Vec<Vec<u8>>, Fault> {
         let Open { device, queue, pipelines, loss } = &*self.open;
         loss.check()?;
+        self.gone.check()?;
         let plan = Plan::new(work, self.limits)?;
         let (params, staging) = self.buffers_for(&plan)?;
         let (sender, receiver) = oneshot::channel();
@@ -282,10 +295,13 @@ impl Device for WgpuDevice {
         }
         self.watch.until(submission, &self.world);
         let staged = plan.staged();
-        match select(receiver, Box::pin(loss.wait())).await {
+        let lost =
+            select(Box::pin(loss.wait()), Box::pin(self.gone.wait())).map(|fault| fault.factor_first().0);
+        match select(receiver, lost).await {
             Either::Left((answer, _)) => {
                 loss.check()?;
-                let refused = |reason: String| Fault::Rejected(format!("the answer cannot be read: {reason}"));
+                let refused =
+                    |reason: String| Fault::Rejected(format!("the answer cannot be read: {reason}"));
                 answer.map_err(|_| refused("nobody says when it is there".into()))?.map_err(refused)?;
             }
             Either::Right((fault, _)) => return Err(fault),
@@ -296,11 +312,11 @@ impl Device for WgpuDevice {
         }
         let job = move || Ok(read(&staging, &staged));
         let answer = (*self.world.executor).blocking(job).await;
-        answer.map_err(|error| job_failed(loss, &error))?
+        answer.map_err(|error| job_failed(&self.gone, &error))?
     }
 
     fn is_lost(&self) -> bool {
-        self.open.loss.is_lost()
+        self.open.loss.is_lost() || self.gone.is_lost()
     }
 }
 

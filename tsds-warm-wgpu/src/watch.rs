@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) struct Watch {
     device: wgpu::Device,
     loss: Arc<Loss>,
+    /// Nobody waits any more.
+    gone: Arc<Loss>,
     state: Mutex<State>,
 }
 
@@ -29,8 +31,8 @@ struct State {
 }
 
 impl Watch {
-    pub(crate) fn new(device: wgpu::Device, loss: Arc<Loss>) -> Self {
-        Self { device, loss, state: Mutex::default() }
+    pub(crate) fn new(device: wgpu::Device, loss: Arc<Loss>, gone: Arc<Loss>) -> Self {
+        Self { device, loss, gone, state: Mutex::default() }
     }
 
     /// Sees to it that the callbacks of this submission are called.
@@ -51,16 +53,16 @@ impl Watch {
 
     fn wait_for(&self, submission: &wgpu::SubmissionIndex) {
         while !self.loss.is_lost() {
-            let wait = wgpu::PollType::Wait {
-                submission_index: Some(submission.clone()),
-                timeout: Some(PATIENCE),
-            };
+            let wait =
+                wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
             // A device that is lost while it is waited for makes `wgpu` panic.
             match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
                 Ok(Err(wgpu::PollError::Timeout)) => {}
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => self.loss.lose(format!("cannot wait for the device: {error}")),
-                Err(panic) => self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic))),
+                Err(panic) => {
+                    self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic)))
+                }
             }
         }
     }
@@ -91,7 +93,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.is_through {
-            self.watch.loss.lose("the executor has shut down");
+            self.watch.gone.lose("the executor has shut down");
         }
     }
 }
