@@ -1,8 +1,8 @@
 //! [`WgpuDevice`].
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -16,7 +16,7 @@ use crate::adapter::{self, AdapterSummary};
 use crate::fault::{Loss, scoped};
 use crate::pipelines::{PARAM_BYTES, Pipelines};
 use crate::settings::WgpuSettings;
-use crate::watch::Watch;
+use crate::watch::{Submitted, Watch};
 use crate::work::{Plan, PlanLimits, check_range, written_range};
 
 /// Buffers are a multiple of this, so that arrays of any of the kernels' elements begin in them.
@@ -273,8 +273,9 @@ impl Device for WgpuDevice {
         self.gone.check()?;
         let plan = Plan::new(work, self.limits)?;
         let (params, staging) = self.buffers_for(&plan)?;
-        let (sender, receiver) = oneshot::channel();
-        let submission = scoped(device, loss, || {
+        let (sender, outcome) = mpsc::channel();
+        let (waiting, receiver) = oneshot::channel();
+        let index = scoped(device, loss, || {
             if let Some(params) = &params {
                 queue.write_buffer(params, 0, &plan.params);
             }
@@ -293,7 +294,7 @@ impl Device for WgpuDevice {
                 let _ = sender.send(Ok(()));
             }),
         }
-        self.watch.until(submission, &self.world);
+        self.watch.until(Submitted { index, outcome, waiting }, &self.world);
         let staged = plan.staged();
         let lost =
             select(Box::pin(loss.wait()), Box::pin(self.gone.wait())).map(|fault| fault.factor_first().0);
