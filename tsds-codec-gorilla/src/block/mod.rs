@@ -20,3 +20,4 @@ pub(crate) use header::forge_checksum;
 pub use header::{MAX_ROWS, Mode, VERSION};
 pub use layout::{IntegersLayout, Layout, MiniLayout};
 pub use parse::Block;
+pub use select::numbers_within;

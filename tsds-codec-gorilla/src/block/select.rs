@@ -92,26 +92,7 @@ impl Block<'_> {
 
     /// Compares integers with those whose quotients lie in the ranges: quotients ascend with integers.
     fn select_decimals(&self, decimal: &Decimal<'_>, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
-        let place = |number: i64| {
-            let quotient = decimal.fit.power.divide(number);
-            match (decimal.fit.single, self.kind) {
-                (false, _) => ordered_of_lane(Kind::Float64, quotient.to_bits() as i64),
-                (true, Kind::Float32) => {
-                    ordered_of_lane(Kind::Float32, i64::from((quotient as f32).to_bits()))
-                }
-                (true, _) => ordered_of_lane(Kind::Float64, f64::from(quotient as f32).to_bits() as i64),
-            }
-        };
-        let numbers: Vec<RangeInclusive<i64>> = ranges
-            .iter()
-            .filter_map(|range| {
-                // Both are places between numbers: one before the first that fits, and one before the first that is beyond.
-                let first = first_where(|number| place(number) >= *range.start())?;
-                let after = first_where(|number| place(number) > *range.end());
-                let last = after.map_or(Some(i64::MAX), |after| after.checked_sub(1))?;
-                (first <= last).then_some(first..=last)
-            })
-            .collect();
+        let numbers = numbers_within(self.kind, decimal.fit.power.divisor, decimal.fit.single, ranges);
         let mut words = passes(&decimal.numbers, &numbers, self.isa)?;
         for (row, lane) in decimal.exceptions.within(0..self.rows) {
             let found = contains(ranges, ordered_of_lane(self.kind, lane));
@@ -121,6 +102,33 @@ impl Block<'_> {
         }
         Ok(words)
     }
+}
+
+/// The numbers of a decimal block ([`Layout::Decimal`](crate::Layout::Decimal)) whose quotients have places in `ranges`, which
+/// ascend and are disjoint: quotients ascend with numbers, so that whoever knows these ranges compares integers. Corrections
+/// and exceptions are another matter.
+pub fn numbers_within(
+    kind: Kind,
+    divisor: f64,
+    single: bool,
+    ranges: &[RangeInclusive<i64>],
+) -> Vec<RangeInclusive<i64>> {
+    let place = |number: i64| {
+        let quotient = number as f64 / divisor;
+        match (single, kind) {
+            (false, _) => ordered_of_lane(Kind::Float64, quotient.to_bits() as i64),
+            (true, Kind::Float32) => ordered_of_lane(Kind::Float32, i64::from((quotient as f32).to_bits())),
+            (true, _) => ordered_of_lane(Kind::Float64, f64::from(quotient as f32).to_bits() as i64),
+        }
+    };
+    let numbers = ranges.iter().filter_map(|range| {
+        // Both are places between numbers: one before the first that fits, and one before the first that is beyond.
+        let first = first_where(|number| place(number) >= *range.start())?;
+        let after = first_where(|number| place(number) > *range.end());
+        let last = after.map_or(Some(i64::MAX), |after| after.checked_sub(1))?;
+        (first <= last).then_some(first..=last)
+    });
+    numbers.collect()
 }
 
 /// Compares lanes with ranges of places.
