@@ -1,0 +1,316 @@
+//! [`WgpuDevice`].
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::{Either, select};
+use tokio::sync::oneshot;
+use tsds_device::kernel::Kernel;
+use tsds_device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
+use tsds_traits::{Error, ErrorKind, Result, World};
+
+use crate::adapter::{self, AdapterSummary};
+use crate::fault::{Loss, scoped};
+use crate::pipelines::{PARAM_BYTES, Pipelines};
+use crate::settings::WgpuSettings;
+use crate::watch::Watch;
+use crate::work::{Plan, PlanLimits, check_range, written_range};
+
+/// Buffers are a multiple of this, so that arrays of any of the kernels' elements begin in them.
+const BUFFER_ALIGNMENT: u64 = 16;
+/// Host memory that waits for being copied to the device is given back after the next submission: there is one at the latest
+/// after so many bytes.
+const WRITTEN_BYTES: u64 = 32 << 20;
+/// Answers larger than this are copied out of mapped memory by a job of the executor.
+const LARGE_READ: u64 = 1 << 20;
+/// How many words the health kernel computes.
+const HEALTH_WORDS: u32 = 1000;
+
+/// A GPU, through Vulkan.
+///
+/// Dropping it gives back all its memory once no work runs any more.
+#[derive(Debug)]
+pub struct WgpuDevice {
+    open: Arc<Open>,
+    world: World,
+    info: DeviceInfo,
+    limits: PlanLimits,
+    /// Bytes that were written since the last submission.
+    written: AtomicU64,
+    watch: Arc<Watch>,
+}
+
+#[derive(Debug)]
+struct Open {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pipelines: Pipelines,
+    loss: Arc<Loss>,
+}
+
+/// Memory of a [`WgpuDevice`].
+#[derive(Debug)]
+pub struct WgpuBuffer {
+    buffer: wgpu::Buffer,
+    bytes: u64,
+}
+
+impl WgpuBuffer {
+    pub(crate) fn raw(&self) -> &wgpu::Buffer {
+        &self.buffer
+    }
+
+    /// How many bytes were asked for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl WgpuDevice {
+    /// Opens the adapter that the settings ask for, compiles all kernels and checks that the device computes.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if there is no adapter that fits, or it cannot do what the kernels need; `ConfigInvalid` if none has the
+    /// name that is set; `DeviceLost` or `Internal` if the driver fails; those of the executor.
+    pub async fn open(settings: &WgpuSettings, world: &World) -> Result<Self> {
+        let settings = settings.clone();
+        let (open, adapter) = (*world.executor).blocking(move || Open::new(&settings)).await?;
+        let limits = open.device.limits();
+        let max_buffer_bytes = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let info = DeviceInfo::new(adapter.name, adapter.driver, adapter.software, max_buffer_bytes);
+        let limits = PlanLimits {
+            params_stride: PARAM_BYTES
+                .next_multiple_of(u64::from(limits.min_uniform_buffer_offset_alignment).max(1)),
+            groups: limits.max_compute_workgroups_per_dimension,
+            buffer_bytes: limits.max_buffer_size,
+        };
+        let watch = Arc::new(Watch::new(open.device.clone(), Arc::clone(&open.loss)));
+        let open = Arc::new(open);
+        let device = Self { open, world: world.clone(), info, limits, written: AtomicU64::new(0), watch };
+        device.check_health().await?;
+        Ok(device)
+    }
+
+    /// Loses the device, for good: every call from now on gives [`Fault::Lost`] with this reason, and so do those under way.
+    /// Its memory is given back.
+    pub fn destroy(&self, reason: impl Into<String>) {
+        self.open.loss.lose(reason);
+        self.open.device.destroy();
+    }
+
+    async fn check_health(&self) -> Result<()> {
+        let words = HEALTH_WORDS;
+        let out = Arc::new(self.allocate(u64::from(words) * 4).await?);
+        let mut params = [0; PARAMS];
+        params[0] = words.div_ceil(64);
+        params[6] = words;
+        let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
+        let read = 0..u64::from(words) * 4;
+        let answer = self.run(Work { steps: vec![Step::Launch(launch)], reads: vec![(out, read)] }).await?;
+        let expected: Vec<u8> = (0..words).flat_map(|i| health_word(i).to_le_bytes()).collect();
+        if answer.first() != Some(&expected) {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the device computes wrong numbers: update its driver, or use another tier",
+            )
+            .with("device", &self.info.name)
+            .with("driver", &self.info.driver));
+        }
+        Ok(())
+    }
+
+    /// Buffers of a work for its parameters and for what is read.
+    fn buffers_for(&self, plan: &Plan) -> Result<(Option<wgpu::Buffer>, Option<wgpu::Buffer>), Fault> {
+        let Open { device, loss, .. } = &*self.open;
+        scoped(device, loss, || {
+            let buffer = |size, usage| {
+                let descriptor =
+                    wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+                (size > 0).then(|| device.create_buffer(&descriptor))
+            };
+            let params = buffer(
+                plan.params.len() as u64,
+                wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            );
+            let staging =
+                buffer(plan.read_bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+            (params, staging)
+        })
+    }
+}
+
+/// The word `i` that [`Kernel::Health`] writes.
+fn health_word(i: u32) -> u32 {
+    let wide = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+    i.wrapping_mul(2_654_435_761).wrapping_add(u32::from(wide(!i, i) > wide(i, 7)))
+}
+
+impl Open {
+    /// Blocking.
+    fn new(settings: &WgpuSettings) -> Result<(Self, AdapterSummary)> {
+        let (adapter, summary) = adapter::open(settings)?;
+        let limits = adapter.limits();
+        check_limits(&limits).map_err(|error| error.with("device", &summary.name))?;
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Unavailable, "the device cannot be opened")
+                .with("device", &summary.name)
+                .with("reason", error)
+        };
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("tsds"),
+                required_limits: limits,
+                ..wgpu::DeviceDescriptor::default()
+            })
+            .now_or_never()
+            .ok_or_else(|| failed(&"no answer at once"))?
+            .map_err(|error| failed(&error))?;
+        let loss = Arc::new(Loss::new());
+        let lost = Arc::clone(&loss);
+        device.set_device_lost_callback(move |reason, message| lost.lose(format!("{reason:?}: {message}")));
+        // Errors belong to scopes; one outside of them is of no call in particular.
+        device.on_uncaptured_error(Arc::new(|error| {
+            tracing::error!(%error, "a device reported an error that no call asked for");
+        }));
+        let pipelines = Pipelines::compile(&device, &loss)?;
+        Ok((Self { device, queue, pipelines, loss }, summary))
+    }
+}
+
+/// What the kernels need of any device; Vulkan promises nearly all of it.
+fn check_limits(limits: &wgpu::Limits) -> Result<()> {
+    let needs = [
+        ("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage, 6),
+        ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup, 64),
+        ("max_compute_workgroup_size_x", limits.max_compute_workgroup_size_x, 64),
+        ("max_compute_workgroup_storage_size", limits.max_compute_workgroup_storage_size, 16 << 10),
+        ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension, 65_535),
+        ("max_dynamic_uniform_buffers", limits.max_dynamic_uniform_buffers_per_pipeline_layout, 1),
+    ];
+    match needs.into_iter().find(|(_, has, need)| has < need) {
+        None => Ok(()),
+        Some((limit, has, need)) => {
+            Err(Error::new(ErrorKind::Unavailable, "the device is too small for the kernels: use another tier")
+                .with("limit", limit)
+                .with("has", has)
+                .with("needs", need))
+        }
+    }
+}
+
+/// A job of the executor failed, not the device: it panicked, or there is no executor any more. Either way the device is of no
+/// more use.
+fn job_failed(loss: &Loss, error: &Error) -> Fault {
+    loss.lose(error.to_string());
+    loss.check().err().unwrap_or_else(|| Fault::Lost(error.to_string()))
+}
+
+#[async_trait]
+impl Device for WgpuDevice {
+    type Buffer = WgpuBuffer;
+
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Memory is zero: WebGPU promises it, and `wgpu` clears what is read before it was written.
+    async fn allocate(&self, bytes: u64) -> Result<WgpuBuffer, Fault> {
+        self.open.loss.check()?;
+        let limit = self.info.max_buffer_bytes;
+        if bytes > limit {
+            return Err(Fault::Rejected(format!("a buffer of {bytes} bytes, of at most {limit}")));
+        }
+        let size = bytes.max(1).next_multiple_of(BUFFER_ALIGNMENT);
+        let open = Arc::clone(&self.open);
+        let job = move || {
+            let usage = wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST;
+            let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+            Ok(scoped(&open.device, &open.loss, || open.device.create_buffer(&descriptor)))
+        };
+        let buffer = (*self.world.executor).blocking(job).await;
+        let buffer = buffer.map_err(|error| job_failed(&self.open.loss, &error))??;
+        Ok(WgpuBuffer { buffer, bytes })
+    }
+
+    fn write(&self, buffer: &WgpuBuffer, at: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let Open { device, queue, loss, .. } = &*self.open;
+        loss.check()?;
+        check_range(buffer, &written_range(at, bytes)?)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let length = bytes.len() as u64;
+        scoped(device, loss, || {
+            queue.write_buffer(&buffer.buffer, at, bytes);
+            if self.written.fetch_add(length, Ordering::Relaxed) + length >= WRITTEN_BYTES {
+                self.written.store(0, Ordering::Relaxed);
+                queue.submit([]);
+            }
+        })
+    }
+
+    async fn run(&self, work: Work<WgpuBuffer>) -> Result<Vec<Vec<u8>>, Fault> {
+        let Open { device, queue, pipelines, loss } = &*self.open;
+        loss.check()?;
+        let plan = Plan::new(work, self.limits)?;
+        let (params, staging) = self.buffers_for(&plan)?;
+        let (sender, receiver) = oneshot::channel();
+        let submission = scoped(device, loss, || {
+            if let Some(params) = &params {
+                queue.write_buffer(params, 0, &plan.params);
+            }
+            let commands = plan.encode(device, pipelines, params.as_ref(), staging.as_ref())?;
+            self.written.store(0, Ordering::Relaxed);
+            Ok(queue.submit([commands]))
+        })??;
+        match &staging {
+            Some(staging) => scoped(device, loss, || {
+                staging.map_async(wgpu::MapMode::Read, .., move |mapped| {
+                    // Nobody waits any more: the result is not wanted.
+                    let _ = sender.send(mapped.map_err(|error| error.to_string()));
+                });
+            })?,
+            None => queue.on_submitted_work_done(move || {
+                let _ = sender.send(Ok(()));
+            }),
+        }
+        self.watch.until(submission, &self.world);
+        let staged = plan.staged();
+        match select(receiver, Box::pin(loss.wait())).await {
+            Either::Left((answer, _)) => {
+                loss.check()?;
+                let refused = |reason: String| Fault::Rejected(format!("the answer cannot be read: {reason}"));
+                answer.map_err(|_| refused("nobody says when it is there".into()))?.map_err(refused)?;
+            }
+            Either::Right((fault, _)) => return Err(fault),
+        }
+        let Some(staging) = staging else { return Ok(staged.iter().map(|_| Vec::new()).collect()) };
+        if plan.read_bytes <= LARGE_READ {
+            return read(&staging, &staged);
+        }
+        let job = move || Ok(read(&staging, &staged));
+        let answer = (*self.world.executor).blocking(job).await;
+        answer.map_err(|error| job_failed(loss, &error))?
+    }
+
+    fn is_lost(&self) -> bool {
+        self.open.loss.is_lost()
+    }
+}
+
+/// Copies ranges out of mapped memory.
+fn read(staging: &wgpu::Buffer, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>, Fault> {
+    let refused = |reason: String| Fault::Rejected(format!("the answer cannot be read: {reason}"));
+    let view = staging.get_mapped_range(..).map_err(|error| refused(error.to_string()))?;
+    let part = |range: &Range<u64>| {
+        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+        view.get(start..end).map(<[u8]>::to_vec)
+    };
+    ranges.iter().map(|range| part(range).ok_or_else(|| refused("it is too short".into()))).collect()
+}

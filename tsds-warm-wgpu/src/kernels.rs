@@ -1,0 +1,42 @@
+//! The kernels' sources: each is its own file after the preludes that it needs.
+
+use tsds_device::kernel::Kernel;
+
+const PARAMS: &str = include_str!("kernels/params.wgsl");
+const TABLES: &str = include_str!("kernels/tables.wgsl");
+const WIDE: &str = include_str!("kernels/wide.wgsl");
+const COLUMN: &str = include_str!("kernels/column.wgsl");
+const ROWS: &str = include_str!("kernels/rows.wgsl");
+const BITMAP: &str = include_str!("kernels/bitmap.wgsl");
+const COUNT: &str = include_str!("kernels/count.wgsl");
+const PREFIX: &str = include_str!("kernels/prefix.wgsl");
+
+/// The whole WGSL of a kernel.
+pub(crate) fn source(kernel: Kernel) -> String {
+    let (preludes, own): (&[&str], &str) = match kernel {
+        Kernel::Health => (&[WIDE], include_str!("kernels/health.wgsl")),
+        Kernel::Mask => (&[TABLES, WIDE, COLUMN, BITMAP, COUNT], include_str!("kernels/mask.wgsl")),
+        Kernel::Compact => (&[TABLES, PREFIX], include_str!("kernels/compact.wgsl")),
+        Kernel::Gather64 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_64.wgsl")),
+        Kernel::Gather32 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_32.wgsl")),
+        Kernel::GatherSmall => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_small.wgsl")),
+        Kernel::GatherBits => (&[TABLES, COLUMN, ROWS, BITMAP], include_str!("kernels/gather_bits.wgsl")),
+        Kernel::Keys => (&[TABLES, COLUMN, ROWS], include_str!("kernels/keys.wgsl")),
+        Kernel::Histogram => (&[TABLES, WIDE], include_str!("kernels/histogram.wgsl")),
+        Kernel::Scan => (&[PREFIX], include_str!("kernels/scan.wgsl")),
+        Kernel::ScanAdd => (&[], include_str!("kernels/scan_add.wgsl")),
+        Kernel::Scatter => (&[TABLES, WIDE], include_str!("kernels/scatter.wgsl")),
+        Kernel::SelectHistogram => (&[TABLES, WIDE], include_str!("kernels/select_histogram.wgsl")),
+        Kernel::SelectPick => (&[TABLES, WIDE, PREFIX], include_str!("kernels/select_pick.wgsl")),
+        Kernel::SelectMark => (&[TABLES, WIDE, BITMAP, COUNT], include_str!("kernels/select_mark.wgsl")),
+        Kernel::Buckets => (&[TABLES, WIDE, COLUMN, ROWS], include_str!("kernels/buckets.wgsl")),
+        Kernel::Runs => (&[TABLES, COLUMN, ROWS, BITMAP, COUNT], include_str!("kernels/runs.wgsl")),
+        Kernel::Reduce => (&[TABLES, WIDE, COLUMN, ROWS], include_str!("kernels/reduce.wgsl")),
+    };
+    let mut source = String::from(PARAMS);
+    for text in preludes.iter().chain([&own]) {
+        source.push('\n');
+        source.push_str(text);
+    }
+    source
+}
