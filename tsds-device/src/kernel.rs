@@ -27,7 +27,8 @@
 //! values do: [`Class`] says how it comes from the value. A null's value and key are not defined.
 //!
 //! `list` is an array of rows within their parts, one word each, those of one part together. Where a kernel says *row list,
-//! or none*, with the parameter 1 there is no list and item `i` is row `i`; `list` is then any buffer.
+//! or none*, with the parameter 1 there is no list and item `i` is row `i - start`, where `start` is
+//! [`PartEntry::list_start`]; `list` is then any buffer.
 
 use std::fmt;
 
@@ -382,7 +383,10 @@ impl Instruction {
 /// | 12 | `EDGES` | the item with the largest |
 ///
 /// The sum of floats fits if the highest bit of the largest and the lowest one bit of any value are less than 116 places apart; then
-/// `EXPONENT` is that of the lowest one bit, or 0 where no value is finite and not zero. A sum of integers always fits.
+/// `EXPONENT` is that of the lowest one bit, or 0 where no value is finite and not zero, or the sum does not fit. A sum of
+/// integers always fits.
+///
+/// The smallest and the largest key of no valid value are 0. Of no column every item counts as valid, also for `EDGES`.
 pub mod reduce {
     /// Asks for the smallest and the largest key.
     pub const EXTREMES: u32 = 1;
