@@ -148,7 +148,10 @@ mod tests {
         let error = choose(&all(), &named("voodoo")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         let text = error.to_string();
-        assert!(text.contains("voodoo") && text.contains("Intel UHD") && text.contains("`adapter`"), "{text}");
+        assert!(
+            text.contains("voodoo") && text.contains("Intel UHD") && text.contains("`adapter`"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -132,10 +132,8 @@ impl WgpuDevice {
                     wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
                 (size > 0).then(|| device.create_buffer(&descriptor))
             };
-            let params = buffer(
-                plan.params.len() as u64,
-                wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            );
+            let params =
+                buffer(plan.params.len() as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
             let staging =
                 buffer(plan.read_bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
             (params, staging)
@@ -193,12 +191,13 @@ fn check_limits(limits: &wgpu::Limits) -> Result<()> {
     ];
     match needs.into_iter().find(|(_, has, need)| has < need) {
         None => Ok(()),
-        Some((limit, has, need)) => {
-            Err(Error::new(ErrorKind::Unavailable, "the device is too small for the kernels: use another tier")
-                .with("limit", limit)
-                .with("has", has)
-                .with("needs", need))
-        }
+        Some((limit, has, need)) => Err(Error::new(
+            ErrorKind::Unavailable,
+            "the device is too small for the kernels: use another tier",
+        )
+        .with("limit", limit)
+        .with("has", has)
+        .with("needs", need)),
     }
 }
 
@@ -227,9 +226,8 @@ impl Device for WgpuDevice {
         let size = bytes.max(1).next_multiple_of(BUFFER_ALIGNMENT);
         let open = Arc::clone(&self.open);
         let job = move || {
-            let usage = wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST;
+            let usage =
+                wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
             let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
             Ok(scoped(&open.device, &open.loss, || open.device.create_buffer(&descriptor)))
         };
@@ -285,7 +283,8 @@ impl Device for WgpuDevice {
         match select(receiver, Box::pin(loss.wait())).await {
             Either::Left((answer, _)) => {
                 loss.check()?;
-                let refused = |reason: String| Fault::Rejected(format!("the answer cannot be read: {reason}"));
+                let refused =
+                    |reason: String| Fault::Rejected(format!("the answer cannot be read: {reason}"));
                 answer.map_err(|_| refused("nobody says when it is there".into()))?.map_err(refused)?;
             }
             Either::Right((fault, _)) => return Err(fault),

@@ -51,16 +51,16 @@ impl Watch {
 
     fn wait_for(&self, submission: &wgpu::SubmissionIndex) {
         while !self.loss.is_lost() {
-            let wait = wgpu::PollType::Wait {
-                submission_index: Some(submission.clone()),
-                timeout: Some(PATIENCE),
-            };
+            let wait =
+                wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
             // A device that is lost while it is waited for makes `wgpu` panic.
             match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
                 Ok(Err(wgpu::PollError::Timeout)) => {}
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => self.loss.lose(format!("cannot wait for the device: {error}")),
-                Err(panic) => self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic))),
+                Err(panic) => {
+                    self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic)))
+                }
             }
         }
     }
