@@ -178,7 +178,7 @@ fn keys(bench: &Bench) {
         let meta = bench.upload(&request.meta);
         let list = bench.upload(&request.list);
         let mode = numbers.below(8) as u32;
-        for slot in 0..SHAPES.len() {
+        for (slot, shape) in SHAPES.iter().enumerate() {
             let size = request.items_end() * 2;
             let out = bench.filled(size, 0x5555_5555);
             let all = launches(&mut numbers, request.blocks.len())
@@ -207,7 +207,7 @@ fn keys(bench: &Bench) {
                     (expected[at], expected[at + 1]) = (key as u32, (key >> 32) as u32);
                 }
             }
-            assert_eq!(got, expected, "mode {mode}, {:?}", SHAPES[slot]);
+            assert_eq!(got, expected, "mode {mode}, {shape:?}");
         }
     });
 }

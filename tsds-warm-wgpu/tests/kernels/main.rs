@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use support::{Bench, Numbers};
+use support::{Numbers, Test};
 
 fn main() -> ExitCode {
     let tests =
@@ -25,8 +25,6 @@ fn main() -> ExitCode {
             .concat();
     support::run(&[tests, sorting::TESTS.to_vec()].concat())
 }
-
-type Test = (&'static str, fn(&Bench));
 
 /// Sizes at the borders of words, of workgroups' words and of blocks.
 const BORDERS: [usize; 14] = [0, 1, 2, 31, 32, 33, 63, 64, 65, 2047, 2048, 2049, 4096, 5000];

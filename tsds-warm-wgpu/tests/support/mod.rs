@@ -13,6 +13,9 @@ use tsds_warm_wgpu::{WgpuBuffer, WgpuDevice, WgpuSettings};
 
 pub(crate) type Buffer = Arc<WgpuBuffer>;
 
+/// A name and a test.
+pub(crate) type Test = (&'static str, fn(&Bench));
+
 /// A device and a world to run it in.
 pub(crate) struct Bench {
     pub(crate) runtime: Runtime,
@@ -25,7 +28,7 @@ pub(crate) fn settings() -> WgpuSettings {
 }
 
 /// Runs the tests on one device that they share, or reports each of them as ignored if there is no adapter.
-pub(crate) fn run(tests: &[(&'static str, fn(&Bench))]) -> ExitCode {
+pub(crate) fn run(tests: &[Test]) -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Runtime::new(Some(2)).unwrap();
     let opened = runtime.block_on(WgpuDevice::open(&settings(), &runtime.world()));
