@@ -3,14 +3,10 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tsds_traits::{World, panic_text};
 
 use crate::fault::Loss;
-
-/// How long one call may wait: other calls into `wgpu` may have to wait as long.
-const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Drives the device until submitted work is through: `wgpu` calls back only from calls into it. However many works are
 /// under way, one job of the executor waits.
@@ -49,19 +45,18 @@ impl Watch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_for(&self, submission: &wgpu::SubmissionIndex) {
-        while !self.loss.is_lost() {
-            let wait =
-                wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: Some(PATIENCE) };
-            // A device that is lost while it is waited for makes `wgpu` panic.
-            match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
-                Ok(Err(wgpu::PollError::Timeout)) => {}
-                Ok(Ok(_)) => return,
-                Ok(Err(error)) => self.loss.lose(format!("cannot wait for the device: {error}")),
-                Err(panic) => {
-                    self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic)))
-                }
-            }
+    fn wait_for(&self, submission: wgpu::SubmissionIndex) {
+        if self.loss.is_lost() {
+            return;
+        }
+        // Never with a timeout: when it is up, and calls of other threads see the end of all work before this one does, `wgpu`
+        // 30 believes itself broken and panics.
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        // A device that is lost while it is waited for makes `wgpu` panic, too.
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => self.loss.lose(format!("cannot wait for the device: {error}")),
+            Err(panic) => self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic))),
         }
     }
 }
@@ -83,7 +78,7 @@ impl Job {
                 return;
             };
             drop(state);
-            self.watch.wait_for(&submission);
+            self.watch.wait_for(submission);
         }
     }
 }

@@ -6,11 +6,13 @@ var<workgroup> strands: array<u32, 64>;
 fn weave(t: u32, strand: u32) -> u32 {
     strands[t] = strand;
     workgroupBarrier();
-    let from_thread = (t & 1u) << 5u;
-    let bit = t >> 1u;
+    let bit = 1u << (t >> 1u);
+    var thread = (t & 1u) << 5u;
     var word = 0u;
-    for (var j = 0u; j < 32u; j++) {
-        word |= ((strands[from_thread + j] >> bit) & 1u) << j;
+    // Counted by shifting: a loop that software drivers unroll takes them longer to compile than ever to run.
+    for (var one = 1u; one != 0u; one <<= 1u) {
+        word |= select(0u, one, (strands[thread] & bit) != 0u);
+        thread += 1u;
     }
     return word;
 }

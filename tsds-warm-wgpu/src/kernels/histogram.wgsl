@@ -5,7 +5,8 @@
 @group(0) @binding(1) var<storage, read> keys_in: array<vec2<u32>>;
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 
-var<workgroup> by_thread: array<vec4<u32>, 64>;
+// Word `i` of thread `t` at `64i + t`: digits `4i` to `4i + 3`, a byte each.
+var<workgroup> by_thread: array<u32, 256>;
 var<workgroup> by_quarter: array<u32, 64>;
 
 @compute @workgroup_size(64)
@@ -26,13 +27,19 @@ fn histogram(
         let one = 1u << ((digit & 3u) << 3u);
         mine += select(vec4<u32>(0u), vec4<u32>(one), vec4<u32>(digit >> 2u) == vec4<u32>(0u, 1u, 2u, 3u));
     }
-    by_thread[t] = mine;
+    by_thread[t] = mine.x;
+    by_thread[64u + t] = mine.y;
+    by_thread[128u + t] = mine.z;
+    by_thread[192u + t] = mine.w;
     workgroupBarrier();
     let digit = t & 15u;
-    let quarter = t & 48u;
+    var at_thread = 64u * (digit >> 2u) + (t & 48u);
+    let byte = (digit & 3u) << 3u;
     var sum = 0u;
-    for (var j = 0u; j < 16u; j++) {
-        sum += (by_thread[quarter + j][digit >> 2u] >> ((digit & 3u) << 3u)) & 255u;
+    // Sixteen times, counted by shifting so that software drivers do not unroll it.
+    for (var left = 0xffffu; left != 0u; left >>= 1u) {
+        sum += (by_thread[at_thread] >> byte) & 255u;
+        at_thread += 1u;
     }
     by_quarter[t] = sum;
     workgroupBarrier();
