@@ -32,8 +32,10 @@ fn main() -> ExitCode {
     ];
     let codecs = codecs();
     let fixtures = shipped.into_iter().flatten().map(|fixture| fixture.with_codecs(codecs.clone()));
-    fixtures
-        .fold(Suite::new(), Suite::plugin)
+    let devices = tsds_warm_wgpu::conformance::fixtures();
+    devices
+        .into_iter()
+        .fold(fixtures.fold(Suite::new(), Suite::plugin), Suite::tier)
         .tier(reference::tier::volatile())
         .tier(reference::tier::durable())
         .tier(reference::tier::plain())

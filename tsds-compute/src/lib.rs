@@ -26,8 +26,8 @@ pub mod sort;
 pub mod stats;
 pub mod sum;
 
-pub use aggregate::{Aggregator, SegmentPosition, result_schema};
-pub use array::{conform, conform_batch};
+pub use aggregate::{Aggregator, SegmentPosition, result_schema, sum_state_columns};
+pub use array::{code_text, conform, conform_batch, from_keys};
 pub use bucket::{BucketSpan, Bucketer};
 pub use chunk::ChunkInterval;
 pub use merge::{MergeInput, merge};

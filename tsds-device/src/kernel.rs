@@ -27,8 +27,8 @@
 //! values do: [`Class`] says how it comes from the value. A null's value and key are not defined.
 //!
 //! `list` is an array of rows within their parts, one word each, those of one part together. Where a kernel says *row list,
-//! or none*, with the parameter 1 there is no list and item `i` is row `i - start`, where `start` is
-//! [`PartEntry::list_start`]; `list` is then any buffer.
+//! or none*, with the parameter 1 there is no list, `list` is any buffer, and item `i` is row `i - start`, where `start` is
+//! [`PartEntry::list_start`].
 
 use std::fmt;
 
@@ -63,8 +63,8 @@ pub enum Kernel {
     /// `counts[b]` the number of its ones in block `b`.
     Mask,
     /// `[meta, mask, offsets, source, out]` — Lists the ones of a bitmap over items in order: the first one of block `b`, if there is one,
-    /// goes to `out[offsets[b]]`, and so on. What is listed is the item `i`, or `source[i]` if `p6` is 1. Nothing is written at
-    /// or beyond `out[p7]`.
+    /// goes to `out[offsets[b]]`, and so on. What is listed of item `i` is, by `p6`, 0: `i`; 1:
+    /// `source[i]`; 2: `i - start`, where `start` is [`PartEntry::list_start`]. Nothing is written at or beyond `out[p7]`.
     Compact,
     /// `[slab, meta, list, out]` — Copies values of 64 bits of listed rows. The launch has `p7` blocks for each of several
     /// columns: workgroup `g` is about block `b = p5 + g % p7` and entry `g / p7` of the table at `p6`, whose entries are two

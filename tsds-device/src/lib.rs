@@ -5,7 +5,18 @@
 //! backends.
 #![deny(missing_docs)]
 
+mod arena;
 mod device;
 pub mod kernel;
+mod load;
+mod program;
+mod query;
+pub mod residency;
+mod segment;
+mod tables;
+mod tier;
+mod wave;
 
 pub use device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
+pub use query::{check_segments, distinct};
+pub use tier::DeviceTier;

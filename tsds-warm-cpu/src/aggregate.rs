@@ -15,7 +15,7 @@ use tsds_traits::{AggregatePlan, AggregateRequest, Result};
 use crate::filter::Filter;
 use crate::read::{GroupReader, Matches, Reading, Target, Wanted, check_segments, distinct};
 use crate::segment::Finder;
-use crate::stop::Stop;
+use tsds_device::residency::Stop;
 
 /// An aggregator that takes more memory than this gives its states away and starts anew: a group may have several states,
 /// and so the number of groups does not decide how much memory an aggregate takes here.

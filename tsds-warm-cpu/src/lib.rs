@@ -7,7 +7,7 @@
 //!
 //! | module | does |
 //! |---|---|
-//! | `tier`, `shelf`, `stop` | the tier: what is pinned, how much memory it takes, when work ends |
+//! | `tier` | the tier: what is pinned |
 //! | `segment` | one segment, pinned or in its file, as blocks and groups of blocks |
 //! | `pin` | from a source into memory |
 //! | `filter` | which blocks and rows of a group match |
@@ -27,8 +27,6 @@ mod read;
 mod scan;
 mod segment;
 mod settings;
-mod shelf;
-mod stop;
 mod tier;
 
 pub use evict::{LRU, LruEvictor, LruSettings};

@@ -15,10 +15,9 @@ use crate::aggregate::Aggregation;
 use crate::pin;
 use crate::read::Target;
 use crate::scan::Scan;
-use crate::segment::Finder;
+use crate::segment::{Finder, MemorySegment};
 use crate::settings::CpuSettings;
-use crate::shelf::{Begin, Putting, Shelf};
-use crate::stop::{Answer, Stop};
+use tsds_device::residency::{Answer, Begin, Putting, Shelf, Stop};
 
 /// The id of [`CpuTier`].
 pub const NAME: &str = "tsds.warm.cpu";
@@ -33,7 +32,7 @@ pub const NAME: &str = "tsds.warm.cpu";
 pub struct CpuTier {
     capabilities: TierCapabilities,
     finder: Finder,
-    shelf: Arc<Shelf>,
+    shelf: Arc<Shelf<MemorySegment>>,
     limit: Option<u64>,
 }
 
@@ -51,10 +50,10 @@ impl CpuTier {
             None => capabilities,
         };
         let finder = Finder { world: context.world, codecs: context.codecs, files: context.segment_files };
-        Ok(Arc::new(Self { capabilities, finder, shelf: Shelf::new(limit), limit }))
+        Ok(Arc::new(Self { capabilities, finder, shelf: Shelf::new(NAME, limit), limit }))
     }
 
-    async fn put_new(&self, source: &dyn SegmentSource, mut putting: Putting) -> Result<Put> {
+    async fn put_new(&self, source: &dyn SegmentSource, mut putting: Putting<MemorySegment>) -> Result<Put> {
         let Finder { world, codecs, .. } = &self.finder;
         let pinned = pin::pin(world, codecs, source, &mut |bytes| putting.at_least(bytes)).await?;
         putting.finish(pinned).map(Put::Stored)
@@ -81,7 +80,7 @@ impl CpuTier {
         request: &ScanRequest,
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<SegmentBatch>>> {
-        self.shelf.open_state()?;
+        self.shelf.check_open()?;
         let scan = Scan::new(request, self.finder.clone(), stop)?;
         Ok(scan.run(self.targets(&request.segments)))
     }
@@ -92,13 +91,13 @@ impl CpuTier {
         request: &AggregateRequest,
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        self.shelf.open_state()?;
+        self.shelf.check_open()?;
         let aggregation = Aggregation::new(request, self.finder.clone(), stop)?;
         Ok(aggregation.run(self.targets(&request.segments)))
     }
 
     fn stop(&self) -> Arc<Stop> {
-        Stop::new(self.shelf.closed_flag())
+        self.shelf.stop()
     }
 }
 
@@ -146,13 +145,13 @@ impl Tier for CpuTier {
     }
 
     async fn remove(&self, segments: &[StoredSegment]) -> Result<()> {
-        self.shelf.open_state()?;
+        self.shelf.check_open()?;
         self.shelf.remove(segments.iter().map(|segment| segment.id));
         Ok(())
     }
 
     async fn list(&self) -> Result<Vec<StoredSegment>> {
-        self.shelf.open_state()?;
+        self.shelf.check_open()?;
         Ok(self.shelf.list())
     }
 

@@ -54,7 +54,12 @@ impl fmt::Display for AdapterSummary {
 ///
 /// Those of the executor.
 pub async fn list_adapters(world: &World) -> Result<Vec<AdapterSummary>> {
-    (*world.executor).blocking(|| Ok(find()?.into_iter().map(|(_, summary)| summary).collect())).await
+    (*world.executor).blocking(find_summaries).await
+}
+
+/// As [`list_adapters`]. Blocking.
+pub(crate) fn find_summaries() -> Result<Vec<AdapterSummary>> {
+    Ok(find()?.into_iter().map(|(_, summary)| summary).collect())
 }
 
 /// The adapter that the settings ask for. Blocking.

@@ -1,8 +1,8 @@
 //! [`WgpuDevice`].
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 
 use async_trait::async_trait;
 use futures::FutureExt;
@@ -16,7 +16,7 @@ use crate::adapter::{self, AdapterSummary};
 use crate::fault::{Loss, scoped};
 use crate::pipelines::{PARAM_BYTES, Pipelines};
 use crate::settings::WgpuSettings;
-use crate::watch::Watch;
+use crate::watch::{Submitted, Watch};
 use crate::work::{Plan, PlanLimits, check_range, written_range};
 
 /// Buffers are a multiple of this, so that arrays of any of the kernels' elements begin in them.
@@ -40,6 +40,8 @@ pub struct WgpuDevice {
     limits: PlanLimits,
     /// Bytes that were written since the last submission.
     written: AtomicU64,
+    /// The world of this handle is gone, and with it whoever could wait for the device; the device itself is not lost.
+    gone: Arc<Loss>,
     watch: Arc<Watch>,
 }
 
@@ -88,11 +90,22 @@ impl WgpuDevice {
             groups: limits.max_compute_workgroups_per_dimension,
             buffer_bytes: limits.max_buffer_size,
         };
-        let watch = Arc::new(Watch::new(open.device.clone(), Arc::clone(&open.loss)));
-        let open = Arc::new(open);
-        let device = Self { open, world: world.clone(), info, limits, written: AtomicU64::new(0), watch };
+        let device = Self::handle(Arc::new(open), world.clone(), info, limits);
         device.check_health().await?;
         Ok(device)
+    }
+
+    fn handle(open: Arc<Open>, world: World, info: DeviceInfo, limits: PlanLimits) -> Self {
+        let gone = Arc::new(Loss::new());
+        let watch = Arc::new(Watch::new(open.device.clone(), Arc::clone(&open.loss), Arc::clone(&gone)));
+        Self { open, world, info, limits, written: AtomicU64::new(0), gone, watch }
+    }
+
+    /// Another handle of the same device, which waits in another world. Its kernels are compiled already. Lost for one is lost
+    /// for all, but for the end of a handle's world, which is the end of that handle only.
+    #[must_use]
+    pub fn share(&self, world: World) -> Self {
+        Self::handle(Arc::clone(&self.open), world, self.info.clone(), self.limits)
     }
 
     /// Loses the device, for good: every call from now on gives [`Fault::Lost`] with this reason, and so do those under way.
@@ -201,11 +214,11 @@ fn check_limits(limits: &wgpu::Limits) -> Result<()> {
     }
 }
 
-/// A job of the executor failed, not the device: it panicked, or there is no executor any more. Either way the device is of no
-/// more use.
-fn job_failed(loss: &Loss, error: &Error) -> Fault {
-    loss.lose(error.to_string());
-    loss.check().err().unwrap_or_else(|| Fault::Lost(error.to_string()))
+/// A job of the executor failed, not the device: it panicked, or there is no executor any more. Either way this handle is of
+/// no more use.
+fn job_failed(gone: &Loss, error: &Error) -> Fault {
+    gone.lose(error.to_string());
+    gone.check().err().unwrap_or_else(|| Fault::Lost(error.to_string()))
 }
 
 #[async_trait]
@@ -219,6 +232,7 @@ impl Device for WgpuDevice {
     /// Memory is zero: WebGPU promises it, and `wgpu` clears what is read before it was written.
     async fn allocate(&self, bytes: u64) -> Result<WgpuBuffer, Fault> {
         self.open.loss.check()?;
+        self.gone.check()?;
         let limit = self.info.max_buffer_bytes;
         if bytes > limit {
             return Err(Fault::Rejected(format!("a buffer of {bytes} bytes, of at most {limit}")));
@@ -232,7 +246,7 @@ impl Device for WgpuDevice {
             Ok(scoped(&open.device, &open.loss, || open.device.create_buffer(&descriptor)))
         };
         let buffer = (*self.world.executor).blocking(job).await;
-        let buffer = buffer.map_err(|error| job_failed(&self.open.loss, &error))??;
+        let buffer = buffer.map_err(|error| job_failed(&self.gone, &error))??;
         Ok(WgpuBuffer { buffer, bytes })
     }
 
@@ -256,10 +270,12 @@ impl Device for WgpuDevice {
     async fn run(&self, work: Work<WgpuBuffer>) -> Result<Vec<Vec<u8>>, Fault> {
         let Open { device, queue, pipelines, loss } = &*self.open;
         loss.check()?;
+        self.gone.check()?;
         let plan = Plan::new(work, self.limits)?;
         let (params, staging) = self.buffers_for(&plan)?;
-        let (sender, receiver) = oneshot::channel();
-        let submission = scoped(device, loss, || {
+        let (sender, outcome) = mpsc::channel();
+        let (waiting, receiver) = oneshot::channel();
+        let index = scoped(device, loss, || {
             if let Some(params) = &params {
                 queue.write_buffer(params, 0, &plan.params);
             }
@@ -278,9 +294,11 @@ impl Device for WgpuDevice {
                 let _ = sender.send(Ok(()));
             }),
         }
-        self.watch.until(submission, &self.world);
+        self.watch.until(Submitted { index, outcome, waiting }, &self.world);
         let staged = plan.staged();
-        match select(receiver, Box::pin(loss.wait())).await {
+        let lost =
+            select(Box::pin(loss.wait()), Box::pin(self.gone.wait())).map(|fault| fault.factor_first().0);
+        match select(receiver, lost).await {
             Either::Left((answer, _)) => {
                 loss.check()?;
                 let refused =
@@ -295,11 +313,11 @@ impl Device for WgpuDevice {
         }
         let job = move || Ok(read(&staging, &staged));
         let answer = (*self.world.executor).blocking(job).await;
-        answer.map_err(|error| job_failed(loss, &error))?
+        answer.map_err(|error| job_failed(&self.gone, &error))?
     }
 
     fn is_lost(&self) -> bool {
-        self.open.loss.is_lost()
+        self.open.loss.is_lost() || self.gone.is_lost()
     }
 }
 

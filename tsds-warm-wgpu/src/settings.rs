@@ -10,6 +10,13 @@ pub struct WgpuSettings {
     pub adapter: Option<String>,
     /// Whether, without a name, an adapter will do that the host's processor plays.
     pub allow_software: bool,
-    /// How much device memory the tier may use, in MiB; none lets the tier choose.
+    /// How much device memory the tier may take, in MiB (2^20 bytes); none for 1,024.
     pub max_memory_mb: Option<u64>,
+}
+
+impl WgpuSettings {
+    /// The limit in bytes.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.max_memory_mb.unwrap_or(1024).saturating_mul(1 << 20)
+    }
 }

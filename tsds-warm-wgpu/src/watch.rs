@@ -2,11 +2,30 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tsds_traits::{World, panic_text};
 
 use crate::fault::Loss;
+
+/// How often whoever waits for another thread to call back looks whether the device was lost meanwhile.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Whether a work went through, or why not.
+pub(crate) type Outcome = Result<(), String>;
+
+/// A work that was submitted.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) index: wgpu::SubmissionIndex,
+    /// What the callback of the work says. Any call into `wgpu` may run it, also one of another thread.
+    pub(crate) outcome: Receiver<Outcome>,
+    /// Whom to tell.
+    pub(crate) waiting: oneshot::Sender<Outcome>,
+}
 
 /// Drives the device until submitted work is through: `wgpu` calls back only from calls into it. However many works are
 /// under way, one job of the executor waits.
@@ -14,25 +33,27 @@ use crate::fault::Loss;
 pub(crate) struct Watch {
     device: wgpu::Device,
     loss: Arc<Loss>,
+    /// Nobody waits any more.
+    gone: Arc<Loss>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    submitted: VecDeque<wgpu::SubmissionIndex>,
+    submitted: VecDeque<Submitted>,
     /// Whether a job is there that will wait for what is submitted.
     is_watched: bool,
 }
 
 impl Watch {
-    pub(crate) fn new(device: wgpu::Device, loss: Arc<Loss>) -> Self {
-        Self { device, loss, state: Mutex::default() }
+    pub(crate) fn new(device: wgpu::Device, loss: Arc<Loss>, gone: Arc<Loss>) -> Self {
+        Self { device, loss, gone, state: Mutex::default() }
     }
 
-    /// Sees to it that the callbacks of this submission are called.
-    pub(crate) fn until(self: &Arc<Self>, submission: wgpu::SubmissionIndex, world: &World) {
+    /// Sees to it that whoever waits for this work is told, by a job of the executor.
+    pub(crate) fn until(self: &Arc<Self>, submitted: Submitted, world: &World) {
         let mut state = self.state();
-        state.submitted.push_back(submission);
+        state.submitted.push_back(submitted);
         if !state.is_watched {
             state.is_watched = true;
             drop(state);
@@ -61,6 +82,19 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// What the callback says, or said; nothing if the device is lost.
+    fn outcome(&self, told: &Receiver<Outcome>) -> Option<Outcome> {
+        loop {
+            match told.recv_timeout(LOOK) {
+                Ok(outcome) => return Some(outcome),
+                Err(RecvTimeoutError::Timeout) if !self.loss.is_lost() => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
 /// The job that waits. An executor that shuts down drops it without having run it.
 struct Job {
     watch: Arc<Watch>,
@@ -71,14 +105,18 @@ impl Job {
     fn run(mut self) {
         loop {
             let mut state = self.watch.state();
-            let Some(submission) = state.submitted.pop_front() else {
+            let Some(Submitted { index, outcome, waiting }) = state.submitted.pop_front() else {
                 state.is_watched = false;
                 drop(state);
                 self.is_through = true;
                 return;
             };
             drop(state);
-            self.watch.wait_for(submission);
+            self.watch.wait_for(index);
+            if let Some(outcome) = self.watch.outcome(&outcome) {
+                // Nobody waits any more: the result is not wanted.
+                let _ = waiting.send(outcome);
+            }
         }
     }
 }
@@ -86,7 +124,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.is_through {
-            self.watch.loss.lose("the executor has shut down");
+            self.watch.gone.lose("the executor has shut down");
         }
     }
 }

@@ -23,6 +23,7 @@ use groups::Groups;
 use runs::Run;
 
 pub use finish::result_schema;
+pub use sums::sum_state_columns;
 
 /// Where the rows of a batch stand in the order of arrival, which breaks ties of first and last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

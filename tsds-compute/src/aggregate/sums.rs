@@ -27,6 +27,20 @@ pub(super) struct Sums {
     heap_bytes: usize,
 }
 
+/// The columns of the states of a sum, from `count` to `wide`: see [`tsds_traits::AggregatePlan::state_schema`].
+pub fn sum_state_columns(counts: &[u64], states: &[SumState]) -> Vec<ArrayRef> {
+    let mut wide = BinaryBuilder::new();
+    states.iter().for_each(|state| wide.append_option(state.wide.as_ref()));
+    vec![
+        counts_array(counts.iter().copied()),
+        Arc::new(UInt8Array::from_iter_values(states.iter().map(|state| state.flags))),
+        Arc::new(UInt64Array::from_iter_values(states.iter().map(|state| state.mantissa as u64))),
+        Arc::new(Int64Array::from_iter_values(states.iter().map(|state| (state.mantissa >> 64) as i64))),
+        Arc::new(Int16Array::from_iter_values(states.iter().map(|state| state.exponent))),
+        Arc::new(wide.finish()),
+    ]
+}
+
 impl Sums {
     /// count, flags, low, high, exponent, wide.
     pub(super) const STATE_COLUMNS: usize = 6;
@@ -110,16 +124,7 @@ impl Sums {
 
     pub(super) fn states(&self) -> Result<Vec<ArrayRef>> {
         let states = self.sums.iter().map(ExactSum::state).collect::<Result<Vec<_>>>()?;
-        let mut wide = BinaryBuilder::new();
-        states.iter().for_each(|state| wide.append_option(state.wide.as_ref()));
-        Ok(vec![
-            counts_array(self.counts.iter().copied()),
-            Arc::new(UInt8Array::from_iter_values(states.iter().map(|state| state.flags))),
-            Arc::new(UInt64Array::from_iter_values(states.iter().map(|state| state.mantissa as u64))),
-            Arc::new(Int64Array::from_iter_values(states.iter().map(|state| (state.mantissa >> 64) as i64))),
-            Arc::new(Int16Array::from_iter_values(states.iter().map(|state| state.exponent))),
-            Arc::new(wide.finish()),
-        ])
+        Ok(sum_state_columns(&self.counts, &states))
     }
 
     pub(super) fn merge(&mut self, groups: &[u32], columns: &[ArrayRef]) -> Result<()> {

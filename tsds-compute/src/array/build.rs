@@ -20,7 +20,7 @@ use super::view::Native;
 /// # Errors
 ///
 /// `Unsupported` for a type without keys.
-pub(crate) fn from_keys(data_type: &DataType, keys: &[u64], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+pub fn from_keys(data_type: &DataType, keys: &[u64], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
     fn primitive<T: ArrowPrimitiveType>(keys: &[u64], nulls: Option<NullBuffer>) -> PrimitiveArray<T>
     where
         T::Native: Native,

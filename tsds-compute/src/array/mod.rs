@@ -4,13 +4,16 @@ mod batch;
 mod build;
 mod cast;
 mod changes;
+mod coded;
 mod interner;
 mod view;
 
 pub(crate) use batch::Columns;
-pub(crate) use build::{from_keys, from_texts, nulls_of};
+pub use build::from_keys;
+pub(crate) use build::{from_texts, nulls_of};
 pub(crate) use cast::record_batch;
 pub use cast::{conform, conform_batch};
 pub(crate) use changes::{changes, views};
+pub use coded::code_text;
 pub(crate) use interner::{Interner, fixed_hasher};
 pub(crate) use view::{Codes, Column, Native, Text, Values, with_values};

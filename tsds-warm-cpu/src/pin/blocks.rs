@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::Buffer;
+use tsds_device::residency::check_nulls;
 use tsds_segment::ColumnDecoder;
 use tsds_traits::{
     CodecLookup, Column, EncodedBlock, EncodedColumn, Error, Result, SegmentMeta, SegmentSource, World,
 };
 
-use super::{Reserve, check_nulls, group_stats, owned};
+use super::{Reserve, group_stats, owned};
 use crate::segment::{Body, Cuts, Group, MemoryColumn, MemorySegment, Part, Piece, array_bytes};
 
 /// `None` where the source has no blocks.

@@ -2,7 +2,6 @@
 
 mod blocks;
 mod rows;
-mod text;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use arrow_array::{Array, ArrayRef, make_array};
 use arrow_data::transform::MutableArrayData;
 use arrow_schema::DataType;
 use tsds_segment::PLAIN;
-use tsds_traits::{CodecLookup, ColumnStats, Result, SegmentMeta, SegmentSource, World};
+use tsds_traits::{CodecLookup, ColumnStats, Result, SegmentSource, World};
 
 use crate::segment::{Cuts, MemorySegment, array_bytes};
 
@@ -104,14 +103,4 @@ fn group_stats(cuts: &Cuts, blocks: &[ColumnStats]) -> Box<[ColumnStats]> {
         merged.map(|(stats, _)| stats)
     };
     cuts.groups().filter_map(|group| merge(group.blocks)).collect()
-}
-
-/// A null in a column that has none would fail every query later.
-fn check_nulls(meta: &SegmentMeta, column: &tsds_traits::Column, array: &dyn Array) -> Result<()> {
-    if column.nullable || array.null_count() == 0 {
-        return Ok(());
-    }
-    Err(tsds_traits::Error::corrupt("segment has a null in a column that is declared without")
-        .with("segment", meta.id)
-        .with("column", &column.name))
 }

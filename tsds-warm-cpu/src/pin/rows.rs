@@ -4,16 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use futures::StreamExt;
-use tsds_compute::{RowOrder, column_stats};
+use arrow_schema::DataType;
+use tsds_compute::{RowOrder, code_text, column_stats, conform};
+use tsds_device::residency::read_rows;
 use tsds_segment::{ColumnDecoder, MAX_BLOCK_ROWS, OWN_BLOCK_ROWS};
 use tsds_traits::{
-    CodecLookup, Column, ColumnId, Error, Result, SegmentMeta, SegmentSource, SortKey, TableSchema,
-    ValueClass, World,
+    CodecLookup, Column, ColumnId, Result, SegmentMeta, SegmentSource, SortKey, TableSchema, ValueClass,
+    World,
 };
 
-use super::text::{self, Coded};
-use super::{check_nulls, group_stats, owned};
+use super::{group_stats, owned};
 use crate::segment::{Body, Cuts, MemoryColumn, MemorySegment, Part, Piece, array_bytes};
 
 /// Reads the rows of a segment and cuts them into blocks as a segment file does.
@@ -26,12 +26,7 @@ pub(crate) async fn rows(
     codecs: &Arc<dyn CodecLookup>,
     source: &dyn SegmentSource,
 ) -> Result<MemorySegment> {
-    let mut batches = Vec::new();
-    let mut stream = source.batches();
-    while let Some(batch) = stream.next().await {
-        batches.push(batch?);
-    }
-    drop(stream);
+    let batches = read_rows(source).await?;
     let rows = Rows {
         meta: Arc::clone(source.meta()),
         schema: Arc::clone(source.schema()),
@@ -50,7 +45,6 @@ struct Rows {
 
 impl Rows {
     fn pin(mut self) -> Result<MemorySegment> {
-        self.check()?;
         let cuts = Cuts::new(&self.meta, block_rows(&self.series_starts()?, self.count()))?;
         let schema = Arc::clone(&self.schema);
         let mut columns = Vec::with_capacity(schema.columns().len());
@@ -65,29 +59,6 @@ impl Rows {
 
     fn count(&self) -> u64 {
         self.batches.iter().map(|batch| batch.num_rows() as u64).sum()
-    }
-
-    fn check(&self) -> Result<()> {
-        let corrupt = |what: &'static str| Error::corrupt(what).with("segment", self.meta.id);
-        if self.count() != self.meta.rows {
-            return Err(corrupt("source has another number of rows than its metadata")
-                .with("rows", self.count())
-                .with("claimed", self.meta.rows));
-        }
-        let fields = |batch: &RecordBatch| {
-            let own = batch.schema_ref().fields().iter().map(|field| field.data_type());
-            own.eq(self.schema.columns().iter().map(|column| &column.data_type))
-        };
-        if !self.batches.iter().all(fields) {
-            return Err(corrupt("source has batches of another schema"));
-        }
-        let columns = self.schema.columns().iter().enumerate();
-        for (index, column) in columns {
-            for batch in &self.batches {
-                check_nulls(&self.meta, column, batch.column(index))?;
-            }
-        }
-        Ok(())
     }
 
     /// The first row of every series.
@@ -114,12 +85,19 @@ impl Rows {
         Ok(starts)
     }
 
+    /// Text as codes, or plain where hardly a text occurs twice.
+    fn code(&self, arrays: Vec<ArrayRef>) -> Result<(Vec<ArrayRef>, Option<ArrayRef>)> {
+        let most = usize::try_from(self.count() / 2).unwrap_or(usize::MAX);
+        if let Some((coded, dictionary)) = code_text(&arrays, most)? {
+            return Ok((coded, Some(dictionary)));
+        }
+        let plain = arrays.iter().map(|array| conform(array, &DataType::Utf8));
+        Ok((plain.collect::<Result<_>>()?, None))
+    }
+
     fn column(&self, cuts: &Cuts, column: &Column, arrays: Vec<ArrayRef>) -> Result<MemoryColumn> {
         let (arrays, dictionary) = match ValueClass::of(&column.data_type) {
-            Some(ValueClass::Text) => match text::code(&arrays)? {
-                Coded::Codes(arrays, dictionary) => (arrays, Some(dictionary)),
-                Coded::Plain(arrays) => (arrays, None),
-            },
+            Some(ValueClass::Text) => self.code(arrays)?,
             _ => (arrays, None),
         };
         // Never asked to decode anything: every piece is an array.

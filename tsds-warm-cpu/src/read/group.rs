@@ -13,7 +13,7 @@ use super::gather::{GroupRows, gather};
 use super::top::{Bound, Top, first_rows};
 use crate::filter::{Filter, Selection, Survey, Term, select, survey};
 use crate::segment::{Group, Part, Segment};
-use crate::stop::Stop;
+use tsds_device::residency::Stop;
 
 /// So many rows are decoded for one visit: few enough that what comes out is still in the processor's cache when it is read.
 const DECODED_ROWS: usize = 16_384;

@@ -11,7 +11,7 @@ use futures::stream::{self, Stream};
 use tsds_traits::{ColumnId, Error, Result, SegmentHandle, TableSchema};
 
 use crate::segment::{Finder, Group, MemorySegment, Segment};
-use crate::stop::Stop;
+use tsds_device::residency::Stop;
 
 pub(crate) use gather::GroupRows;
 pub(crate) use group::{GroupReader, Matches, Wanted};

@@ -18,8 +18,8 @@ use tsds_traits::{Result, ScanRequest, SegmentBatch};
 
 use crate::read::{Bound, GroupReader, GroupRows, Matches, Reading, Target};
 use crate::segment::{Finder, Segment};
-use crate::stop::Stop;
 use plan::ScanPlan;
+use tsds_device::residency::Stop;
 
 /// A scan under way.
 #[derive(Debug)]

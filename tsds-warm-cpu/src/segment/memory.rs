@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tsds_traits::{ColumnId, ColumnStats, Error, Result, SegmentMeta, Value};
 
 use super::{Cuts, Part};
-use crate::shelf::Charge;
+use tsds_device::residency::{Charge, Held};
 
 /// A segment in memory.
 #[derive(Debug)]
@@ -54,22 +54,12 @@ impl MemorySegment {
         Self { meta, cuts, columns, bytes, charge: None }
     }
 
-    /// Lets the segment's memory count against the limit as long as it lives.
-    pub(crate) fn hold(&mut self, charge: Charge) {
-        self.charge = Some(charge);
-    }
-
     pub(crate) fn meta(&self) -> &Arc<SegmentMeta> {
         &self.meta
     }
 
     pub(crate) fn cuts(&self) -> &Cuts {
         &self.cuts
-    }
-
-    /// What the segment takes in memory, to the byte where buffers are concerned.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     pub(crate) fn block_stats(&self, column: ColumnId, block: usize) -> Option<&ColumnStats> {
@@ -96,6 +86,21 @@ impl MemorySegment {
 
     fn column(&self, id: ColumnId) -> Option<&MemoryColumn> {
         self.columns.iter().find(|column| column.column == id)
+    }
+}
+
+impl Held for MemorySegment {
+    fn rows(&self) -> u64 {
+        self.meta.rows
+    }
+
+    /// To the byte where buffers are concerned.
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn hold(&mut self, charge: Charge) {
+        self.charge = Some(charge);
     }
 }
 

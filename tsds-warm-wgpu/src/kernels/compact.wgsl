@@ -24,7 +24,8 @@ fn compact(
     words[t] = mine;
     places[t] = offsets[block.number] + prefix(t, countOneBits(mine));
     workgroupBarrier();
-    let from_source = p(6u) == 1u;
+    let kind = p(6u);
+    let start = part_list_start(block.part);
     let end = p(7u);
     let bit = t & 31u;
     let n = rounds(block.items, t);
@@ -35,8 +36,10 @@ fn compact(
             let place = places[w] + countOneBits(word & ((1u << bit) - 1u));
             if (place < end) {
                 var item = block.first + t + 64u * k;
-                if (from_source) {
+                if (kind == 1u) {
                     item = source[item];
+                } else if (kind == 2u) {
+                    item -= start;
                 }
                 out[place] = item;
             }

@@ -7,29 +7,21 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, StringArray, UInt32Array};
 use arrow_schema::DataType;
-use tsds_compute::conform;
 use tsds_traits::{Error, Result};
 
-/// A column of text in the form in which it is kept.
-pub(super) enum Coded {
-    /// `Dictionary(UInt32, Utf8)`, all sharing the dictionary: its sorted distinct values.
-    Codes(Vec<ArrayRef>, ArrayRef),
-    /// `Utf8`: hardly a text occurs twice.
-    Plain(Vec<ArrayRef>),
-}
+use super::conform;
 
-/// Codes the arrays of a column of text, of either of its types.
+/// Codes the arrays of a column of text, of either of its types: each becomes `Dictionary(UInt32, Utf8)`, and all share the
+/// dictionary, which comes second: their sorted distinct values. `None` if there are more than `most` of them.
 ///
 /// # Errors
 ///
-/// `Internal` if Arrow refuses.
-pub(super) fn code(arrays: &[ArrayRef]) -> Result<Coded> {
+/// `InvalidInput` for an array that is no text; `Internal` if Arrow refuses.
+pub fn code_text(arrays: &[ArrayRef], most: usize) -> Result<Option<(Vec<ArrayRef>, ArrayRef)>> {
     let signed = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let arrays: Vec<ArrayRef> = arrays.iter().map(|array| conform(array, &signed)).collect::<Result<_>>()?;
     let dictionaries: Vec<&DictionaryArray<Int32Type>> =
         arrays.iter().map(|array| array.as_dictionary::<Int32Type>()).collect();
-    let rows: usize = arrays.iter().map(|array| array.len()).sum();
-
     let mut ids: HashMap<&str, u32> = HashMap::new();
     let mut texts: Vec<&str> = Vec::new();
     let mut rows_of = Vec::with_capacity(dictionaries.len());
@@ -62,9 +54,8 @@ pub(super) fn code(arrays: &[ArrayRef]) -> Result<Coded> {
         rows_of.push(codes);
     }
     let bytes: usize = texts.iter().map(|text| text.len()).sum();
-    if texts.len() > rows / 2 || i32::try_from(bytes).is_err() {
-        let plain = arrays.iter().map(|array| conform(array, &DataType::Utf8));
-        return Ok(Coded::Plain(plain.collect::<Result<_>>()?));
+    if texts.len() > most || i32::try_from(bytes).is_err() {
+        return Ok(None);
     }
 
     let mut order: Vec<u32> = (0..texts.len() as u32).collect();
@@ -82,7 +73,7 @@ pub(super) fn code(arrays: &[ArrayRef]) -> Result<Coded> {
         let codes: UInt32Array = codes.collect();
         Ok(Arc::new(DictionaryArray::try_new(codes, Arc::clone(&sorted))?) as ArrayRef)
     });
-    Ok(Coded::Codes(coded.collect::<Result<_>>()?, sorted))
+    Ok(Some((coded.collect::<Result<_>>()?, sorted)))
 }
 
 #[cfg(test)]
@@ -95,7 +86,7 @@ mod tests {
     fn repeated_text_shares_one_sorted_dictionary() {
         let first: ArrayRef = Arc::new(StringArray::from(vec![Some("b"), None, Some("a"), Some("b")]));
         let second: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), Some("c"), Some("c")]));
-        let Coded::Codes(arrays, dictionary) = code(&[first, second]).unwrap() else { panic!("not coded") };
+        let (arrays, dictionary) = code_text(&[first, second], 3).unwrap().unwrap();
         let values: Vec<_> = dictionary.as_string::<i32>().iter().flatten().collect();
         assert_eq!(values, ["a", "b", "c"]);
         let codes: Vec<_> =
@@ -104,9 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn text_that_hardly_repeats_stays_plain() {
+    fn too_many_texts_are_not_coded() {
         let array: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
-        let Coded::Plain(arrays) = code(&[array]).unwrap() else { panic!("coded") };
-        assert_eq!(arrays[0].as_string::<i32>().value(1), "b");
+        assert!(code_text(&[array.clone()], 1).unwrap().is_none());
+        assert!(code_text(&[array], 2).unwrap().is_some());
     }
 }

@@ -9,19 +9,18 @@ use futures::Stream;
 use futures::stream::BoxStream;
 use tsds_traits::{Error, ErrorKind, Result};
 
-use crate::NAME;
-
 /// Tells the jobs of one request that nobody wants their result.
 #[derive(Debug)]
-pub(crate) struct Stop {
+pub struct Stop {
+    plugin: &'static str,
     dropped: AtomicBool,
     closed: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// `closed` says that the tier was closed.
-    pub(crate) fn new(closed: Arc<AtomicBool>) -> Arc<Self> {
-        Arc::new(Self { dropped: AtomicBool::new(false), closed })
+    /// `closed` says that the tier `plugin` was closed.
+    pub(super) fn new(plugin: &'static str, closed: Arc<AtomicBool>) -> Arc<Self> {
+        Arc::new(Self { plugin, dropped: AtomicBool::new(false), closed })
     }
 
     /// Whether to go on.
@@ -29,9 +28,9 @@ impl Stop {
     /// # Errors
     ///
     /// `Closed` if not.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
-            return Err(closed());
+            return Err(closed(self.plugin));
         }
         if self.dropped.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed, "the answer is no longer wanted"));
@@ -41,23 +40,20 @@ impl Stop {
 }
 
 /// What every call but a few gives once the tier is closed.
-pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "tier is closed").in_plugin(NAME)
+pub(super) fn closed(plugin: &'static str) -> Error {
+    Error::new(ErrorKind::Closed, "tier is closed").in_plugin(plugin)
 }
 
 /// The answer to a request: ends after the first error, and stops the work behind it when dropped.
-pub(crate) struct Answer<T> {
+pub struct Answer<T> {
     inner: Option<BoxStream<'static, Result<T>>>,
     stop: Arc<Stop>,
     operation: &'static str,
 }
 
 impl<T> Answer<T> {
-    pub(crate) fn new(
-        inner: BoxStream<'static, Result<T>>,
-        stop: Arc<Stop>,
-        operation: &'static str,
-    ) -> Self {
+    /// The answer that `inner` gives.
+    pub fn new(inner: BoxStream<'static, Result<T>>, stop: Arc<Stop>, operation: &'static str) -> Self {
         Self { inner: Some(inner), stop, operation }
     }
 }
@@ -70,14 +66,14 @@ impl<T> Stream for Answer<T> {
         let next = inner.as_mut().poll_next(context);
         let next = match next {
             Poll::Ready(Some(Ok(_))) if self.stop.closed.load(Ordering::Acquire) => {
-                Poll::Ready(Some(Err(closed())))
+                Poll::Ready(Some(Err(closed(self.stop.plugin))))
             }
             other => other,
         };
         match next {
             Poll::Ready(Some(Err(error))) => {
                 self.inner = None;
-                Poll::Ready(Some(Err(error.in_plugin(NAME).during(self.operation))))
+                Poll::Ready(Some(Err(error.in_plugin(self.stop.plugin).during(self.operation))))
             }
             Poll::Ready(None) => {
                 self.inner = None;

@@ -1,0 +1,131 @@
+//! Predicates as programs that kernels run.
+
+use arrow_array::cast::AsArray;
+use tsds_compute::predicate::{Test, fold_is_nan};
+use tsds_traits::{ColumnId, Error, KeySet, Result, ValueClass};
+
+use crate::device::Device;
+use crate::kernel::{Class, Instruction, STACK_WORDS};
+use crate::segment::DeviceSegment;
+use crate::tables::Tables;
+
+/// How many conditions a program may have.
+pub(crate) const MAX_TERMS: usize = STACK_WORDS as usize;
+
+/// Whether a predicate has few enough conditions for a program. Others are evaluated on the host.
+pub(crate) fn fits(test: &Test) -> bool {
+    terms(test) <= MAX_TERMS
+}
+
+fn terms(test: &Test) -> usize {
+    match test {
+        Test::All(parts) | Test::Any(parts) => parts.iter().map(terms).sum(),
+        _ => 1,
+    }
+}
+
+/// Writes the program for the parts of a segment, and returns its word offset. `slots` are the columns of the request.
+///
+/// # Errors
+///
+/// `InvalidInput` for a column that the segment lacks.
+pub(crate) fn write<D: Device>(
+    test: &Test,
+    segment: &DeviceSegment<D>,
+    slots: &[ColumnId],
+    tables: &mut Tables,
+) -> Result<u32> {
+    let mut writer = Writer { segment, slots, tables, instructions: Vec::new() };
+    writer.push(test)?;
+    writer.instructions.push(Instruction::End);
+    let words: Vec<u32> = writer.instructions.iter().flat_map(|one| one.words()).collect();
+    tables.push(&words)
+}
+
+struct Writer<'a, D: Device> {
+    segment: &'a DeviceSegment<D>,
+    slots: &'a [ColumnId],
+    tables: &'a mut Tables,
+    instructions: Vec<Instruction>,
+}
+
+impl<D: Device> Writer<'_, D> {
+    /// Pushes what leaves one bit on the stack. A list of parts needs one place more than its deepest part, and there are at
+    /// most [`MAX_TERMS`] parts in all, so that the stack never overflows.
+    fn push(&mut self, test: &Test) -> Result<()> {
+        match test {
+            Test::Constant(bit) => self.instructions.push(Instruction::Constant { bit: *bit }),
+            Test::Keys(column, set) => self.keys(*column, set)?,
+            Test::Text(column, set) => {
+                let dictionary = self.segment.column(*column)?.dictionary.as_ref();
+                let sorted = dictionary.and_then(|dictionary| dictionary.as_string_opt::<i32>());
+                let sorted = sorted.ok_or_else(|| Error::internal("column of text has no dictionary"))?;
+                let codes = set.codes(sorted);
+                self.keys(*column, &codes)?;
+            }
+            Test::Nan(column, wanted) => {
+                let class = match self.segment.column(*column)?.class {
+                    Class::Float64 => ValueClass::F64,
+                    Class::Float32 => ValueClass::F32,
+                    Class::Signed | Class::Unsigned => ValueClass::Int,
+                };
+                let set = fold_is_nan(class);
+                self.keys(*column, &if *wanted { set } else { set.complement() })?;
+            }
+            Test::Null(column) => {
+                let slot = self.slot(*column)?;
+                self.instructions.push(Instruction::Null { slot });
+            }
+            Test::NotNull(column) => {
+                let slot = self.slot(*column)?;
+                self.instructions.push(Instruction::Valid { slot });
+            }
+            Test::All(parts) => self.join(parts, Instruction::And)?,
+            Test::Any(parts) => self.join(parts, Instruction::Or)?,
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, parts: &[Test], operator: Instruction) -> Result<()> {
+        for (index, part) in parts.iter().enumerate() {
+            self.push(part)?;
+            if index > 0 {
+                self.instructions.push(operator);
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&mut self, column: ColumnId, set: &KeySet) -> Result<()> {
+        let slot = self.slot(column)?;
+        let ranges = set.ranges();
+        let count = u32::try_from(ranges.len()).map_err(|_| Error::unsupported("set has too many ranges"))?;
+        let words: Vec<u32> =
+            ranges.iter().flat_map(|range| [*range.start(), *range.end()]).flat_map(words_of).collect();
+        let ranges = self.tables.push(&words)?;
+        self.instructions.push(match count {
+            0 => Instruction::Constant { bit: false },
+            _ => Instruction::Keys { slot, ranges, count },
+        });
+        Ok(())
+    }
+
+    fn slot(&self, column: ColumnId) -> Result<u32> {
+        slot_of(self.slots, column)
+    }
+}
+
+/// Where a column stands among the slots.
+///
+/// # Errors
+///
+/// `Internal` if it is not one of them.
+pub(crate) fn slot_of(slots: &[ColumnId], column: ColumnId) -> Result<u32> {
+    let slot = slots.iter().position(|own| *own == column);
+    slot.map(|slot| slot as u32).ok_or_else(|| Error::internal("column has no slot").with("column", column))
+}
+
+/// A 64-bit number as a device has it.
+pub(crate) fn words_of(number: u64) -> [u32; 2] {
+    [number as u32, (number >> 32) as u32]
+}

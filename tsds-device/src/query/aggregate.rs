@@ -1,0 +1,146 @@
+//! Aggregates: waves fold runs of rows on the device; what comes back are states.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use tsds_compute::{Aggregator, Bucketer, SegmentPosition};
+use tsds_traits::{AggregatePlan, AggregateRequest, ColumnId, Function, Result, ValueClass};
+
+use super::states::States;
+use super::{Context, PlannedWave, Reading, WAVES_IN_FLIGHT, check_segments};
+use crate::device::Device;
+use crate::kernel::reduce;
+use crate::residency::Stop;
+use crate::segment::DeviceSegment;
+use crate::wave::{FoldPlan, PartRows, Wave};
+
+/// With more buckets in a part than this, its rows are folded on the host: looking buckets up would be all the work.
+const MAX_BUCKETS: usize = 1 << 20;
+
+/// An aggregate under way.
+#[derive(Debug)]
+pub(crate) struct Aggregation<D: Device> {
+    reading: Reading<D>,
+    plan: AggregatePlan,
+    fold: FoldPlan,
+    bucketer: Option<Bucketer>,
+}
+
+impl<D: Device> Aggregation<D> {
+    /// Answers a request over segments, which are those of the request in its order.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`; `Unsupported` for a predicate, function or bucket that is not known.
+    pub(crate) fn run(
+        context: Arc<Context<D>>,
+        request: &AggregateRequest,
+        segments: Vec<Arc<DeviceSegment<D>>>,
+        stop: Arc<Stop>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let AggregateRequest { schema, predicate, plan, .. } = request;
+        check_segments(schema, &request.segments)?;
+        // Refuses what is not known.
+        Aggregator::new(Arc::clone(schema), plan.clone())?;
+        let bucketer = plan.bucket.map(|bucket| Bucketer::new(bucket, schema.time_unit())).transpose()?;
+        let time = schema.time_column().id;
+        let columns = plan.columns(schema).into_iter().chain([time]);
+        let reading = Reading::new(context, schema, predicate.as_ref(), columns, segments, stop)?;
+        let fold = FoldPlan {
+            groups: plan.group_by.clone(),
+            bucket: plan.bucket,
+            time,
+            columns: plan
+                .aggregates
+                .iter()
+                .map(|one| (one.column, wanted(one.function, one.column, schema)))
+                .collect(),
+        };
+        let aggregation = Arc::new(Self { reading, plan: plan.clone(), fold, bucketer });
+        let waves = aggregation.reading.waves();
+        let states = stream::iter(waves)
+            .map(move |wave| Arc::clone(&aggregation).states_of(wave))
+            .buffered(WAVES_IN_FLIGHT)
+            .map_ok(|states| stream::iter(states.into_iter().map(Ok)));
+        Ok(states.try_flatten().boxed())
+    }
+
+    /// The states of the rows of a wave.
+    async fn states_of(self: Arc<Self>, planned: PlannedWave<D>) -> Result<Vec<RecordBatch>> {
+        let wave = self.reading.begin(planned).await?;
+        let Some(starts) = self.bucket_starts(&wave)? else {
+            let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
+            return self.on_host(&wave, found).await;
+        };
+        let rows = wave.matching(self.reading.predicate.as_ref()).await?;
+        if rows.count() == 0 {
+            return Ok(Vec::new());
+        }
+        let folded = wave.fold(rows, &self.fold, &starts).await?;
+        let states = States { wave: &wave, plan: &self.plan, schema: &self.reading.schema, folded: &folded };
+        states.batches(self.bucketer.as_ref()).await
+    }
+
+    /// The bucket starts of each part; `None` if there are too many.
+    fn bucket_starts(&self, wave: &Wave<D>) -> Result<Option<Vec<Vec<i64>>>> {
+        let Some(bucketer) = &self.bucketer else {
+            return Ok(Some(vec![Vec::new(); wave.parts.len()]));
+        };
+        let mut all = Vec::with_capacity(wave.parts.len());
+        for part in &wave.parts {
+            let (first, last) = part.segment.meta.time_range;
+            let mut starts = Vec::new();
+            let mut next = Some(first);
+            while let Some(time) = next.filter(|time| *time <= last) {
+                if starts.len() == MAX_BUCKETS {
+                    return Ok(None);
+                }
+                let span = bucketer.span_of(time);
+                starts.push(span.start);
+                next = span.last.checked_add(1);
+            }
+            all.push(starts);
+        }
+        Ok(Some(all))
+    }
+
+    /// Filters and folds all rows on the host.
+    async fn on_host(self: Arc<Self>, wave: &Wave<D>, found: Vec<PartRows>) -> Result<Vec<RecordBatch>> {
+        let positions = wave.parts.iter().map(|part| {
+            let sequence = part.segment.meta.interval.upto.0;
+            Ok(SegmentPosition { sequence, first_row: part.part()?.first_row })
+        });
+        let positions = positions.collect::<Result<Vec<_>>>()?;
+        let executor = Arc::clone(&wave.world.executor);
+        let job = move || {
+            let Reading { schema, columns, predicate, stop, .. } = &self.reading;
+            let mut aggregator = Aggregator::new(Arc::clone(schema), self.plan.clone())?;
+            for (part, position) in found.into_iter().zip(positions) {
+                stop.check()?;
+                let predicate = predicate.as_ref();
+                let mask = predicate.map(|predicate| predicate.evaluate(columns, &part.rows)).transpose()?;
+                aggregator.update(columns, &part.rows, position, mask.as_ref())?;
+            }
+            aggregator.states()
+        };
+        (*executor).blocking(job).await
+    }
+}
+
+/// What a device has to find for a function.
+fn wanted(function: Function, column: Option<ColumnId>, schema: &tsds_traits::TableSchema) -> u32 {
+    let class = column.and_then(|id| schema.column(id)).and_then(|column| ValueClass::of(&column.data_type));
+    match function {
+        Function::Min | Function::Max => reduce::EXTREMES,
+        Function::First | Function::Last => reduce::EDGES,
+        Function::Sum | Function::Avg => match class {
+            Some(ValueClass::F64) => reduce::SUM_FLOAT64,
+            Some(ValueClass::F32) => reduce::SUM_FLOAT32,
+            Some(ValueClass::UInt) => reduce::SUM_UNSIGNED,
+            _ => reduce::SUM_SIGNED,
+        },
+        _ => 0,
+    }
+}

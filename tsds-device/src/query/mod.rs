@@ -1,0 +1,163 @@
+//! Requests: how they are cut into waves, and what becomes of what waves find.
+
+mod aggregate;
+mod scan;
+mod states;
+
+use std::sync::Arc;
+
+use tsds_compute::{CompiledPredicate, Verdict};
+use tsds_traits::{ColumnId, Error, Predicate, Result, SegmentHandle, TableSchema, World};
+
+use crate::device::Device;
+use crate::residency::Stop;
+use crate::segment::DeviceSegment;
+use crate::wave::{Scratch, Wave, WavePart};
+
+pub(crate) use aggregate::Aggregation;
+pub(crate) use scan::Scan;
+
+/// How many waves of one request run at the same time: while the host takes in what one found, the device works on the next.
+const WAVES_IN_FLIGHT: usize = 2;
+/// What a wave computes for every row beside the values that it returns, at most: keys, and a few lists of rows.
+const ROW_BYTES: u64 = 32;
+
+/// What all requests have in common.
+#[derive(Debug)]
+pub(crate) struct Context<D: Device> {
+    pub(crate) world: World,
+    pub(crate) device: Arc<D>,
+    pub(crate) scratch: Scratch,
+    /// How many rows a wave has at most, if it has more than one part.
+    pub(crate) wave_rows: u64,
+}
+
+/// What scans and aggregates have in common.
+#[derive(Debug)]
+pub(crate) struct Reading<D: Device> {
+    pub(crate) context: Arc<Context<D>>,
+    pub(crate) schema: Arc<TableSchema>,
+    /// Every column that is read.
+    pub(crate) columns: Vec<ColumnId>,
+    pub(crate) predicate: Option<CompiledPredicate>,
+    /// In request order, held until the request is answered.
+    pub(crate) segments: Vec<Arc<DeviceSegment<D>>>,
+    pub(crate) stop: Arc<Stop>,
+}
+
+/// A wave before it has memory.
+pub(crate) struct PlannedWave<D: Device> {
+    parts: Vec<WavePart<D>>,
+    bytes: u64,
+}
+
+impl<D: Device> Reading<D> {
+    /// Checks what scans and aggregates have in common.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`; `Unsupported` for a predicate that is not known.
+    pub(crate) fn new(
+        context: Arc<Context<D>>,
+        schema: &Arc<TableSchema>,
+        predicate: Option<&Predicate>,
+        columns: impl IntoIterator<Item = ColumnId>,
+        segments: Vec<Arc<DeviceSegment<D>>>,
+        stop: Arc<Stop>,
+    ) -> Result<Self> {
+        let predicate = predicate.map(|predicate| CompiledPredicate::new(predicate, schema)).transpose()?;
+        let tested = predicate.iter().flat_map(|predicate| predicate.columns().to_vec());
+        let columns = distinct(columns.into_iter().chain(tested));
+        Ok(Self { context, schema: Arc::clone(schema), columns, predicate, segments, stop })
+    }
+
+    /// The parts that can have a matching row, cut into waves, in request order.
+    pub(crate) fn waves(&self) -> Vec<PlannedWave<D>> {
+        let mut waves: Vec<PlannedWave<D>> = Vec::new();
+        let mut rows = 0;
+        for (position, segment) in self.segments.iter().enumerate() {
+            for (index, part) in segment.parts.iter().enumerate() {
+                let stats = |column| part.stats(column);
+                let predicate = self.predicate.as_ref();
+                let verdict = predicate
+                    .map_or(Verdict::All, |predicate| predicate.verdict(&stats, u64::from(part.rows)));
+                if verdict == Verdict::None {
+                    continue;
+                }
+                let (more, bytes) = (u64::from(part.rows), self.bytes_for(segment, u64::from(part.rows)));
+                let found = WavePart { position, segment: Arc::clone(segment), index, verdict };
+                let room = self.context.scratch.bytes() / WAVES_IN_FLIGHT as u64;
+                match waves.last_mut() {
+                    Some(wave) if rows + more <= self.context.wave_rows && wave.bytes + bytes <= room => {
+                        rows += more;
+                        wave.bytes += bytes;
+                        wave.parts.push(found);
+                    }
+                    _ => {
+                        rows = more;
+                        waves.push(PlannedWave { parts: vec![found], bytes });
+                    }
+                }
+            }
+        }
+        waves
+    }
+
+    /// What a wave takes for so many rows of a segment.
+    fn bytes_for(&self, segment: &DeviceSegment<D>, rows: u64) -> u64 {
+        let read = segment.columns.iter().filter(|column| self.columns.contains(&column.id));
+        let row_bits: u64 = read.map(|column| column.form.bytes(8) + 1).sum();
+        rows * ROW_BYTES + rows * row_bits / 8
+    }
+
+    /// Gives a wave memory.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if nobody wants the answer any more; `DeviceLost`.
+    pub(crate) async fn begin(&self, planned: PlannedWave<D>) -> Result<Wave<D>> {
+        let permit = self.context.scratch.reserve(planned.bytes).await?;
+        self.stop.check()?;
+        let mut parts = planned.parts;
+        // Kernels are launched once for all parts in a slab.
+        parts.sort_by_key(|part| part.part().map_or(usize::MAX, |part| part.extent.slab()));
+        Ok(Wave {
+            world: self.context.world.clone(),
+            device: Arc::clone(&self.context.device),
+            slots: self.columns.clone(),
+            parts,
+            _permit: permit,
+        })
+    }
+}
+
+/// Refuses segments that are not of the request's schema version.
+///
+/// # Errors
+///
+/// `InvalidInput`.
+pub fn check_segments(schema: &TableSchema, segments: &[SegmentHandle]) -> Result<()> {
+    let fits = |meta: &tsds_traits::SegmentMeta| {
+        meta.table == schema.table() && meta.schema_version == schema.version()
+    };
+    match segments.iter().find(|segment| !fits(&segment.meta)) {
+        None => Ok(()),
+        Some(other) => {
+            Err(Error::invalid_input("segment is of another table or schema version than the request")
+                .with("segment", other.meta.id)
+                .with("schema_version", other.meta.schema_version)
+                .with("requested", schema.version()))
+        }
+    }
+}
+
+/// Every column once, in order of first occurrence.
+pub fn distinct(columns: impl IntoIterator<Item = ColumnId>) -> Vec<ColumnId> {
+    let mut distinct = Vec::new();
+    for column in columns {
+        if !distinct.contains(&column) {
+            distinct.push(column);
+        }
+    }
+    distinct
+}

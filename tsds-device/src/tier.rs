@@ -1,0 +1,239 @@
+//! [`DeviceTier`].
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use tsds_traits::{
+    AggregateRequest, Durability, Error, ErrorKind, Put, Result, ScanRequest, SegmentBatch, SegmentHandle,
+    SegmentSource, StoredSegment, Tier, TierCapabilities, TierUsage, World,
+};
+
+use crate::arena::Arena;
+use crate::device::Device;
+use crate::load::load;
+use crate::query::{Aggregation, Context, Scan};
+use crate::residency::{Answer, Begin, Putting, Shelf, Stop};
+use crate::segment::DeviceSegment;
+use crate::wave::Scratch;
+
+/// The largest slab. Devices address more; smaller ones waste less of a limit that is no multiple of them.
+const MAX_SLAB_BYTES: u64 = 256 << 20;
+/// The largest part of a segment.
+const MAX_PART_BYTES: u64 = 64 << 20;
+/// The most memory for what queries compute.
+const MAX_SCRATCH_BYTES: u64 = 1 << 30;
+/// How many rows a wave has at most.
+const WAVE_ROWS: u64 = 8 << 20;
+
+/// How much memory a tier takes, and what of it is for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Budget {
+    slab_bytes: u64,
+    slabs: usize,
+    part_bytes: u64,
+    scratch_bytes: u64,
+}
+
+impl Budget {
+    /// Shares a limit between segments and what queries compute: a quarter for the latter.
+    fn new(limit: u64, max_buffer_bytes: u64) -> Self {
+        let scratch_bytes = (limit / 4).min(MAX_SCRATCH_BYTES);
+        let for_segments = limit - scratch_bytes;
+        // At least four slabs, so that a slab that is nearly full costs little.
+        let slab_bytes = (for_segments / 4).clamp(1 << 16, MAX_SLAB_BYTES).min(max_buffer_bytes);
+        let slabs = usize::try_from(for_segments / slab_bytes).unwrap_or(usize::MAX);
+        let part_bytes = MAX_PART_BYTES.min(slab_bytes).min(scratch_bytes / 4);
+        Self { slab_bytes, slabs, part_bytes, scratch_bytes }
+    }
+
+    fn segment_bytes(&self) -> u64 {
+        self.slab_bytes * self.slabs as u64
+    }
+}
+
+/// A warm tier in the memory of a device.
+///
+/// It serves what was [put](Tier::put), and nothing else: its hold on a segment is volatile. All memory that it takes on the
+/// device stays below a limit, a quarter of which is for what queries compute; the texts of columns stay on the host and
+/// count against the limit as well. A put beyond it fails with `NoSpace`, and nothing is evicted but by [`Tier::remove`].
+#[derive(Debug)]
+pub struct DeviceTier<D: Device> {
+    name: &'static str,
+    capabilities: TierCapabilities,
+    context: Arc<Context<D>>,
+    arena: Arc<Arena<D>>,
+    shelf: Arc<Shelf<DeviceSegment<D>>>,
+    budget: Budget,
+}
+
+impl<D: Device> DeviceTier<D> {
+    /// The tier `name` on a device, with nothing on it.
+    pub fn new(name: &'static str, world: World, device: D, limit_bytes: u64) -> Arc<Self> {
+        let device = Arc::new(device);
+        let budget = Budget::new(limit_bytes, device.info().max_buffer_bytes);
+        let capabilities = TierCapabilities::new(Durability::Volatile)
+            .with_all_pushdown()
+            .with_max_segment_bytes(budget.segment_bytes())
+            .with_device(device.info().name.clone());
+        let context = Context {
+            world,
+            device: Arc::clone(&device),
+            scratch: Scratch::new(budget.scratch_bytes),
+            wave_rows: WAVE_ROWS,
+        };
+        Arc::new(Self {
+            name,
+            capabilities,
+            context: Arc::new(context),
+            arena: Arena::new(device, budget.slab_bytes, budget.slabs),
+            shelf: Shelf::new(name, Some(budget.segment_bytes())),
+            budget,
+        })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &D {
+        &self.context.device
+    }
+
+    /// How much memory of the device is reserved for segments.
+    pub fn reserved_bytes(&self) -> u64 {
+        self.arena.reserved_bytes()
+    }
+
+    /// # Errors
+    ///
+    /// `Closed`; `DeviceLost`.
+    fn check(&self) -> Result<()> {
+        self.shelf.check_open()?;
+        match self.context.device.is_lost() {
+            true => Err(Error::new(ErrorKind::DeviceLost, "the device is lost")
+                .with("device", &self.context.device.info().name)
+                .in_plugin(self.name)),
+            false => Ok(()),
+        }
+    }
+
+    /// Why the segment can never be held.
+    fn refusal(&self, source: &dyn SegmentSource) -> Option<String> {
+        let (needed, limit) = (source.meta().plain_bytes, self.budget.segment_bytes());
+        (needed > limit)
+            .then(|| format!("segment is larger than the tier: bytes={needed} limit_bytes={limit}"))
+    }
+
+    async fn put_new(
+        &self,
+        source: &dyn SegmentSource,
+        mut putting: Putting<DeviceSegment<D>>,
+    ) -> Result<Put> {
+        let Context { world, device, .. } = &*self.context;
+        let part_bytes = self.budget.part_bytes;
+        match load(world, device, &self.arena, part_bytes, source, &mut putting).await {
+            Ok(segment) => putting.finish(segment).map(Put::Stored),
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Put::Declined(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The segments of a request, held from now on.
+    fn held(&self, segments: &[SegmentHandle]) -> Result<Vec<Arc<DeviceSegment<D>>>> {
+        let held = segments.iter().map(|handle| {
+            self.shelf.get(handle.meta.id).ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, "segment is not on the device")
+                    .with("segment", handle.meta.id)
+            })
+        });
+        held.collect()
+    }
+
+    /// At the first poll.
+    fn begin_scan(
+        &self,
+        request: &ScanRequest,
+        stop: Arc<Stop>,
+    ) -> Result<BoxStream<'static, Result<SegmentBatch>>> {
+        self.check()?;
+        Scan::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
+    }
+
+    /// At the first poll.
+    fn begin_aggregate(
+        &self,
+        request: &AggregateRequest,
+        stop: Arc<Stop>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        self.check()?;
+        Aggregation::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
+    }
+}
+
+#[async_trait]
+impl<D: Device> Tier for DeviceTier<D> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn capabilities(&self) -> &TierCapabilities {
+        &self.capabilities
+    }
+
+    async fn put(&self, source: Arc<dyn SegmentSource>) -> Result<Put> {
+        let tag = |error: Error| error.in_plugin(self.name).during("put");
+        let id = source.meta().id;
+        source.meta().validate().map_err(tag)?;
+        loop {
+            self.check().map_err(tag)?;
+            match self.shelf.begin(id).map_err(tag)? {
+                Begin::Present(stored) => return Ok(Put::Stored(stored)),
+                // The channel never carries anything: it ends with the other put.
+                Begin::Wait(mut other) => while other.changed().await.is_ok() {},
+                Begin::Mine(putting) => {
+                    if let Some(reason) = self.refusal(&*source) {
+                        return Ok(Put::Declined(reason));
+                    }
+                    return self.put_new(&*source, putting).await.map_err(tag);
+                }
+            }
+        }
+    }
+
+    fn scan(self: Arc<Self>, request: ScanRequest) -> BoxStream<'static, Result<SegmentBatch>> {
+        let stop = self.shelf.stop();
+        let begun = Arc::clone(&stop);
+        let rows = stream::once(async move { self.begin_scan(&request, begun) }).try_flatten();
+        Answer::new(rows.boxed(), stop, "scan").boxed()
+    }
+
+    fn aggregate(self: Arc<Self>, request: AggregateRequest) -> BoxStream<'static, Result<RecordBatch>> {
+        let stop = self.shelf.stop();
+        let begun = Arc::clone(&stop);
+        let states = stream::once(async move { self.begin_aggregate(&request, begun) }).try_flatten();
+        Answer::new(states.boxed(), stop, "aggregate").boxed()
+    }
+
+    async fn remove(&self, segments: &[StoredSegment]) -> Result<()> {
+        self.check()?;
+        self.shelf.remove(segments.iter().map(|segment| segment.id));
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<StoredSegment>> {
+        self.shelf.check_open()?;
+        if self.context.device.is_lost() {
+            return Ok(Vec::new());
+        }
+        Ok(self.shelf.list())
+    }
+
+    fn usage(&self) -> TierUsage {
+        self.shelf.usage()
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.shelf.close();
+        Ok(())
+    }
+}

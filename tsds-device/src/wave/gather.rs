@@ -1,0 +1,223 @@
+//! The values of rows, on the host.
+
+use std::sync::Arc;
+
+use arrow_array::types::UInt32Type;
+use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array, make_array};
+use arrow_buffer::{BooleanBuffer, Buffer};
+use arrow_data::ArrayData;
+use arrow_schema::{Field, Schema};
+use tsds_traits::{ColumnId, Error, Result};
+
+use super::{Rows, SlabBlocks, TablesAt, Wave, launch};
+use crate::device::{Device, Step, Work};
+use crate::kernel::{Form, Kernel};
+use crate::load::nulls_of;
+use crate::segment::DeviceColumn;
+use crate::tables::Tables;
+
+/// Output rows of each part begin at a multiple of this: bits and bytes are written as whole words.
+const OUTPUT_ROWS: u32 = 32;
+/// Where columns begin in the output, in bytes.
+const OUTPUT_ALIGNMENT: u64 = 64;
+
+/// Rows of one part of a segment.
+#[derive(Debug)]
+pub(crate) struct PartRows {
+    /// The position of the segment in the request.
+    pub(crate) position: usize,
+    /// Which part of the segment.
+    pub(crate) index: usize,
+    /// The rows; text is `Dictionary(UInt32, Utf8)`.
+    pub(crate) rows: RecordBatch,
+}
+
+/// Where in the output a column is, in bytes.
+struct Region {
+    column: ColumnId,
+    form: Form,
+    data: u64,
+    validity: Option<u64>,
+}
+
+impl<D: Device> Wave<D> {
+    /// The values of `columns` at rows: one batch for each part, in the order of parts.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    pub(crate) async fn gather(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        let (starts, out_rows) = output_starts(&rows.items)?;
+        let (regions, bytes) = self.regions(columns, u64::from(out_rows))?;
+        let Rows { list, items, mut steps } = rows;
+        let output = match regions.is_empty() || out_rows == 0 {
+            true => Vec::new(),
+            false => {
+                let out = self.buffer(bytes).await?;
+                steps.extend(self.gathering(list.as_ref(), &items, &starts, &regions, &out).await?);
+                let mut read = self.device.run(Work { steps, reads: vec![(out, 0..bytes)] }).await?;
+                read.pop().unwrap_or_default()
+            }
+        };
+        let output = Buffer::from_vec(output);
+        let mut found = Vec::with_capacity(self.parts.len());
+        for (part, ((_, count), start)) in self.parts.iter().zip(items.iter().zip(&starts)) {
+            let (start, count) = (*start as usize, *count as usize);
+            let arrays = regions
+                .iter()
+                .map(|region| region.array(part.segment.column(region.column)?, &output, start, count));
+            let rows = batch(arrays.collect::<Result<Vec<_>>>()?, count)?;
+            found.push(PartRows { position: part.position, index: part.index, rows });
+        }
+        Ok(found)
+    }
+
+    /// Where each column goes.
+    fn regions(&self, columns: &[ColumnId], rows: u64) -> Result<(Vec<Region>, u64)> {
+        let (mut regions, mut bytes) = (Vec::with_capacity(columns.len()), 0u64);
+        let mut take = |more: u64| {
+            let at = bytes;
+            bytes = (bytes + more).next_multiple_of(OUTPUT_ALIGNMENT);
+            at
+        };
+        for column in columns {
+            let mut form = Form::Bits;
+            let mut has_nulls = false;
+            for part in &self.parts {
+                let index = part.segment.index_of(*column)?;
+                form = part.segment.column(*column)?.form;
+                has_nulls |= part.part()?.places.get(index).is_some_and(|place| place.validity.is_some());
+            }
+            let data = take(form.bytes(rows));
+            let validity = has_nulls.then(|| take(Form::Bits.bytes(rows)));
+            regions.push(Region { column: *column, form, data, validity });
+        }
+        Ok((regions, bytes))
+    }
+
+    /// The launches that fill the regions.
+    async fn gathering(
+        &self,
+        list: Option<&Arc<D::Buffer>>,
+        items: &[(u32, u32)],
+        starts: &[u32],
+        regions: &[Region],
+        out: &Arc<D::Buffer>,
+    ) -> Result<Vec<Step<D::Buffer>>> {
+        let mut tables = Tables::default();
+        let (mut blocks, slabs) = self.blocks(items)?;
+        for block in &mut blocks {
+            let part = block.part as usize;
+            if let (Some((first, _)), Some(start)) = (items.get(part), starts.get(part)) {
+                block.aux = start + (block.first - first);
+            }
+        }
+        let at = TablesAt {
+            blocks: tables.push_blocks(&blocks)?,
+            parts: tables.push_parts(&self.part_entries(items)?)?,
+            columns: self.push_columns(&mut tables)?,
+            slots: self.slots.len() as u32,
+        };
+        let mut copies = Vec::new();
+        for (kernel, width, forms) in [
+            (Kernel::Gather64, 0, Form::Plain64),
+            (Kernel::Gather32, 0, Form::Plain32),
+            (Kernel::GatherSmall, 2, Form::Plain16),
+            (Kernel::GatherSmall, 1, Form::Plain8),
+            (Kernel::GatherBits, 0, Form::Bits),
+        ] {
+            let (table, entries) = self.gather_table(kernel, forms, regions)?;
+            if entries > 0 {
+                copies.push((kernel, width, tables.push(&table)?, entries));
+            }
+        }
+        let meta = self.upload(&tables.bytes()).await?;
+        let from = list.unwrap_or(&meta);
+        let mut steps = Vec::new();
+        for SlabBlocks { slab, first, blocks } in &slabs {
+            for (kernel, width, table, entries) in &copies {
+                let mut params =
+                    at.params(*blocks, *first, &[*table, *blocks, list.is_none().into(), *width]);
+                if let Some(groups) = params.first_mut() {
+                    *groups =
+                        blocks.checked_mul(*entries).ok_or_else(|| Error::internal("wave is too large"))?;
+                }
+                steps.push(launch(*kernel, &[slab, &meta, from, out], params));
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The table of a kernel that gathers, and how many entries it has.
+    fn gather_table(&self, kernel: Kernel, form: Form, regions: &[Region]) -> Result<(Vec<u32>, u32)> {
+        let word = |at: u64| u32::try_from(at / 4).map_err(|_| Error::internal("output is too large"));
+        let (mut table, mut entries) = (Vec::new(), 0);
+        for region in regions {
+            let slot = self.slot(region.column)?;
+            let is_bits = kernel == Kernel::GatherBits;
+            if region.form == form {
+                table.extend([slot, word(region.data)?]);
+                table.extend(is_bits.then_some(0));
+                entries += 1;
+            }
+            if let Some(validity) = region.validity.filter(|_| is_bits) {
+                table.extend([slot, word(validity)?, 1]);
+                entries += 1;
+            }
+        }
+        Ok((table, entries))
+    }
+}
+
+impl Region {
+    /// Some output rows as an array.
+    fn array(&self, column: &DeviceColumn, output: &Buffer, start: usize, count: usize) -> Result<ArrayRef> {
+        let slice = |at: u64, bytes: usize| {
+            let at = usize::try_from(at).unwrap_or(usize::MAX);
+            match at.checked_add(bytes) {
+                Some(end) if end <= output.len() => Ok(output.slice_with_length(at, bytes)),
+                _ if count == 0 => Ok(Buffer::default()),
+                _ => Err(Error::internal("device returned less than was asked for")),
+            }
+        };
+        let bits = |at: u64| {
+            let bytes = slice(at + start as u64 / 8, count.div_ceil(8))?;
+            Ok::<_, Error>(BooleanBuffer::new(bytes, 0, count))
+        };
+        let nulls = self.validity.map(bits).transpose()?.and_then(nulls_of);
+        let data = match self.form {
+            Form::Bits => bits(self.data)?.into_inner(),
+            form => slice(self.data + form.bytes(start as u64), form.bytes(count as u64) as usize)?,
+        };
+        let array = ArrayData::builder(column.data_type.clone()).len(count).add_buffer(data).nulls(nulls);
+        let array = make_array(array.align_buffers(true).build()?);
+        let Some(dictionary) = &column.dictionary else { return Ok(array) };
+        let codes = UInt32Array::from(array.to_data());
+        Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?))
+    }
+}
+
+/// Where the rows of each part begin in the output, and how many rows it has.
+fn output_starts(items: &[(u32, u32)]) -> Result<(Vec<u32>, u32)> {
+    let mut starts = Vec::with_capacity(items.len());
+    let mut next = 0u32;
+    for (_, count) in items {
+        starts.push(next);
+        next = next
+            .checked_add(*count)
+            .and_then(|end| end.checked_next_multiple_of(OUTPUT_ROWS))
+            .ok_or_else(|| Error::internal("wave has too many rows"))?;
+    }
+    Ok((starts, next))
+}
+
+/// A batch whose columns are known by their place.
+fn batch(arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let fields: Vec<Field> = arrays
+        .iter()
+        .enumerate()
+        .map(|(index, array)| Field::new(index.to_string(), array.data_type().clone(), true))
+        .collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+}

@@ -1,0 +1,68 @@
+//! The tier, as the conformance suite opens it: on the adapter that `TSDS_WGPU_ADAPTER` names, else on the best one there is, a
+//! software one if there is nothing else.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use tsds_conformance::claims::Claim;
+use tsds_conformance::fixture::TierFixture;
+use tsds_device::DeviceTier;
+use tsds_io::Runtime;
+use tsds_traits::{BuildContext, Error, Presence, Result, Tier};
+
+use crate::{NAME, WgpuDevice, WgpuSettings, adapter};
+
+/// Every tier is on the same device, opened in a world of its own: compiling its kernels takes longer than most cases.
+static DEVICE: OnceLock<Result<(Runtime, WgpuDevice)>> = OnceLock::new();
+
+/// The tier, with room, and with little.
+pub fn fixtures() -> Vec<WgpuFixture> {
+    vec![
+        WgpuFixture { limit_mb: 256, id: NAME },
+        WgpuFixture { limit_mb: 2, id: "tsds.warm.wgpu+little-room" },
+    ]
+}
+
+/// Opens the tier.
+#[derive(Clone, Copy, Debug)]
+pub struct WgpuFixture {
+    limit_mb: u64,
+    id: &'static str,
+}
+
+fn settings() -> WgpuSettings {
+    WgpuSettings {
+        adapter: std::env::var("TSDS_WGPU_ADAPTER").ok(),
+        allow_software: true,
+        max_memory_mb: None,
+    }
+}
+
+#[async_trait]
+impl TierFixture for WgpuFixture {
+    fn id(&self) -> String {
+        self.id.into()
+    }
+
+    fn probe(&self) -> Presence {
+        match adapter::open(&settings()) {
+            Ok((_, adapter)) => Presence::Present(adapter.to_string()),
+            Err(error) => Presence::Absent(error.to_string()),
+        }
+    }
+
+    async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>> {
+        let opened = DEVICE.get_or_init(|| {
+            let runtime = Runtime::new(Some(1))?;
+            let device = runtime.block_on(WgpuDevice::open(&settings(), &runtime.world()))?;
+            Ok((runtime, device))
+        });
+        let (_, device) = opened.as_ref().map_err(|error| Error::new(error.kind(), error.to_string()))?;
+        let device = device.share(context.world.clone());
+        Ok(DeviceTier::new(NAME, context.world, device, self.limit_mb << 20))
+    }
+
+    fn expected_claims(&self) -> Vec<Claim> {
+        if self.limit_mb < 16 { vec![Claim::Room] } else { Vec::new() }
+    }
+}

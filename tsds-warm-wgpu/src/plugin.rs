@@ -1,0 +1,91 @@
+//! How the tier is registered.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde_json::Value as Json;
+use tsds_device::DeviceTier;
+use tsds_traits::{BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Result, Tier};
+
+use crate::adapter::{AdapterSummary, find_summaries};
+use crate::{WgpuDevice, WgpuSettings};
+
+/// The id of the tier.
+pub const NAME: &str = "tsds.warm.wgpu";
+
+/// The tier, to be registered.
+pub fn plugin() -> Plugin {
+    Plugin {
+        id: NAME,
+        crate_version: env!("CARGO_PKG_VERSION"),
+        format_version: 1,
+        reads_from: 1,
+        factory: Factory::Tier(build),
+        probe,
+    }
+}
+
+/// A GPU is there. A software adapter, which nobody gets who does not ask for it, is none.
+fn probe() -> Presence {
+    let found = match find_summaries() {
+        Ok(found) => found,
+        Err(error) => return Presence::Absent(error.to_string()),
+    };
+    let names = |of: &[AdapterSummary]| of.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let gpus: Vec<AdapterSummary> = found.iter().filter(|adapter| !adapter.software).cloned().collect();
+    match (gpus.is_empty(), found.is_empty()) {
+        (false, _) => Presence::Present(names(&gpus)),
+        (true, false) => Presence::Absent(format!("only software adapters: {}", names(&found))),
+        (true, true) => Presence::Absent("no Vulkan adapter".into()),
+    }
+}
+
+fn build(settings: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Tier>>> {
+    async move {
+        let settings = parse(&settings)?;
+        let device = WgpuDevice::open(&settings, &context.world).await?;
+        Ok(DeviceTier::new(NAME, context.world, device, settings.limit_bytes()) as Arc<dyn Tier>)
+    }
+    .boxed()
+}
+
+/// Settings that are not there are the defaults.
+fn parse(settings: &Json) -> Result<WgpuSettings> {
+    if settings.is_null() {
+        return Ok(WgpuSettings::default());
+    }
+    WgpuSettings::deserialize(settings.into_deserializer()).map_err(|error| {
+        Error::new(ErrorKind::ConfigInvalid, "settings of a plugin are wrong").with("cause", error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tsds_traits::Registry;
+
+    use super::*;
+
+    #[test]
+    fn the_plugin_registers_under_its_own_name() {
+        let mut registry = Registry::new();
+        registry.register(plugin()).unwrap();
+        assert_eq!(registry.get(NAME).unwrap().factory.role(), "tier");
+    }
+
+    #[test]
+    fn an_unknown_setting_is_refused_and_named() {
+        let error = parse(&json!({"adaptor": "x"})).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+        assert!(error.to_string().contains("adaptor"), "{error}");
+    }
+
+    #[test]
+    fn without_a_limit_a_gibibyte_is_taken() {
+        assert_eq!(parse(&Json::Null).unwrap().limit_bytes(), 1 << 30);
+        assert_eq!(parse(&json!({"max_memory_mb": 3})).unwrap().limit_bytes(), 3 << 20);
+    }
+}
