@@ -10,7 +10,8 @@
 
 // Of item `j` at `j + j / 32`: its digit, later with its rank among the thread's items of that digit above.
 var<workgroup> ranks: array<u32, 2112>;
-// How many items of digit `d` thread `t` has, at `65d + t`; later how many those before it have.
+// How many items of digit `d` thread `t` has, at `65d + t`; later how many those before it have. Zero at first, as all memory
+// of a workgroup.
 var<workgroup> tallies: array<u32, 1040>;
 var<workgroup> quarters: array<u32, 64>;
 var<workgroup> starts: array<u32, 16>;
@@ -30,9 +31,6 @@ fn scatter(
     for (var j = t; j < block.items; j += 64u) {
         ranks[j + (j >> 5u)] = bits_from(keys_in[block.first + j], at) & 15u;
     }
-    for (var d = 0u; d < 16u; d++) {
-        tallies[65u * d + t] = 0u;
-    }
     if (t < 16u) {
         starts[t] = offsets[block.aux + t * part_stride(block.part)];
     }
@@ -48,10 +46,13 @@ fn scatter(
     // Four threads turn the tallies of a digit into those before: each a quarter of the threads.
     let quarter = 65u * (t >> 2u) + 16u * (t & 3u);
     var sum = 0u;
-    for (var j = quarter; j < quarter + 16u; j++) {
-        let tally = tallies[j];
-        tallies[j] = sum;
+    var i = quarter;
+    // Sixteen times, counted by shifting so that software drivers do not unroll it.
+    for (var left = 0xffffu; left != 0u; left >>= 1u) {
+        let tally = tallies[i];
+        tallies[i] = sum;
         sum += tally;
+        i += 1u;
     }
     quarters[t] = sum;
     workgroupBarrier();
@@ -59,8 +60,10 @@ fn scatter(
     for (var j = t & 60u; j < t; j++) {
         before += quarters[j];
     }
-    for (var j = quarter; j < quarter + 16u; j++) {
-        tallies[j] += before;
+    i = quarter;
+    for (var left = 0xffffu; left != 0u; left >>= 1u) {
+        tallies[i] += before;
+        i += 1u;
     }
     workgroupBarrier();
     let no_rows = p(8u) == 1u;

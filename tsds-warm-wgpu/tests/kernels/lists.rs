@@ -73,13 +73,17 @@ fn compact(bench: &Bench) {
         let (words, counts) = bitmap(&request.blocks, |_, _| numbers.chance(density));
         let mut listed = Vec::new();
         let mut offsets = Vec::new();
-        let from_source = numbers.chance(2);
+        let kind = numbers.below(3) as u32;
         for (number, block) in request.blocks.iter().enumerate() {
             offsets.push(listed.len() as u32 + 2);
             for j in 0..block.items {
                 if words[64 * number + j as usize / 32] >> (j % 32) & 1 == 1 {
                     let item = block.first + j;
-                    listed.push(if from_source { request.list[item as usize] } else { item });
+                    listed.push(match kind {
+                        0 => item,
+                        1 => request.list[item as usize],
+                        _ => item - request.entries[block.part as usize].list_start,
+                    });
                 }
             }
         }
@@ -95,7 +99,7 @@ fn compact(bench: &Bench) {
             .into_iter()
             .map(|(first, blocks)| {
                 let mut params = tables.clone();
-                params.extend([(0, blocks), (5, first), (6, u32::from(from_source)), (7, end as u32)]);
+                params.extend([(0, blocks), (5, first), (6, kind), (7, end as u32)]);
                 launch(Kernel::Compact, &[&meta, &bits, &offsets, &source, &out], &params)
             })
             .collect();

@@ -9,6 +9,7 @@ use crate::support::{Bench, Numbers, launch};
 
 pub(crate) const TESTS: &[Test] = &[
     ("selection_finds_the_smallest_keys_of_every_part", selection),
+    ("select_pick_puts_the_digit_at_any_place", any_place),
     ("select_pick_with_2_only_sets_the_state_and_clears", reset),
 ];
 
@@ -72,6 +73,26 @@ fn selection(bench: &Bench) {
         }
         assert!(got[3].iter().all(|count| *count == 0));
     });
+}
+
+fn any_place(bench: &Bench) {
+    let mut request = Request::new(4, &[10], Items::NoList);
+    let tables = request.finish();
+    let meta = bench.upload(&request.meta);
+    for at in 0..=56_u32 {
+        // One key of digit 3, and the last wanted one of digit 0xa5.
+        let mut histogram = vec![0; 256];
+        (histogram[3], histogram[0xa5]) = (1, 2);
+        let before = 0x0123_4567_89ab_cdef_u64;
+        let state = bench.upload(&[before as u32, (before >> 32) as u32, 3, 0]);
+        let counts = bench.upload(&histogram);
+        let mut params = tables.clone();
+        params.extend([(0, 1), (6, at)]);
+        let run = launch(Kernel::SelectPick, &[&meta, &state, &counts], &params);
+        let got = bench.launch(vec![run], &[(&state, 3)]).remove(0);
+        let threshold = before & !(0xff << at) | 0xa5 << at;
+        assert_eq!(got, [threshold as u32, (threshold >> 32) as u32, 2], "at {at}");
+    }
 }
 
 fn reset(bench: &Bench) {
