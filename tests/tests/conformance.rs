@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tsds_conformance::{MemoryMeter, Suite};
+use tsds_segment::conformance::FromFiles;
 use tsds_traits::{Codec, CodecSet};
 
 #[global_allocator]
@@ -32,10 +33,14 @@ fn main() -> ExitCode {
     ];
     let codecs = codecs();
     let fixtures = shipped.into_iter().flatten().map(|fixture| fixture.with_codecs(codecs.clone()));
+    let suite = fixtures.fold(Suite::new(), Suite::plugin);
     let devices = tsds_warm_wgpu::conformance::fixtures();
+    let gorilla = Arc::new(tsds_codec_gorilla::GorillaCodec::default());
+    let encoded = devices.iter().map(|device| FromFiles::new(*device, "encoded", gorilla.clone()));
+    let suite = encoded.fold(suite, Suite::tier);
     devices
         .into_iter()
-        .fold(fixtures.fold(Suite::new(), Suite::plugin), Suite::tier)
+        .fold(suite, Suite::tier)
         .tier(reference::tier::volatile())
         .tier(reference::tier::durable())
         .tier(reference::tier::plain())

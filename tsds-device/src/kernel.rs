@@ -62,6 +62,14 @@ pub enum Kernel {
     /// `[slab, meta, mask, counts]` — Runs each part's program on the rows of blocks. `mask` gets a bitmap over items;
     /// `counts[b]` the number of its ones in block `b`.
     Mask,
+    /// `[slab, meta, mask, counts]` — As [`Kernel::Mask`], where columns may be [`Form::Encoded`]. Blocks are of rows, and each lies
+    /// within one encoded block and begins at a multiple of [`BLOCK_ITEMS`] rows of it.
+    MaskEncoded,
+    /// `[slab, meta, out]` — Decodes columns that are [`Form::Encoded`]: values of rows of blocks, which are as in
+    /// [`Kernel::MaskEncoded`]. The launch has `p7` blocks for each of several columns: workgroup `g` is about block `b = p5 + g % p7` and
+    /// entry `g / p7` of the table at `p6`, whose entries are two words: slot, and `first`. For each part, word `first + part` of `meta`
+    /// is the word offset in `out` of the value of its row 0. Values are written as [`ColumnEntry::decoded`] says.
+    Decode,
     /// `[meta, mask, offsets, source, out]` — Lists the ones of a bitmap over items in order: the first one of block `b`, if there is one,
     /// goes to `out[offsets[b]]`, and so on. What is listed of item `i` is, by `p6`, 0: `i`; 1:
     /// `source[i]`; 2: `i - start`, where `start` is [`PartEntry::list_start`]. Nothing is written at or beyond `out[p7]`.
@@ -134,9 +142,11 @@ pub enum Access {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Health,
         Self::Mask,
+        Self::MaskEncoded,
+        Self::Decode,
         Self::Compact,
         Self::Gather64,
         Self::Gather32,
@@ -160,7 +170,8 @@ impl Kernel {
         use Access::{Read, Write};
         match self {
             Self::Health => &[Write],
-            Self::Mask => &[Read, Read, Write, Write],
+            Self::Mask | Self::MaskEncoded => &[Read, Read, Write, Write],
+            Self::Decode => &[Read, Read, Write],
             Self::Compact => &[Read, Read, Read, Read, Write],
             Self::Gather64 | Self::Gather32 | Self::GatherSmall | Self::GatherBits => {
                 &[Read, Read, Read, Write]
@@ -183,6 +194,8 @@ impl Kernel {
         match self {
             Self::Health => "health",
             Self::Mask => "mask",
+            Self::MaskEncoded => "mask_encoded",
+            Self::Decode => "decode",
             Self::Compact => "compact",
             Self::Gather64 => "gather_64",
             Self::Gather32 => "gather_32",
@@ -280,6 +293,8 @@ pub enum Form {
     Plain8 = 3,
     /// 1 bit each: a bitmap.
     Bits = 4,
+    /// As [`crate::kernel::encoded`] says. Only [`Kernel::MaskEncoded`] and [`Kernel::Decode`] read this form.
+    Encoded = 5,
 }
 
 /// How a key comes from a value.
@@ -307,12 +322,25 @@ pub struct ColumnEntry {
     pub data: u32,
     /// Word 3: where the bitmap of validity begins, as a word offset in the slab; [`NONE`] if no row is null.
     pub validity: u32,
+    /// Word 4: how many encoded blocks there are.
+    pub blocks: u32,
+    /// Word 5: the plain form of the values of an encoded column: 64 or 32 bits.
+    pub decoded: Form,
 }
 
 impl ColumnEntry {
     /// As in the table.
     pub fn words(self) -> [u32; COLUMN_WORDS as usize] {
-        [self.form as u32, self.class as u32, self.data, self.validity, 0, 0, 0, 0]
+        [
+            self.form as u32,
+            self.class as u32,
+            self.data,
+            self.validity,
+            self.blocks,
+            self.decoded as u32,
+            0,
+            0,
+        ]
     }
 }
 
@@ -330,6 +358,15 @@ pub enum Instruction {
         ranges: u32,
         /// Word 3.
         count: u32,
+    },
+    /// Code 7, in [`Kernel::MaskEncoded`] only: as `Keys`, of an encoded column. Word `ranges` of `meta` begins a table of two words
+    /// each: where ranges begin, and how many there are. The first entry is for keys; entry `1 + f` for the numbers of
+    /// decimals of fit `f` without corrections (see [`encoded`]), as u64 with the top bit flipped.
+    EncodedKeys {
+        /// Word 1.
+        slot: u32,
+        /// Word 2.
+        ranges: u32,
     },
     /// Code 2: pushes whether the row of the slot is null.
     Null {
@@ -358,6 +395,7 @@ impl Instruction {
         match self {
             Self::End => [0; 4],
             Self::Keys { slot, ranges, count } => [1, slot, ranges, count],
+            Self::EncodedKeys { slot, ranges } => [7, slot, ranges, 0],
             Self::Null { slot } => [2, slot, 0, 0],
             Self::Valid { slot } => [3, slot, 0, 0],
             Self::And => [4, 0, 0, 0],
@@ -426,4 +464,67 @@ pub mod reduce {
     pub const FIRST: usize = 11;
     /// The word of the last item.
     pub const LAST: usize = 12;
+}
+
+/// Columns in the encoding of `tsds.gorilla`, version 1, taken apart so that a thread finds any 32 rows without parsing what
+/// stands before them.
+///
+/// The words of a column begin with a directory: for each encoded block of the part, ascending, two words: its first row in the
+/// part, and where its description begins, as all offsets here in words from the beginning of the column. Signed numbers have
+/// two words. Lanes, forms and numbers are those of `docs/formats/gorilla.md`.
+///
+/// | word | plain | progression | integers | decimal | dictionary |
+/// |---|---|---|---|---|---|
+/// | 0 | 0 | 1 | 2 | 3 | 4 |
+/// | 1 | rows | rows | rows | rows | rows |
+/// | 2 | offset of the values | lane of row 0 | stream | stream of numbers | stream of codes |
+/// | 3 | | | | flags: 1 single, 2 corrections | offset of the lanes, two words each |
+/// | 4, 5 | | step | | divisor, a u64 | |
+/// | 6 | | | | stream of corrections | |
+/// | 7 | | | | how many exceptions | |
+/// | 8 | | | | offset of their rows in the block, a word each, ascending | |
+/// | 9 | | | | offset of their lanes, two words each | |
+/// | 10 | | | | fit: which of the column's divisors | |
+///
+/// The lane of row 0 of a progression is words 2 and 3. Of integers, lanes of floats are stored as places. Plain values are in
+/// the decoded form.
+///
+/// A stream:
+///
+/// | word | what |
+/// |---|---|
+/// | 0 | form |
+/// | 1 | 1 if it is scaled |
+/// | 2, 3 | centre |
+/// | 4, 5 | factor |
+/// | 6, 7 | offset |
+/// | 8 | where the bytes of the mini-blocks begin |
+/// | 9 and following | for each mini-block six words: the bit at which it begins there; width, and from bit 8 on the width of patches, and from bit 16 on their number; base; step |
+///
+/// At least two words follow the last mini-block: reading a number may look beyond it.
+pub mod encoded {
+    /// Words of a block in the directory.
+    pub const DIRECTORY_WORDS: u32 = 2;
+    /// Words of a description.
+    pub const BLOCK_WORDS: usize = 11;
+    /// Words of a stream before its mini-blocks.
+    pub const STREAM_WORDS: usize = 9;
+    /// Words of a mini-block.
+    pub const MINI_WORDS: usize = 6;
+
+    /// Values as they are.
+    pub const PLAIN: u32 = 0;
+    /// A first lane and a step.
+    pub const PROGRESSION: u32 = 1;
+    /// Lanes, or places of floats.
+    pub const INTEGERS: u32 = 2;
+    /// Quotients.
+    pub const DECIMAL: u32 = 3;
+    /// Distinct lanes, and codes.
+    pub const DICTIONARY: u32 = 4;
+
+    /// Quotients are rounded to single precision.
+    pub const SINGLE: u32 = 1;
+    /// Corrections are added to the bits of quotients.
+    pub const CORRECTIONS: u32 = 2;
 }

@@ -7,6 +7,7 @@
 
 mod arena;
 mod device;
+mod encode;
 pub mod kernel;
 mod load;
 mod program;

@@ -7,16 +7,20 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_schema::DataType;
+use tsds_codec_gorilla::Kind;
 use tsds_compute::{code_text, column_stats};
 use tsds_traits::{
-    Column, ColumnStats, Error, Result, SegmentMeta, SegmentSource, TableSchema, ValueClass, World,
+    Column, ColumnId, ColumnStats, EncodedBlock, Error, Result, SegmentMeta, SegmentSource, TableSchema,
+    ValueClass, World,
 };
 
 use crate::arena::{ALIGNMENT, Arena};
 use crate::device::Device;
+use crate::encode;
 use crate::kernel::BLOCK_ITEMS;
 use crate::residency::{Putting, read_rows};
-use crate::segment::{DeviceColumn, DevicePart, DeviceSegment, Place};
+use crate::segment::{DeviceColumn, DevicePart, DeviceSegment, Encoded, Place};
 
 /// Copies all of a segment to the device, in parts of at most `part_bytes`.
 ///
@@ -33,14 +37,14 @@ pub(crate) async fn load<D: Device>(
 ) -> Result<DeviceSegment<D>> {
     let (meta, schema) = (Arc::clone(source.meta()), Arc::clone(source.schema()));
     let batches = read_rows(source).await?;
-    let host = (*world.executor).blocking(move || HostSegment::new(meta, &schema, batches)).await?;
+    let blocks = encoded_blocks(source).await?;
+    let host = (*world.executor).blocking(move || HostSegment::new(meta, &schema, batches, blocks)).await?;
     let host = Arc::new(host);
 
-    let part_rows = host.part_rows(part_bytes.min(arena.slab_bytes()));
-    let starts: Vec<usize> = (0..host.rows).step_by(part_rows).collect();
-    let (mut parts, mut bytes) = (Vec::with_capacity(starts.len()), host.dictionary_bytes());
-    for start in starts {
-        let rows = start..host.rows.min(start + part_rows);
+    let ranges = host.part_ranges(part_bytes.min(arena.slab_bytes()));
+    let (mut parts, mut bytes) = (Vec::with_capacity(ranges.len()), host.dictionary_bytes());
+    for rows in ranges {
+        let start = rows.start;
         let job = Arc::clone(&host);
         let image = (*world.executor).blocking(move || job.image(rows)).await?;
         bytes += (image.bytes.len() as u64).next_multiple_of(ALIGNMENT);
@@ -51,13 +55,50 @@ pub(crate) async fn load<D: Device>(
             first_row: start as u64,
             rows: image.rows,
             extent,
+            cuts: image.cuts,
             places: image.places,
             stats: image.stats,
         });
     }
     let HostSegment { meta, columns, .. } = &*host;
-    let columns = columns.iter().map(|(column, _)| column.clone()).collect();
+    let columns = columns.iter().map(|column| column.device.clone()).collect();
     Ok(DeviceSegment::new(Arc::clone(meta), columns, parts, host.dictionary_bytes()))
+}
+
+/// The blocks of every column that a device can decode, in schema order; none where there is no segment file, or its columns
+/// are not cut at the same rows.
+async fn encoded_blocks(source: &dyn SegmentSource) -> Result<Vec<Option<Vec<EncodedBlock>>>> {
+    let mut all = Vec::with_capacity(source.schema().columns().len());
+    let mut cuts: Option<Vec<u64>> = None;
+    for column in source.schema().columns() {
+        let encoded = match device_kind(column) {
+            Some(_) => source.blocks(column.id, 0..source.meta().rows).await?,
+            None => None,
+        };
+        let blocks = encoded.map(|encoded| encoded.blocks);
+        if let Some(blocks) = &blocks {
+            let starts = encode::starts(blocks);
+            if cuts.get_or_insert_with(|| starts.clone()) != &starts {
+                return Ok(vec![None; source.schema().columns().len()]);
+            }
+        }
+        all.push(blocks);
+    }
+    Ok(all)
+}
+
+/// What the values of a column are on the device, if they can stay encoded there.
+fn device_kind(column: &Column) -> Option<Kind> {
+    Some(match (&column.data_type, ValueClass::of(&column.data_type)?) {
+        (_, ValueClass::Text) => Kind::UInt32,
+        (DataType::Int64 | DataType::Timestamp(_, _), _) => Kind::Int64,
+        (DataType::Int32, _) => Kind::Int32,
+        (DataType::UInt64, _) => Kind::UInt64,
+        (DataType::UInt32, _) => Kind::UInt32,
+        (DataType::Float64, _) => Kind::Float64,
+        (DataType::Float32, _) => Kind::Float32,
+        _ => return None,
+    })
 }
 
 /// A segment on its way.
@@ -65,64 +106,124 @@ pub(crate) async fn load<D: Device>(
 struct HostSegment {
     meta: Arc<SegmentMeta>,
     rows: usize,
-    columns: Vec<(DeviceColumn, ArrayRef)>,
+    columns: Vec<HostColumn>,
+    /// The rows at which encoded blocks begin.
+    cuts: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct HostColumn {
+    device: DeviceColumn,
+    array: ArrayRef,
+    encoded: Option<(Kind, Vec<EncodedBlock>)>,
 }
 
 /// A part as it will lie on the device.
 struct Image {
     rows: u32,
+    cuts: Vec<u32>,
     bytes: Vec<u8>,
     places: Vec<Place>,
     stats: Vec<ColumnStats>,
 }
 
 impl HostSegment {
-    fn new(meta: Arc<SegmentMeta>, schema: &TableSchema, batches: Vec<RecordBatch>) -> Result<Self> {
+    fn new(
+        meta: Arc<SegmentMeta>,
+        schema: &TableSchema,
+        batches: Vec<RecordBatch>,
+        blocks: Vec<Option<Vec<EncodedBlock>>>,
+    ) -> Result<Self> {
         let rows = usize::try_from(meta.rows).map_err(|_| Error::unsupported("segment has too many rows"))?;
-        let columns = schema.columns().iter().enumerate().map(|(index, column)| {
+        let mut columns = Vec::with_capacity(schema.columns().len());
+        let mut cuts = Vec::new();
+        for (index, (column, blocks)) in schema.columns().iter().zip(blocks).enumerate() {
             let arrays = batches.iter().map(|batch| Arc::clone(batch.column(index))).collect();
-            device_column(column, arrays)
-        });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        Ok(Self { meta, rows, columns })
+            let (device, array) = device_column(column, arrays)?;
+            let encoded = device_kind(column).zip(blocks);
+            if let Some((_, blocks)) = &encoded {
+                cuts = encode::starts(blocks).into_iter().map(|row| row as usize).collect();
+            }
+            columns.push(HostColumn { device, array, encoded });
+        }
+        Ok(Self { meta, rows, columns, cuts })
     }
 
-    /// How many rows a part of so many bytes has, so that blocks of kernels end where parts do.
-    fn part_rows(&self, bytes: u64) -> usize {
-        let row_bits: u64 = self.columns.iter().map(|(column, _)| column.form.bytes(8) + 1).sum();
+    /// The rows of parts of at most so many bytes, if they were plain. Blocks of kernels end where parts do, and parts where
+    /// encoded blocks do, if that is possible.
+    fn part_ranges(&self, bytes: u64) -> Vec<Range<usize>> {
+        let row_bits: u64 = self.columns.iter().map(|column| column.device.form.bytes(8) + 1).sum();
         // Each column and each validity begins at a multiple of the alignment.
         let room = bytes.saturating_sub(2 * ALIGNMENT * self.columns.len() as u64) * 8;
         let rows = room / row_bits.max(1) / u64::from(BLOCK_ITEMS) * u64::from(BLOCK_ITEMS);
-        usize::try_from(rows.max(u64::from(BLOCK_ITEMS))).unwrap_or(BLOCK_ITEMS as usize).min(1 << 30)
+        let most = usize::try_from(rows.max(u64::from(BLOCK_ITEMS))).unwrap_or(usize::MAX).min(1 << 30);
+        let mut ranges = Vec::new();
+        let mut start = 0;
+        while start < self.rows {
+            let furthest = self.rows.min(start + most);
+            let last_cut = self.cuts.iter().rev().find(|cut| **cut > start && **cut <= furthest);
+            let end = match last_cut {
+                Some(cut) if furthest < self.rows => *cut,
+                _ => furthest,
+            };
+            ranges.push(start..end);
+            start = end;
+        }
+        ranges
     }
 
     /// What the texts behind codes take on the host.
     fn dictionary_bytes(&self) -> u64 {
-        let dictionaries = self.columns.iter().filter_map(|(column, _)| column.dictionary.as_ref());
+        let dictionaries = self.columns.iter().filter_map(|column| column.device.dictionary.as_ref());
         dictionaries.map(|dictionary| dictionary.get_buffer_memory_size() as u64).sum()
     }
 
     fn image(&self, rows: Range<usize>) -> Result<Image> {
+        let is_cut = |row: &usize| *row == self.rows || self.cuts.binary_search(row).is_ok();
+        // Blocks that reach beyond the part cannot be taken apart.
+        let whole = is_cut(&rows.start) && is_cut(&rows.end);
+        let cuts = self.cuts.iter().filter(|cut| whole && rows.contains(cut));
         let mut image = Image {
             rows: u32::try_from(rows.len()).map_err(|_| Error::internal("part has too many rows"))?,
+            cuts: cuts.map(|cut| (cut - rows.start) as u32).collect(),
             bytes: Vec::new(),
             places: Vec::with_capacity(self.columns.len()),
             stats: Vec::with_capacity(self.columns.len()),
         };
-        for (column, array) in &self.columns {
-            let array = array.slice(rows.start, rows.len());
-            image.push(column, &array)?;
+        for column in &self.columns {
+            let array = column.array.slice(rows.start, rows.len());
+            let blocks = column.encoded.as_ref().filter(|_| whole);
+            let blocks = blocks.map(|(kind, blocks)| (*kind, encode::of_rows(blocks, &rows)));
+            image.push(column.device.id, &array, blocks)?;
+        }
+        if image.places.iter().all(|place| place.encoded.is_none()) {
+            image.cuts.clear();
         }
         Ok(image)
     }
 }
 
 impl Image {
-    fn push(&mut self, column: &DeviceColumn, array: &ArrayRef) -> Result<()> {
-        self.stats.push(column_stats(column.id, array)?);
+    fn push(
+        &mut self,
+        column: ColumnId,
+        array: &ArrayRef,
+        blocks: Option<(Kind, Vec<&EncodedBlock>)>,
+    ) -> Result<()> {
+        self.stats.push(column_stats(column, array)?);
         let codes = array.as_dictionary_opt::<UInt32Type>().map(|array| array.keys() as &dyn Array);
         let array = codes.unwrap_or(array);
-        let data = self.region(|bytes| put_values(array, bytes))?;
+        let encoded = match blocks {
+            Some((kind, blocks)) => encode::encode(kind, &blocks, array)?,
+            None => None,
+        };
+        let data = self.region(|bytes| match &encoded {
+            Some(encoded) => {
+                bytes.extend(encoded.words.iter().flat_map(|word| word.to_le_bytes()));
+                Ok(())
+            }
+            None => put_values(array, bytes),
+        })?;
         let validity = match array.nulls().filter(|nulls| nulls.null_count() > 0) {
             None => None,
             Some(nulls) => Some(self.region(|bytes| {
@@ -130,7 +231,8 @@ impl Image {
                 Ok(())
             })?),
         };
-        self.places.push(Place { data, validity });
+        let encoded = encoded.map(|encoded| Encoded { blocks: encoded.blocks, fits: encoded.fits });
+        self.places.push(Place { data, validity, encoded });
         Ok(())
     }
 

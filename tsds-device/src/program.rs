@@ -1,12 +1,15 @@
 //! Predicates as programs that kernels run.
 
+use std::ops::RangeInclusive;
+
 use arrow_array::cast::AsArray;
+use tsds_codec_gorilla::{Kind, numbers_within};
 use tsds_compute::predicate::{Test, fold_is_nan};
 use tsds_traits::{ColumnId, Error, KeySet, Result, ValueClass};
 
 use crate::device::Device;
 use crate::kernel::{Class, Instruction, STACK_WORDS};
-use crate::segment::DeviceSegment;
+use crate::segment::{DevicePart, DeviceSegment};
 use crate::tables::Tables;
 
 /// How many conditions a program may have.
@@ -24,7 +27,7 @@ fn terms(test: &Test) -> usize {
     }
 }
 
-/// Writes the program for the parts of a segment, and returns its word offset. `slots` are the columns of the request.
+/// Writes the program for a part of a segment, and returns its word offset. `slots` are the columns of the request.
 ///
 /// # Errors
 ///
@@ -32,10 +35,11 @@ fn terms(test: &Test) -> usize {
 pub(crate) fn write<D: Device>(
     test: &Test,
     segment: &DeviceSegment<D>,
+    part: &DevicePart<D>,
     slots: &[ColumnId],
     tables: &mut Tables,
 ) -> Result<u32> {
-    let mut writer = Writer { segment, slots, tables, instructions: Vec::new() };
+    let mut writer = Writer { segment, part, slots, tables, instructions: Vec::new() };
     writer.push(test)?;
     writer.instructions.push(Instruction::End);
     let words: Vec<u32> = writer.instructions.iter().flat_map(|one| one.words()).collect();
@@ -44,6 +48,7 @@ pub(crate) fn write<D: Device>(
 
 struct Writer<'a, D: Device> {
     segment: &'a DeviceSegment<D>,
+    part: &'a DevicePart<D>,
     slots: &'a [ColumnId],
     tables: &'a mut Tables,
     instructions: Vec<Instruction>,
@@ -97,22 +102,55 @@ impl<D: Device> Writer<'_, D> {
     }
 
     fn keys(&mut self, column: ColumnId, set: &KeySet) -> Result<()> {
+        if set.is_empty() {
+            self.instructions.push(Instruction::Constant { bit: false });
+            return Ok(());
+        }
         let slot = self.slot(column)?;
-        let ranges = set.ranges();
-        let count = u32::try_from(ranges.len()).map_err(|_| Error::unsupported("set has too many ranges"))?;
-        let words: Vec<u32> =
-            ranges.iter().flat_map(|range| [*range.start(), *range.end()]).flat_map(words_of).collect();
-        let ranges = self.tables.push(&words)?;
-        self.instructions.push(match count {
-            0 => Instruction::Constant { bit: false },
-            _ => Instruction::Keys { slot, ranges, count },
-        });
+        let keys = set.ranges().iter().map(|range| (*range.start(), *range.end()));
+        let (ranges, count) = self.ranges(keys)?;
+        let index = self.segment.index_of(column)?;
+        let Some(encoded) = self.part.places.get(index).and_then(|place| place.encoded.as_ref()) else {
+            self.instructions.push(Instruction::Keys { slot, ranges, count });
+            return Ok(());
+        };
+        let mut table = vec![ranges, count];
+        let class = self.segment.column(column)?.class;
+        for fit in &encoded.fits {
+            let (kind, places) = places_of(class, set);
+            let numbers = numbers_within(kind, fit.divisor, fit.single, &places);
+            let flipped = |number: i64| number as u64 ^ 1 << 63;
+            let numbers = numbers.iter().map(|range| (flipped(*range.start()), flipped(*range.end())));
+            let (ranges, count) = self.ranges(numbers)?;
+            table.extend([ranges, count]);
+        }
+        let ranges = self.tables.push(&table)?;
+        self.instructions.push(Instruction::EncodedKeys { slot, ranges });
         Ok(())
+    }
+
+    /// Writes ranges, and returns where they are and how many.
+    fn ranges(&mut self, ranges: impl Iterator<Item = (u64, u64)>) -> Result<(u32, u32)> {
+        let words: Vec<u32> = ranges.flat_map(|(first, last)| [first, last]).flat_map(words_of).collect();
+        let count =
+            u32::try_from(words.len() / 4).map_err(|_| Error::unsupported("set has too many ranges"))?;
+        Ok((self.tables.push(&words)?, count))
     }
 
     fn slot(&self, column: ColumnId) -> Result<u32> {
         slot_of(self.slots, column)
     }
+}
+
+/// Keys of floats as places in the order of their type, as `tsds.gorilla` has them.
+fn places_of(class: Class, set: &KeySet) -> (Kind, Vec<RangeInclusive<i64>>) {
+    let (kind, last, place): (_, _, fn(u64) -> i64) = match class {
+        Class::Float32 => (Kind::Float32, u32::MAX.into(), |key| i64::from((key as u32 ^ 1 << 31) as i32)),
+        _ => (Kind::Float64, u64::MAX, |key| (key ^ 1 << 63) as i64),
+    };
+    // A set may go on beyond the keys that there are.
+    let ranges = set.ranges().iter().filter(|range| *range.start() <= last);
+    (kind, ranges.map(|range| place(*range.start())..=place(last.min(*range.end()))).collect())
 }
 
 /// Where a column stands among the slots.

@@ -9,6 +9,7 @@ use tsds_traits::{ColumnId, ColumnStats, Error, Result, SegmentMeta, ValueClass}
 
 use crate::arena::Extent;
 use crate::device::Device;
+use crate::encode::Fit;
 use crate::kernel::{Class, ColumnEntry, Form, NONE};
 use crate::residency::{Charge, Held};
 
@@ -42,6 +43,8 @@ pub(crate) struct DevicePart<D: Device> {
     pub(crate) first_row: u64,
     pub(crate) rows: u32,
     pub(crate) extent: Extent<D>,
+    /// The rows of the part at which encoded blocks begin, the same in all columns; none if no column is encoded.
+    pub(crate) cuts: Vec<u32>,
     /// One for each column.
     pub(crate) places: Vec<Place>,
     /// One for each column.
@@ -54,6 +57,17 @@ pub(crate) struct Place {
     pub(crate) data: Range<u64>,
     /// `None` if no row is null.
     pub(crate) validity: Option<Range<u64>>,
+    /// If the values are encoded.
+    pub(crate) encoded: Option<Encoded>,
+}
+
+/// What else is known of encoded values.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    /// How many encoded blocks there are.
+    pub(crate) blocks: u32,
+    /// The divisors of decimals.
+    pub(crate) fits: Vec<Fit>,
 }
 
 impl DeviceColumn {
@@ -86,7 +100,7 @@ impl DeviceColumn {
 }
 
 impl Form {
-    /// How many bytes so many values take.
+    /// How many bytes so many values take, plain.
     pub(crate) fn bytes(self, rows: u64) -> u64 {
         match self {
             Self::Plain64 => rows * 8,
@@ -94,6 +108,8 @@ impl Form {
             Self::Plain16 => rows * 2,
             Self::Plain8 => rows,
             Self::Bits => rows.div_ceil(8),
+            // As long as a plain column at most.
+            Self::Encoded => rows * 8,
         }
     }
 }
@@ -146,11 +162,14 @@ impl<D: Device> DevicePart<D> {
         };
         let place = self.places.get(index).ok_or_else(|| Error::internal("a column has no place"))?;
         let validity = place.validity.as_ref().map(|validity| word(validity.start)).transpose()?;
+        let blocks = place.encoded.as_ref().map(|encoded| encoded.blocks);
         Ok(ColumnEntry {
-            form: column.form,
+            form: if blocks.is_some() { Form::Encoded } else { column.form },
             class: column.class,
             data: word(place.data.start)?,
             validity: validity.unwrap_or(NONE),
+            blocks: blocks.unwrap_or(0),
+            decoded: column.form,
         })
     }
 

@@ -11,13 +11,12 @@ use std::sync::{Arc, Mutex};
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde_json::json;
-use tsds_compute::sort_for_segment;
 use tsds_conformance::claims::Claim;
 use tsds_conformance::fixture::{PluginFixture, TierFixture};
 use tsds_segment::SegmentStore;
+use tsds_segment::conformance::{FromFiles, write_file};
 use tsds_traits::{
     AggregateRequest, BuildContext, ErrorKind, Presence, Put, Result, ScanRequest, SegmentBatch, SegmentId,
     SegmentSource, Stored, StoredSegment, Tier, TierCapabilities, TierUsage,
@@ -25,18 +24,16 @@ use tsds_traits::{
 
 static LIVES: AtomicU64 = AtomicU64::new(0);
 
-/// Puts segments as their files.
+/// The tier over segment files, to which nothing is ever put.
 #[derive(Clone, Copy)]
 struct OverFiles {
     codec: &'static str,
-    pinned: bool,
 }
 
 #[async_trait]
 impl TierFixture for OverFiles {
     fn id(&self) -> String {
-        let how = if self.pinned { "pinned" } else { "unpinned" };
-        format!("tsds.warm.cpu+{how}_{}_files", self.codec)
+        format!("tsds.warm.cpu+unpinned_{}_files", self.codec)
     }
 
     fn probe(&self) -> Presence {
@@ -48,83 +45,7 @@ impl TierFixture for OverFiles {
         let life = LIVES.fetch_add(1, Ordering::Relaxed);
         let store = support::store_in(context.world.clone(), self.codec, &format!("/db/{life}"));
         let tier: Arc<dyn Tier> = support::tier(context.world, Some(&store), None);
-        Ok(if self.pinned {
-            Arc::new(Pinned { tier, store })
-        } else {
-            Arc::new(Unpinned { tier, store, written: Mutex::default() })
-        })
-    }
-}
-
-/// Writes a source to its file.
-async fn file(store: &SegmentStore, source: &dyn SegmentSource) -> Result<u64> {
-    let mut batches = Vec::new();
-    let mut stream = source.batches();
-    while let Some(batch) = stream.next().await {
-        batches.push(batch?);
-    }
-    let sorted = sort_for_segment(source.schema(), &batches)?;
-    let written =
-        store.write(source.meta(), source.schema(), vec![sorted.batch], sorted.run_starts.into()).await?;
-    Ok(written.bytes)
-}
-
-/// The tier, which pins every segment from a file that is gone afterwards.
-#[derive(Debug)]
-struct Pinned {
-    tier: Arc<dyn Tier>,
-    store: SegmentStore,
-}
-
-#[async_trait]
-impl Tier for Pinned {
-    fn name(&self) -> &'static str {
-        self.tier.name()
-    }
-
-    fn capabilities(&self) -> &TierCapabilities {
-        self.tier.capabilities()
-    }
-
-    async fn put(&self, source: Arc<dyn SegmentSource>) -> Result<Put> {
-        if self.tier.list().await?.iter().any(|stored| stored.id == source.meta().id) {
-            return self.tier.put(source).await;
-        }
-        // Several puts of one segment at the same time: only one can write the file.
-        match file(&self.store, &*source).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => return self.tier.put(source).await,
-            other => other?,
-        };
-        let Some(written) = self.store.open(source.meta(), source.schema()).await? else {
-            return self.tier.put(source).await;
-        };
-        let put = self.tier.put(Arc::new(written)).await;
-        self.store.remove(source.meta().id).await?;
-        put
-    }
-
-    fn scan(self: Arc<Self>, request: ScanRequest) -> BoxStream<'static, Result<SegmentBatch>> {
-        Arc::clone(&self.tier).scan(request)
-    }
-
-    fn aggregate(self: Arc<Self>, request: AggregateRequest) -> BoxStream<'static, Result<RecordBatch>> {
-        Arc::clone(&self.tier).aggregate(request)
-    }
-
-    async fn remove(&self, segments: &[StoredSegment]) -> Result<()> {
-        self.tier.remove(segments).await
-    }
-
-    async fn list(&self) -> Result<Vec<StoredSegment>> {
-        self.tier.list().await
-    }
-
-    fn usage(&self) -> TierUsage {
-        self.tier.usage()
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.tier.close().await
+        Ok(Arc::new(Unpinned { tier, store, written: Mutex::default() }))
     }
 }
 
@@ -156,7 +77,7 @@ impl Tier for Unpinned {
                 self.written.lock().unwrap().insert(id, (rows, bytes));
                 return Ok(Put::Stored(Stored { bytes, record: Bytes::new() }));
             }
-            match file(&self.store, &*source).await {
+            match write_file(&self.store, &*source).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => continue,
                 other => other?,
             };
@@ -197,19 +118,25 @@ impl Tier for Unpinned {
     }
 }
 
+/// The tier, which pins every segment from a file.
+fn pinned(codec: &str) -> FromFiles {
+    let tier = PluginFixture::new(tsds_warm_cpu::plugins()[0]);
+    FromFiles::new(tier, &format!("pinned_{codec}_files"), support::codec(codec))
+}
+
 tsds_conformance::conformance_main! {
     tiers: [
         PluginFixture::new(tsds_warm_cpu::plugins()[0]),
         PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("limited", json!({"max_memory_mb": 64})),
         PluginFixture::new(tsds_warm_cpu::plugins()[0]).with_settings("little-room", json!({"max_memory_mb": 2})).expecting(Claim::Room),
-        OverFiles { codec: "plain", pinned: true },
-        OverFiles { codec: "zstd", pinned: true },
-        OverFiles { codec: "constant", pinned: true },
-        OverFiles { codec: "gorilla", pinned: true },
-        OverFiles { codec: "plain", pinned: false },
-        OverFiles { codec: "zstd", pinned: false },
-        OverFiles { codec: "constant", pinned: false },
-        OverFiles { codec: "gorilla", pinned: false },
+        pinned("plain"),
+        pinned("zstd"),
+        pinned("constant"),
+        pinned("gorilla"),
+        OverFiles { codec: "plain" },
+        OverFiles { codec: "zstd" },
+        OverFiles { codec: "constant" },
+        OverFiles { codec: "gorilla" },
     ],
     evictors: [
         PluginFixture::new(tsds_warm_cpu::plugins()[1]),

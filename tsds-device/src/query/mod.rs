@@ -86,7 +86,9 @@ impl<D: Device> Reading<D> {
                 }
                 let (more, bytes) = (u64::from(part.rows), self.bytes_for(segment, u64::from(part.rows)));
                 let found = WavePart { position, segment: Arc::clone(segment), index, verdict };
-                let room = self.context.scratch.bytes() / WAVES_IN_FLIGHT as u64;
+                // What a wave computes lies in a few buffers, the largest of which has most of it.
+                let room = (self.context.scratch.bytes() / WAVES_IN_FLIGHT as u64)
+                    .min(self.context.device.info().max_buffer_bytes / 2);
                 match waves.last_mut() {
                     Some(wave) if rows + more <= self.context.wave_rows && wave.bytes + bytes <= room => {
                         rows += more;
@@ -107,7 +109,8 @@ impl<D: Device> Reading<D> {
     fn bytes_for(&self, segment: &DeviceSegment<D>, rows: u64) -> u64 {
         let read = segment.columns.iter().filter(|column| self.columns.contains(&column.id));
         let row_bits: u64 = read.map(|column| column.form.bytes(8) + 1).sum();
-        rows * ROW_BYTES + rows * row_bits / 8
+        // What is encoded is decoded first, and all of it is copied out.
+        rows * ROW_BYTES + rows * row_bits / 8 * 2
     }
 
     /// Gives a wave memory.

@@ -6,9 +6,10 @@ use tsds_compute::CompiledPredicate;
 use tsds_compute::predicate::Test;
 use tsds_traits::{Error, Result};
 
+use super::views::Blocks;
 use super::{Rows, TablesAt, Wave, bytes_of, launch, words};
 use crate::device::{Device, Step, Work};
-use crate::kernel::{BlockEntry, GROUP_THREADS, Kernel};
+use crate::kernel::{BlockEntry, Form, GROUP_THREADS, Kernel};
 use crate::program;
 use crate::tables::{Tables, blocks_of};
 
@@ -47,23 +48,30 @@ impl<D: Device> Wave<D> {
         for (entry, part) in entries.iter_mut().zip(&self.parts) {
             let always = Test::Constant(true);
             let test = if part.matches_all() { &always } else { test };
-            entry.program = program::write(test, &part.segment, &self.slots, &mut tables)?;
+            entry.program = program::write(test, &part.segment, part.part()?, &self.slots, &mut tables)?;
         }
-        let (blocks, slabs) = self.blocks(&rows)?;
+        let views = self.stored()?;
+        let is_encoded =
+            views.of_part.iter().flat_map(|view| &view.entries).any(|entry| entry.form == Form::Encoded);
+        let (kernel, blocks) = match is_encoded {
+            true => (Kernel::MaskEncoded, self.row_blocks(&views, &rows)?),
+            false => (Kernel::Mask, views.blocks(&rows)),
+        };
+        let Blocks { table, runs } = blocks;
         let at = TablesAt {
-            blocks: tables.push_blocks(&blocks)?,
+            blocks: tables.push_blocks(&table)?,
             parts: tables.push_parts(&entries)?,
-            columns: self.push_columns(&mut tables)?,
+            columns: views.push_columns(&mut tables)?,
             slots: self.slots.len() as u32,
         };
         let meta = self.upload(&tables.bytes()).await?;
-        let mask = self.buffer(mask_bytes(blocks.len())).await?;
-        let counts = self.buffer(blocks.len() as u64 * 4).await?;
-        let launches = slabs.iter().map(|run| {
-            launch(Kernel::Mask, &[&run.slab, &meta, &mask, &counts], at.params(run.blocks, run.first, &[]))
+        let mask = self.buffer(mask_bytes(table.len())).await?;
+        let counts = self.buffer(table.len() as u64 * 4).await?;
+        let launches = runs.iter().map(|run| {
+            launch(kernel, &[&run.buffer, &meta, &mask, &counts], at.params(run.blocks, run.first, &[]))
         });
         let steps = launches.collect();
-        self.marked(steps, mask, counts, meta, at, blocks).await
+        self.marked(steps, mask, counts, meta, at, table).await
     }
 
     /// Runs what makes a bitmap, and reads its counts.

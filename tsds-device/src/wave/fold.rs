@@ -6,6 +6,7 @@ use tsds_traits::{ColumnId, Error, Result, TimeBucket};
 
 use super::filter::mask_bytes;
 use super::gather::PartRows;
+use super::views::{Blocks, Views};
 use super::{Rows, TablesAt, Wave, launch, words};
 use crate::device::{Device, Step, Work};
 use crate::kernel::{GROUP_THREADS, Kernel, NONE, PartEntry, REDUCED_WORDS};
@@ -52,45 +53,54 @@ impl<D: Device> Wave<D> {
         plan: &FoldPlan,
         starts: &[Vec<i64>],
     ) -> Result<Folded<D>> {
+        let mut rows = rows;
+        let mut columns = plan.groups.clone();
+        columns.push(plan.time);
+        columns.extend(plan.columns.iter().filter_map(|(column, _)| *column));
+        columns.sort_unstable();
+        columns.dedup();
+        let views = self.plain(&columns, &mut rows).await?;
         let Rows { list, items, mut steps } = rows;
         let mut tables = Tables::default();
         let entries = self.entries_with_buckets(&items, starts, &mut tables)?;
-        let (blocks, slabs) = self.blocks(&items)?;
+        let Blocks { table, runs } = views.blocks(&items);
         let slots = plan.groups.iter().map(|column| self.slot(*column)).collect::<Result<Vec<_>>>()?;
         let (groups_at, groups) = (tables.push(&slots)?, slots.len() as u32);
         let at = TablesAt {
-            blocks: tables.push_blocks(&blocks)?,
+            blocks: tables.push_blocks(&table)?,
             parts: tables.push_parts(&entries)?,
-            columns: self.push_columns(&mut tables)?,
+            columns: views.push_columns(&mut tables)?,
             slots: self.slots.len() as u32,
         };
         let meta = self.upload(&tables.bytes()).await?;
         let from = list.as_ref().unwrap_or(&meta);
         let (identity, time) = (u32::from(list.is_none()), self.slot(plan.time)?);
-        let mask = self.buffer(mask_bytes(blocks.len())).await?;
-        let counts = self.buffer(blocks.len() as u64 * 4).await?;
+        let mask = self.buffer(mask_bytes(table.len())).await?;
+        let counts = self.buffer(table.len() as u64 * 4).await?;
         let total = items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
         let buckets = match plan.bucket {
             Some(_) => self.buffer(total * 4).await?,
             None => Arc::clone(&meta),
         };
-        for run in slabs.iter().filter(|_| plan.bucket.is_some()) {
+        for run in runs.iter().filter(|_| plan.bucket.is_some()) {
             let params = at.params(run.blocks, run.first, &[time, 0, identity]);
-            steps.push(launch(Kernel::Buckets, &[&run.slab, &meta, from, &buckets], params));
+            steps.push(launch(Kernel::Buckets, &[&run.buffer, &meta, from, &buckets], params));
         }
-        for run in &slabs {
+        for run in &runs {
             let further = [PIECE_ROWS, groups_at, identity, groups, plan.bucket.is_some().into()];
-            let buffers = [&run.slab, &meta, from, &buckets, &mask, &counts];
+            let buffers = [&run.buffer, &meta, from, &buckets, &mask, &counts];
             steps.push(launch(Kernel::Runs, &buffers, at.params(run.blocks, run.first, &further)));
         }
-        let marked = self.marked(steps, mask, counts, Arc::clone(&meta), at, blocks).await?;
+        let marked = self.marked(steps, mask, counts, Arc::clone(&meta), at, table).await?;
         let pieces = self.listed(marked, None).await?;
-        self.reduce(Rows { list, items, steps: Vec::new() }, pieces, plan, entries).await
+        let rows = Rows { list, items, steps: Vec::new() };
+        self.reduce(&views, rows, pieces, plan, entries).await
     }
 
     /// Folds pieces.
     async fn reduce(
         &self,
+        views: &Views<D>,
         rows: Rows<D>,
         pieces: Rows<D>,
         plan: &FoldPlan,
@@ -101,16 +111,12 @@ impl<D: Device> Wave<D> {
         };
         let count = of_part.iter().map(|(_, pieces)| *pieces).sum::<u32>();
         let mut tables = Tables::default();
-        let (mut blocks, mut runs) = (Vec::new(), Vec::new());
-        for (number, (part, (first, pieces))) in (0u32..).zip(self.parts.iter().zip(&of_part)) {
-            let before = blocks.len() as u32;
-            blocks.extend(blocks_of(number, *first, *pieces, GROUP_THREADS));
-            runs.push((Arc::clone(part.part()?.extent.buffer()), before, blocks.len() as u32 - before));
-        }
+        let Blocks { table, runs } = views
+            .cut(&of_part, |part, first, pieces| blocks_of(part, first, pieces, GROUP_THREADS).collect());
         let at = TablesAt {
-            blocks: tables.push_blocks(&blocks)?,
+            blocks: tables.push_blocks(&table)?,
             parts: tables.push_parts(&entries)?,
-            columns: self.push_columns(&mut tables)?,
+            columns: views.push_columns(&mut tables)?,
             slots: self.slots.len() as u32,
         };
         let meta = self.upload(&tables.bytes()).await?;
@@ -122,9 +128,9 @@ impl<D: Device> Wave<D> {
             let slot = column.map(|column| self.slot(column)).transpose()?.unwrap_or(NONE);
             let into = number * words_of_column;
             let further = [count, slot, rows.list.is_none().into(), time, *wanted, into];
-            for (slab, first, blocks) in merged(&runs) {
-                let buffers = [&slab, &meta, from, &starts, &out];
-                steps.push(launch(Kernel::Reduce, &buffers, at.params(blocks, first, &further)));
+            for run in &runs {
+                let buffers = [&run.buffer, &meta, from, &starts, &out];
+                steps.push(launch(Kernel::Reduce, &buffers, at.params(run.blocks, run.first, &further)));
             }
         }
         let column_bytes = u64::from(words_of_column) * 4;
@@ -195,16 +201,4 @@ impl<D: Device> Wave<D> {
         };
         items.iter().map(|items| items.iter().map(row).collect()).collect()
     }
-}
-
-/// Neighbours in the same slab together.
-fn merged<B>(runs: &[(Arc<B>, u32, u32)]) -> Vec<(Arc<B>, u32, u32)> {
-    let mut merged: Vec<(Arc<B>, u32, u32)> = Vec::new();
-    for (slab, first, blocks) in runs.iter().filter(|(_, _, blocks)| *blocks > 0) {
-        match merged.last_mut() {
-            Some((last, _, count)) if Arc::ptr_eq(last, slab) => *count += blocks,
-            _ => merged.push((Arc::clone(slab), *first, *blocks)),
-        }
-    }
-    merged
 }

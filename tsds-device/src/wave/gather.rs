@@ -9,7 +9,8 @@ use arrow_data::ArrayData;
 use arrow_schema::{Field, Schema};
 use tsds_traits::{ColumnId, Error, Result};
 
-use super::{Rows, SlabBlocks, TablesAt, Wave, launch};
+use super::views::{Blocks, BufferBlocks, Views};
+use super::{Rows, TablesAt, Wave, launch};
 use crate::device::{Device, Step, Work};
 use crate::kernel::{Form, Kernel};
 use crate::load::nulls_of;
@@ -49,12 +50,14 @@ impl<D: Device> Wave<D> {
     pub(crate) async fn gather(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
         let (starts, out_rows) = output_starts(&rows.items)?;
         let (regions, bytes) = self.regions(columns, u64::from(out_rows))?;
+        let mut rows = rows;
+        let views = self.plain(columns, &mut rows).await?;
         let Rows { list, items, mut steps } = rows;
         let output = match regions.is_empty() || out_rows == 0 {
             true => Vec::new(),
             false => {
                 let out = self.buffer(bytes).await?;
-                steps.extend(self.gathering(list.as_ref(), &items, &starts, &regions, &out).await?);
+                steps.extend(self.gathering(&views, list.as_ref(), &items, &starts, &regions, &out).await?);
                 let mut read = self.device.run(Work { steps, reads: vec![(out, 0..bytes)] }).await?;
                 read.pop().unwrap_or_default()
             }
@@ -98,6 +101,7 @@ impl<D: Device> Wave<D> {
     /// The launches that fill the regions.
     async fn gathering(
         &self,
+        views: &Views<D>,
         list: Option<&Arc<D::Buffer>>,
         items: &[(u32, u32)],
         starts: &[u32],
@@ -105,17 +109,17 @@ impl<D: Device> Wave<D> {
         out: &Arc<D::Buffer>,
     ) -> Result<Vec<Step<D::Buffer>>> {
         let mut tables = Tables::default();
-        let (mut blocks, slabs) = self.blocks(items)?;
-        for block in &mut blocks {
+        let Blocks { mut table, runs } = views.blocks(items);
+        for block in &mut table {
             let part = block.part as usize;
             if let (Some((first, _)), Some(start)) = (items.get(part), starts.get(part)) {
                 block.aux = start + (block.first - first);
             }
         }
         let at = TablesAt {
-            blocks: tables.push_blocks(&blocks)?,
+            blocks: tables.push_blocks(&table)?,
             parts: tables.push_parts(&self.part_entries(items)?)?,
-            columns: self.push_columns(&mut tables)?,
+            columns: views.push_columns(&mut tables)?,
             slots: self.slots.len() as u32,
         };
         let mut copies = Vec::new();
@@ -126,15 +130,15 @@ impl<D: Device> Wave<D> {
             (Kernel::GatherSmall, 1, Form::Plain8),
             (Kernel::GatherBits, 0, Form::Bits),
         ] {
-            let (table, entries) = self.gather_table(kernel, forms, regions)?;
+            let (copied, entries) = self.gather_table(kernel, forms, regions)?;
             if entries > 0 {
-                copies.push((kernel, width, tables.push(&table)?, entries));
+                copies.push((kernel, width, tables.push(&copied)?, entries));
             }
         }
         let meta = self.upload(&tables.bytes()).await?;
         let from = list.unwrap_or(&meta);
         let mut steps = Vec::new();
-        for SlabBlocks { slab, first, blocks } in &slabs {
+        for BufferBlocks { buffer, first, blocks } in &runs {
             for (kernel, width, table, entries) in &copies {
                 let mut params =
                     at.params(*blocks, *first, &[*table, *blocks, list.is_none().into(), *width]);
@@ -142,7 +146,7 @@ impl<D: Device> Wave<D> {
                     *groups =
                         blocks.checked_mul(*entries).ok_or_else(|| Error::internal("wave is too large"))?;
                 }
-                steps.push(launch(*kernel, &[slab, &meta, from, out], params));
+                steps.push(launch(*kernel, &[buffer, &meta, from, out], params));
             }
         }
         Ok(steps)

@@ -4,6 +4,7 @@ mod filter;
 mod fold;
 mod gather;
 mod select;
+mod views;
 
 use std::sync::Arc;
 
@@ -12,9 +13,8 @@ use tsds_compute::Verdict;
 use tsds_traits::{ColumnId, Error, Result, World};
 
 use crate::device::{Device, Launch, PARAMS, Step};
-use crate::kernel::{BLOCK_ITEMS, BlockEntry, Kernel, PartEntry};
+use crate::kernel::{Kernel, PartEntry};
 use crate::segment::{DevicePart, DeviceSegment};
-use crate::tables::{Tables, blocks_of};
 
 pub(crate) use fold::{FoldPlan, Folded};
 pub(crate) use gather::PartRows;
@@ -104,16 +104,6 @@ impl<D: Device> Rows<D> {
     }
 }
 
-/// Blocks that one launch works on: those of the parts in one slab.
-struct SlabBlocks<B> {
-    slab: Arc<B>,
-    first: u32,
-    blocks: u32,
-}
-
-/// A block table, and which of its blocks lie in which slab.
-type Blocks<B> = (Vec<BlockEntry>, Vec<SlabBlocks<B>>);
-
 impl<D: Device> Wave<D> {
     /// All rows of all parts.
     ///
@@ -143,19 +133,6 @@ impl<D: Device> Wave<D> {
         Ok(buffer)
     }
 
-    /// The column table.
-    fn push_columns(&self, tables: &mut Tables) -> Result<u32> {
-        let mut words = Vec::new();
-        for part in &self.parts {
-            for column in &self.slots {
-                let index = part.segment.index_of(*column)?;
-                let entry = part.part()?.entry(part.segment.column(*column)?, index)?;
-                words.extend_from_slice(&entry.words());
-            }
-        }
-        tables.push(&words)
-    }
-
     /// Entries of the part table, with the items of each part.
     fn part_entries(&self, items: &[(u32, u32)]) -> Result<Vec<PartEntry>> {
         let entry = |(part, (start, items)): (&WavePart<D>, &(u32, u32))| {
@@ -167,26 +144,6 @@ impl<D: Device> Wave<D> {
             })
         };
         self.parts.iter().zip(items).map(entry).collect()
-    }
-
-    /// The blocks of the items of all parts, and which of them lie in which slab.
-    fn blocks(&self, items: &[(u32, u32)]) -> Result<Blocks<D::Buffer>> {
-        let mut blocks = Vec::new();
-        let mut slabs: Vec<(usize, SlabBlocks<D::Buffer>)> = Vec::new();
-        for (number, (part, (start, items))) in (0u32..).zip(self.parts.iter().zip(items)) {
-            let first = blocks.len() as u32;
-            blocks.extend(blocks_of(number, *start, *items, BLOCK_ITEMS));
-            let more = blocks.len() as u32 - first;
-            let extent = &part.part()?.extent;
-            match slabs.last_mut() {
-                Some((slab, run)) if *slab == extent.slab() => run.blocks += more,
-                _ => {
-                    let slab = Arc::clone(extent.buffer());
-                    slabs.push((extent.slab(), SlabBlocks { slab, first, blocks: more }));
-                }
-            }
-        }
-        Ok((blocks, slabs.into_iter().map(|(_, run)| run).filter(|run| run.blocks > 0).collect()))
     }
 
     fn slot(&self, column: ColumnId) -> Result<u32> {

@@ -3,6 +3,7 @@
 use tsds_traits::{Result, SortKey};
 
 use super::filter::mask_bytes;
+use super::views::Blocks;
 use super::{Rows, TablesAt, Wave, launch};
 use crate::device::{Device, Step};
 use crate::kernel::{Kernel, SELECTION_WORDS};
@@ -26,34 +27,36 @@ impl<D: Device> Wave<D> {
         if !worthwhile || limit == 0 {
             return Ok(rows);
         }
+        let mut rows = rows;
+        let views = self.plain(&[key.column], &mut rows).await?;
         let Rows { list, items, mut steps } = rows;
         let total = items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
         let mut tables = Tables::default();
         let mut entries = self.part_entries(&items)?;
         let wanted = u32::try_from(limit).unwrap_or(u32::MAX);
         entries.iter_mut().for_each(|entry| entry.wanted = wanted);
-        let (blocks, slabs) = self.blocks(&items)?;
+        let Blocks { table, runs } = views.blocks(&items);
         let at = TablesAt {
-            blocks: tables.push_blocks(&blocks)?,
+            blocks: tables.push_blocks(&table)?,
             parts: tables.push_parts(&entries)?,
-            columns: self.push_columns(&mut tables)?,
+            columns: views.push_columns(&mut tables)?,
             slots: self.slots.len() as u32,
         };
-        let (block_count, part_count) = (blocks.len() as u32, self.parts.len() as u32);
+        let (block_count, part_count) = (table.len() as u32, self.parts.len() as u32);
         let meta = self.upload(&tables.bytes()).await?;
         let keys = self.buffer(total * 8).await?;
         let state = self.buffer(u64::from(part_count * SELECTION_WORDS) * 4).await?;
         let histogram = self.buffer(u64::from(part_count) * DIGITS * 4).await?;
-        let mask = self.buffer(mask_bytes(blocks.len())).await?;
+        let mask = self.buffer(mask_bytes(table.len())).await?;
         let counts = self.buffer(u64::from(block_count) * 4).await?;
 
         let slot = self.slot(key.column)?;
         // Nulls take the place of the smallest or largest key.
         let kind = 4 + u32::from(key.descending) + if key.nulls_first { 0 } else { 2 };
         let from = list.as_ref().unwrap_or(&meta);
-        for run in &slabs {
+        for run in &runs {
             let params = at.params(run.blocks, run.first, &[slot, kind, list.is_none().into()]);
-            steps.push(launch(Kernel::Keys, &[&run.slab, &meta, from, &keys], params));
+            steps.push(launch(Kernel::Keys, &[&run.buffer, &meta, from, &keys], params));
         }
         let over_parts = |shift, kind| at.params(part_count, 0, &[shift, kind]);
         let pick = |shift, kind| -> Step<D::Buffer> {
@@ -67,7 +70,7 @@ impl<D: Device> Wave<D> {
         }
         let params = at.params(block_count, 0, &[]);
         steps.push(launch(Kernel::SelectMark, &[&meta, &keys, &state, &mask, &counts], params));
-        let marked = self.marked(steps, mask, counts, meta, at, blocks).await?;
+        let marked = self.marked(steps, mask, counts, meta, at, table).await?;
         self.listed(marked, Some(Rows { list, items, steps: Vec::new() })).await
     }
 }

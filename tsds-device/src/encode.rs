@@ -1,0 +1,231 @@
+//! Columns as they stand in segment files, taken apart for devices: see [`crate::kernel::encoded`].
+
+use std::ops::Range;
+
+use arrow_array::{Array, ArrayRef};
+use tsds_codec_gorilla::{Block, IntegersLayout, Kind, Layout};
+use tsds_traits::{EncodedBlock, Result};
+
+use crate::kernel::encoded::{
+    BLOCK_WORDS, CORRECTIONS, DECIMAL, DICTIONARY, INTEGERS, PLAIN, PROGRESSION, SINGLE,
+};
+use crate::program::words_of;
+
+/// The codec whose blocks are taken apart, and the version of its format.
+const CODEC: (&str, u16) = ("tsds.gorilla", tsds_codec_gorilla::VERSION as u16);
+/// What reading a number may look at beyond its end.
+const PADDING_WORDS: usize = 2;
+
+/// By what the numbers of decimals are divided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fit {
+    pub(crate) divisor: f64,
+    pub(crate) single: bool,
+}
+
+/// Rows of a column, as words for a device.
+#[derive(Debug)]
+pub(crate) struct EncodedColumn {
+    pub(crate) words: Vec<u32>,
+    /// How many encoded blocks there are.
+    pub(crate) blocks: u32,
+    /// The divisors of its decimals.
+    pub(crate) fits: Vec<Fit>,
+}
+
+/// Takes the blocks of some rows apart. `array` has the values of these rows, `kind` is theirs on the device; blocks that are of
+/// another codec, or have a mode that no device decodes, are stored as plain values. `None` if that is not shorter than
+/// plain values are, or if a block is not what `array` says.
+///
+/// # Errors
+///
+/// `Internal` for more words than 32 bits can number.
+pub(crate) fn encode(
+    kind: Kind,
+    blocks: &[&EncodedBlock],
+    array: &dyn Array,
+) -> Result<Option<EncodedColumn>> {
+    let Some(values) = values_of(array, kind) else { return Ok(None) };
+    let mut writer = Writer { words: vec![0; 2 * blocks.len()], fits: Vec::new() };
+    let mut row = 0usize;
+    for (index, block) in blocks.iter().enumerate() {
+        let rows = block.layout.rows as usize;
+        let Some(own) = values.get(row..row + rows) else { return Ok(None) };
+        let Some(at) = writer.block(kind, block, own, &array.slice(row, rows)) else { return Ok(None) };
+        let directory = writer.words.get_mut(2 * index..2 * index + 2);
+        if let (Some([first, description]), Ok(number)) = (directory, u32::try_from(row)) {
+            (*first, *description) = (number, at);
+        }
+        row += rows;
+    }
+    writer.words.extend([0; PADDING_WORDS]);
+    let plain_words = array.len() * kind.width() / 4;
+    let is_shorter = row == array.len() && writer.words.len() < plain_words;
+    let Writer { words, fits } = writer;
+    Ok(is_shorter.then_some(EncodedColumn { words, blocks: blocks.len() as u32, fits }))
+}
+
+/// The values of an array as lanes.
+fn values_of(array: &dyn Array, kind: Kind) -> Option<Vec<i64>> {
+    let data = array.to_data();
+    let width = kind.width();
+    let start = data.offset() * width;
+    let bytes = data.buffers().first()?.as_slice().get(start..start + data.len() * width)?;
+    let lanes = match kind {
+        Kind::Int64 | Kind::UInt64 | Kind::Float64 => {
+            bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()
+        }
+        Kind::Int32 => {
+            bytes.as_chunks().0.iter().map(|bytes| i64::from(i32::from_le_bytes(*bytes))).collect()
+        }
+        Kind::UInt32 | Kind::Float32 => {
+            bytes.as_chunks().0.iter().map(|bytes| i64::from(u32::from_le_bytes(*bytes))).collect()
+        }
+        _ => return None,
+    };
+    Some(lanes)
+}
+
+struct Writer {
+    words: Vec<u32>,
+    fits: Vec<Fit>,
+}
+
+impl Writer {
+    /// Writes a block and returns where its description is; `None` if the block has other values than `own`.
+    fn block(&mut self, kind: Kind, block: &EncodedBlock, own: &[i64], array: &ArrayRef) -> Option<u32> {
+        let at = self.words.len();
+        self.words.resize(at + BLOCK_WORDS, 0);
+        let is_ours = (&*block.layout.codec, block.layout.version) == CODEC;
+        let parsed = is_ours.then(|| Block::parse(&block.bytes).ok()).flatten();
+        let mut description = match parsed {
+            Some(parsed) => {
+                let mut lanes = vec![0; own.len()];
+                let same = parsed.kind() == kind && parsed.rows() == own.len();
+                parsed.read_lanes(0..own.len(), &mut lanes).ok().filter(|()| same)?;
+                let differs = |row: usize| array.is_valid(row) && lanes.get(row) != own.get(row);
+                if (0..own.len()).any(differs) {
+                    return None;
+                }
+                self.description(&parsed, &block.bytes, own, kind)?
+            }
+            None => self.plain(own, kind),
+        };
+        *description.get_mut(1)? = u32::try_from(own.len()).ok()?;
+        self.words.get_mut(at..at + BLOCK_WORDS)?.copy_from_slice(&description);
+        u32::try_from(at).ok()
+    }
+
+    fn description(
+        &mut self,
+        block: &Block<'_>,
+        bytes: &[u8],
+        own: &[i64],
+        kind: Kind,
+    ) -> Option<[u32; BLOCK_WORDS]> {
+        let mut description = [0; BLOCK_WORDS];
+        let mut set = |at: usize, words: &[u32]| {
+            description.iter_mut().skip(at).zip(words).for_each(|(slot, word)| *slot = *word);
+        };
+        match block.layout().ok()? {
+            Layout::Progression { first, step } => {
+                set(0, &[PROGRESSION]);
+                set(2, &words_of(first as u64));
+                set(4, &words_of(step as u64));
+            }
+            Layout::Integers(integers) => {
+                set(0, &[INTEGERS]);
+                set(2, &[self.stream(&integers, bytes)?]);
+            }
+            Layout::Decimal { numbers, divisor, single, corrections, exception_rows, exceptions } => {
+                let fit = Fit { divisor, single };
+                let known = self.fits.iter().position(|known| *known == fit);
+                let fit = known.unwrap_or_else(|| {
+                    self.fits.push(fit);
+                    self.fits.len() - 1
+                });
+                let flags =
+                    if single { SINGLE } else { 0 } | if corrections.is_some() { CORRECTIONS } else { 0 };
+                set(0, &[DECIMAL]);
+                set(2, &[self.stream(&numbers, bytes)?, flags]);
+                // Exact: it is below 2^60 and a small multiple of a power of ten.
+                set(4, &words_of(divisor as u64));
+                if let Some(corrections) = corrections {
+                    set(6, &[self.stream(&corrections, bytes)?]);
+                }
+                let rows: Vec<u32> = exception_rows.iter().map(|row| *row as u32).collect();
+                set(7, &[rows.len() as u32, self.push(&rows)?, self.lanes(exceptions)?, fit as u32]);
+            }
+            Layout::Dictionary { lanes, codes } => {
+                set(0, &[DICTIONARY]);
+                set(2, &[self.stream(&codes, bytes)?, self.lanes(lanes)?]);
+            }
+            _ => return Some(self.plain(own, kind)),
+        }
+        Some(description)
+    }
+
+    /// Values as they are.
+    fn plain(&mut self, own: &[i64], kind: Kind) -> [u32; BLOCK_WORDS] {
+        let mut description = [0; BLOCK_WORDS];
+        let at = self.words.len() as u32;
+        description.iter_mut().zip([PLAIN, 0, at]).for_each(|(slot, word)| *slot = word);
+        let words = own.iter().flat_map(|lane| words_of(*lane as u64).into_iter().take(kind.width() / 4));
+        self.words.extend(words);
+        description
+    }
+
+    fn stream(&mut self, integers: &IntegersLayout, bytes: &[u8]) -> Option<u32> {
+        let start = integers.minis.first().map_or(0, |mini| mini.offset);
+        let end = integers
+            .minis
+            .last()
+            .map_or(0, |mini| mini.patches_offset + (mini.patches * mini.patch_width as usize).div_ceil(8));
+        let mut words = vec![integers.form as u32, u32::from(integers.scale != (1, 0))];
+        for number in [integers.centre, integers.scale.0, integers.scale.1] {
+            words.extend(words_of(number as u64));
+        }
+        words.push(0);
+        let payload_at = words.len() - 1;
+        for mini in &integers.minis {
+            words.push(u32::try_from((mini.offset - start) * 8).ok()?);
+            words.push(mini.width | mini.patch_width << 8 | u32::try_from(mini.patches).ok()? << 16);
+            words.extend(words_of(mini.base as u64));
+            words.extend(words_of(mini.step as u64));
+        }
+        let at = self.push(&words)?;
+        let payload = bytes.get(start..end)?;
+        let payload: Vec<u32> = payload
+            .chunks(4)
+            .map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
+            .collect();
+        let payload = self.push(&payload)?;
+        *self.words.get_mut(at as usize + payload_at)? = payload;
+        Some(at)
+    }
+
+    fn lanes(&mut self, lanes: &[i64]) -> Option<u32> {
+        let words: Vec<u32> = lanes.iter().flat_map(|lane| words_of(*lane as u64)).collect();
+        self.push(&words)
+    }
+
+    fn push(&mut self, words: &[u32]) -> Option<u32> {
+        let at = u32::try_from(self.words.len()).ok()?;
+        self.words.extend_from_slice(words);
+        Some(at)
+    }
+}
+
+/// The rows at which the blocks of a column begin.
+pub(crate) fn starts(blocks: &[EncodedBlock]) -> Vec<u64> {
+    blocks.iter().map(|block| block.layout.first_row).collect()
+}
+
+/// The blocks of a column that hold `rows`, which are of whole blocks.
+pub(crate) fn of_rows<'a>(blocks: &'a [EncodedBlock], rows: &Range<usize>) -> Vec<&'a EncodedBlock> {
+    let within = |block: &&EncodedBlock| {
+        let first = block.layout.first_row;
+        first >= rows.start as u64 && first < rows.end as u64
+    };
+    blocks.iter().filter(within).collect()
+}

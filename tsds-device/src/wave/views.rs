@@ -1,0 +1,248 @@
+//! Where a wave's columns are read: in the slabs, or decoded beside them.
+
+use std::sync::Arc;
+
+use tsds_traits::{ColumnId, Error, Result};
+
+use super::{Rows, TablesAt, Wave, launch};
+use crate::arena::ALIGNMENT;
+use crate::device::{Device, Step};
+use crate::kernel::{BLOCK_ITEMS, BlockEntry, ColumnEntry, Form, Kernel};
+use crate::segment::DevicePart;
+use crate::tables::{Tables, blocks_of};
+
+/// Where the columns of each part are.
+#[derive(Debug)]
+pub(super) struct Views<D: Device> {
+    pub(super) of_part: Vec<View<D>>,
+}
+
+/// The columns of one part: one entry for each slot.
+#[derive(Debug)]
+pub(super) struct View<D: Device> {
+    pub(super) buffer: Arc<D::Buffer>,
+    pub(super) entries: Vec<ColumnEntry>,
+}
+
+/// A column of a part that has to be brought to where kernels read.
+struct Move {
+    slot: u32,
+    part: u32,
+    is_encoded: bool,
+    /// In bytes of the new place.
+    at: u64,
+}
+
+impl<D: Device> Views<D> {
+    /// The blocks of items of all parts, and which of them one launch is about: those of neighbours in the same buffer.
+    pub(super) fn blocks(&self, items: &[(u32, u32)]) -> Blocks<D::Buffer> {
+        self.cut(items, |part, start, items| blocks_of(part, start, items, BLOCK_ITEMS).collect())
+    }
+
+    /// As [`Views::blocks`], in blocks that `cut` makes.
+    pub(super) fn cut(
+        &self,
+        items: &[(u32, u32)],
+        cut: impl Fn(u32, u32, u32) -> Vec<BlockEntry>,
+    ) -> Blocks<D::Buffer> {
+        let mut table = Vec::new();
+        let mut runs: Vec<BufferBlocks<D::Buffer>> = Vec::new();
+        for (number, (view, (start, items))) in (0u32..).zip(self.of_part.iter().zip(items)) {
+            let first = table.len() as u32;
+            table.extend(cut(number, *start, *items));
+            let blocks = table.len() as u32 - first;
+            match runs.last_mut() {
+                _ if blocks == 0 => {}
+                Some(run) if Arc::ptr_eq(&run.buffer, &view.buffer) => run.blocks += blocks,
+                _ => runs.push(BufferBlocks { buffer: Arc::clone(&view.buffer), first, blocks }),
+            }
+        }
+        Blocks { table, runs }
+    }
+
+    /// Appends the column table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tables::push`].
+    pub(super) fn push_columns(&self, tables: &mut Tables) -> Result<u32> {
+        let words: Vec<u32> =
+            self.of_part.iter().flat_map(|view| &view.entries).flat_map(|entry| entry.words()).collect();
+        tables.push(&words)
+    }
+}
+
+/// A block table, and what single launches work on.
+pub(super) struct Blocks<B> {
+    pub(super) table: Vec<BlockEntry>,
+    pub(super) runs: Vec<BufferBlocks<B>>,
+}
+
+/// Consecutive blocks of parts in one buffer.
+pub(super) struct BufferBlocks<B> {
+    pub(super) buffer: Arc<B>,
+    pub(super) first: u32,
+    pub(super) blocks: u32,
+}
+
+impl<D: Device> Wave<D> {
+    /// Columns as they are stored.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a column that a segment lacks.
+    pub(super) fn stored(&self) -> Result<Views<D>> {
+        let mut of_part = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let entries = self.slots.iter().map(|column| {
+                let index = part.segment.index_of(*column)?;
+                part.part()?.entry(part.segment.column(*column)?, index)
+            });
+            let buffer = Arc::clone(part.part()?.extent.buffer());
+            of_part.push(View { buffer, entries: entries.collect::<Result<_>>()? });
+        }
+        Ok(Views { of_part })
+    }
+
+    /// Columns in plain forms: where one of `columns` is encoded in a part, these columns of the part are decoded or copied to
+    /// a place of their own, before whatever `rows` has to run first; others cannot be read there.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    pub(super) async fn plain(&self, columns: &[ColumnId], rows: &mut Rows<D>) -> Result<Views<D>> {
+        let mut views = self.stored()?;
+        let mut slots = columns.iter().map(|column| self.slot(*column)).collect::<Result<Vec<_>>>()?;
+        slots.sort_unstable();
+        slots.dedup();
+        let (moves, bytes) = self.moves(&views, &slots)?;
+        if moves.is_empty() {
+            return Ok(views);
+        }
+        let out = self.buffer(bytes).await?;
+        let mut steps = self.decoding(&views, &moves, &out).await?;
+        for moved in &moves {
+            steps.extend(self.moved(&mut views, moved, &out)?);
+        }
+        steps.append(&mut rows.steps);
+        rows.steps = steps;
+        Ok(views)
+    }
+
+    /// What has to be moved, and how many bytes that takes.
+    fn moves(&self, views: &Views<D>, slots: &[u32]) -> Result<(Vec<Move>, u64)> {
+        let (mut moves, mut bytes) = (Vec::new(), 0u64);
+        for (number, (part, view)) in (0u32..).zip(self.parts.iter().zip(&views.of_part)) {
+            let is_encoded =
+                |slot: u32| view.entries.get(slot as usize).is_some_and(|entry| entry.form == Form::Encoded);
+            if !slots.iter().any(|slot| is_encoded(*slot)) {
+                continue;
+            }
+            let rows = u64::from(part.part()?.rows);
+            for slot in slots {
+                let Some(entry) = view.entries.get(*slot as usize) else { continue };
+                moves.push(Move { slot: *slot, part: number, is_encoded: is_encoded(*slot), at: bytes });
+                bytes += entry.decoded.bytes(rows).next_multiple_of(ALIGNMENT);
+                bytes += Form::Bits.bytes(rows).next_multiple_of(ALIGNMENT);
+            }
+        }
+        Ok((moves, bytes))
+    }
+
+    /// The launches that decode.
+    async fn decoding(
+        &self,
+        views: &Views<D>,
+        moves: &[Move],
+        out: &Arc<D::Buffer>,
+    ) -> Result<Vec<Step<D::Buffer>>> {
+        let mut tables = Tables::default();
+        let mut slots: Vec<u32> = moves.iter().filter(|one| one.is_encoded).map(|one| one.slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        let mut launches = Vec::new();
+        for slot in slots {
+            let of_slot =
+                |part: u32| moves.iter().find(|one| one.is_encoded && one.slot == slot && one.part == part);
+            let mut firsts = Vec::with_capacity(self.parts.len());
+            let mut items = Vec::with_capacity(self.parts.len());
+            for (number, part) in (0u32..).zip(&self.parts) {
+                let moved = of_slot(number);
+                let at = moved.map_or(0, |moved| moved.at / 4);
+                firsts.push(u32::try_from(at).map_err(|_| Error::internal("wave is too large"))?);
+                items.push((0, if moved.is_some() { part.part()?.rows } else { 0 }));
+            }
+            let blocks = self.row_blocks(views, &items)?;
+            let first_at = tables.push(&firsts)?;
+            let (table, at) = (tables.push(&[slot, first_at])?, tables.push_blocks(&blocks.table)?);
+            launches.push((table, at, blocks));
+        }
+        let at = TablesAt {
+            columns: views.push_columns(&mut tables)?,
+            slots: self.slots.len() as u32,
+            ..TablesAt::default()
+        };
+        let meta = self.upload(&tables.bytes()).await?;
+        let mut steps = Vec::new();
+        for (table, blocks_at, Blocks { runs, .. }) in launches {
+            for run in runs {
+                let at = TablesAt { blocks: blocks_at, ..at };
+                let params = at.params(run.blocks, run.first, &[table, run.blocks]);
+                steps.push(launch(Kernel::Decode, &[&run.buffer, &meta, out], params));
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Lets a view read a moved column, and copies what is not decoded.
+    fn moved(
+        &self,
+        views: &mut Views<D>,
+        moved: &Move,
+        out: &Arc<D::Buffer>,
+    ) -> Result<Vec<Step<D::Buffer>>> {
+        let missing = || Error::internal("wave lacks a part");
+        let (at, slot) = (moved.part as usize, moved.slot as usize);
+        let part = self.parts.get(at).ok_or_else(missing)?.part()?;
+        let column = self.slots.get(slot).copied().ok_or_else(missing)?;
+        let index = self.parts.get(at).ok_or_else(missing)?.segment.index_of(column)?;
+        let place = part.places.get(index).ok_or_else(missing)?;
+        let view = views.of_part.get_mut(at).ok_or_else(missing)?;
+        view.buffer = Arc::clone(out);
+        let entry = view.entries.get_mut(slot).ok_or_else(missing)?;
+        let word = |at: u64| u32::try_from(at / 4).map_err(|_| Error::internal("wave is too large"));
+        let mut steps = Vec::new();
+        let mut copy = |range: &std::ops::Range<u64>, to: u64| {
+            let from = (Arc::clone(part.extent.buffer()), part.extent.at() + range.start);
+            steps.push(Step::Copy { from, to: (Arc::clone(out), to), bytes: range.end - range.start });
+        };
+        let validity_at = moved.at + entry.decoded.bytes(u64::from(part.rows)).next_multiple_of(ALIGNMENT);
+        if !moved.is_encoded {
+            copy(&place.data, moved.at);
+        }
+        if let Some(validity) = &place.validity {
+            copy(validity, validity_at);
+            entry.validity = word(validity_at)?;
+        }
+        (entry.form, entry.data) = (entry.decoded, word(moved.at)?);
+        Ok(steps)
+    }
+
+    /// The blocks of rows of parts, each within one encoded block.
+    pub(super) fn row_blocks(&self, views: &Views<D>, items: &[(u32, u32)]) -> Result<Blocks<D::Buffer>> {
+        let parts = self.parts.iter().map(|part| part.part()).collect::<Result<Vec<_>>>()?;
+        Ok(views.cut(items, |number, start, items| match parts.get(number as usize) {
+            Some(part) if items > 0 => cut_rows(number, part),
+            _ => blocks_of(number, start, items, BLOCK_ITEMS).collect(),
+        }))
+    }
+}
+
+/// The blocks of all rows of a part.
+fn cut_rows<D: Device>(number: u32, part: &DevicePart<D>) -> Vec<BlockEntry> {
+    let starts: &[u32] = if part.cuts.is_empty() { &[0] } else { &part.cuts };
+    let ends = starts.iter().skip(1).copied().chain([part.rows]);
+    let blocks =
+        starts.iter().zip(ends).flat_map(|(start, end)| blocks_of(number, *start, end - start, BLOCK_ITEMS));
+    blocks.collect()
+}
