@@ -3,6 +3,8 @@
 //! The tier itself is [`tsds_device::DeviceTier`]. [`WgpuDevice`] is a [`tsds_device::Device`]. Its kernels are WGSL that needs no optional feature of a device: all
 //! arithmetic is on 32-bit words, and no workgroup waits for another one.
 #![deny(missing_docs)]
+// Whether a future may move between threads is a question about every type in `wgpu`.
+#![recursion_limit = "256"]
 
 mod adapter;
 #[cfg(feature = "conformance")]
