@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef};
-use tsds_codec_gorilla::{Block, IntegersLayout, Kind, Layout};
+use tsds_codec_gorilla::{Block, Form, IntegersLayout, Kind, Layout};
 use tsds_traits::{EncodedBlock, Result};
 
 use crate::kernel::encoded::{
-    BLOCK_WORDS, CORRECTIONS, DECIMAL, DICTIONARY, INTEGERS, PLAIN, PROGRESSION, SINGLE,
+    CORRECTIONS, DECIMAL, DICTIONARY, EXCEPTIONS, INTEGERS, PLAIN, PROGRESSION, SAME, SCALED, SINGLE, WIDE,
 };
 use crate::program::words_of;
 
@@ -94,11 +94,10 @@ struct Writer {
 impl Writer {
     /// Writes a block and returns where its description is; `None` if the block has other values than `own`.
     fn block(&mut self, kind: Kind, block: &EncodedBlock, own: &[i64], array: &ArrayRef) -> Option<u32> {
-        let at = self.words.len();
-        self.words.resize(at + BLOCK_WORDS, 0);
         let is_ours = (&*block.layout.codec, block.layout.version) == CODEC;
         let parsed = is_ours.then(|| Block::parse(&block.bytes).ok()).flatten();
-        let mut description = match parsed {
+        let rows = u32::try_from(own.len()).ok()?;
+        let description = match parsed {
             Some(parsed) => {
                 let mut lanes = vec![0; own.len()];
                 let same = parsed.kind() == kind && parsed.rows() == own.len();
@@ -107,13 +106,11 @@ impl Writer {
                 if (0..own.len()).any(differs) {
                     return None;
                 }
-                self.description(&parsed, &block.bytes, own, kind)?
+                self.description(&parsed, &block.bytes, own, kind, rows)?
             }
-            None => self.plain(own, kind),
+            None => self.plain(own, kind, rows)?,
         };
-        *description.get_mut(1)? = u32::try_from(own.len()).ok()?;
-        self.words.get_mut(at..at + BLOCK_WORDS)?.copy_from_slice(&description);
-        u32::try_from(at).ok()
+        self.push(&description)
     }
 
     fn description(
@@ -122,57 +119,55 @@ impl Writer {
         bytes: &[u8],
         own: &[i64],
         kind: Kind,
-    ) -> Option<[u32; BLOCK_WORDS]> {
-        let mut description = [0; BLOCK_WORDS];
-        let mut set = |at: usize, words: &[u32]| {
-            description.iter_mut().skip(at).zip(words).for_each(|(slot, word)| *slot = *word);
-        };
-        match block.layout().ok()? {
+        rows: u32,
+    ) -> Option<Vec<u32>> {
+        Some(match block.layout().ok()? {
             Layout::Progression { first, step } => {
-                set(0, &[PROGRESSION]);
-                set(2, &words_of(first as u64));
-                set(4, &words_of(step as u64));
+                let ([f0, f1], [s0, s1]) = (words_of(first as u64), words_of(step as u64));
+                vec![PROGRESSION, rows, f0, f1, s0, s1]
             }
-            Layout::Integers(integers) => {
-                set(0, &[INTEGERS]);
-                set(2, &[self.stream(&integers, bytes)?]);
-            }
+            Layout::Integers(integers) => vec![INTEGERS, rows, self.stream(&integers, bytes)?],
             Layout::Decimal { numbers, divisor, single, corrections, exception_rows, exceptions } => {
-                let fit = Fit { divisor, single };
-                let known = self.fits.iter().position(|known| *known == fit);
-                let fit = known.unwrap_or_else(|| {
-                    self.fits.push(fit);
-                    self.fits.len() - 1
-                });
-                let flags =
-                    if single { SINGLE } else { 0 } | if corrections.is_some() { CORRECTIONS } else { 0 };
-                set(0, &[DECIMAL]);
-                set(2, &[self.stream(&numbers, bytes)?, flags]);
+                let numbers = self.stream(&numbers, bytes)?;
                 // Exact: it is below 2^60 and a small multiple of a power of ten.
-                set(4, &words_of(divisor as u64));
-                if let Some(corrections) = corrections {
-                    set(6, &[self.stream(&corrections, bytes)?]);
+                let [d0, d1] = words_of(divisor as u64);
+                let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+                let flags = flag(single, SINGLE)
+                    | flag(corrections.is_some(), CORRECTIONS)
+                    | flag(!exceptions.is_empty(), EXCEPTIONS);
+                let mut words =
+                    vec![DECIMAL, rows, numbers, flags, d0, d1, self.fit(Fit { divisor, single })];
+                if flags & (CORRECTIONS | EXCEPTIONS) != 0 {
+                    words.push(match corrections {
+                        Some(corrections) => self.stream(&corrections, bytes)?,
+                        None => 0,
+                    });
+                    let rows: Vec<u32> = exception_rows.iter().map(|row| *row as u32).collect();
+                    words.extend([rows.len() as u32, self.push(&rows)?, self.lanes(exceptions)?]);
                 }
-                let rows: Vec<u32> = exception_rows.iter().map(|row| *row as u32).collect();
-                set(7, &[rows.len() as u32, self.push(&rows)?, self.lanes(exceptions)?, fit as u32]);
+                words
             }
             Layout::Dictionary { lanes, codes } => {
-                set(0, &[DICTIONARY]);
-                set(2, &[self.stream(&codes, bytes)?, self.lanes(lanes)?]);
+                vec![DICTIONARY, rows, self.stream(&codes, bytes)?, self.lanes(lanes)?]
             }
-            _ => return Some(self.plain(own, kind)),
-        }
-        Some(description)
+            _ => self.plain(own, kind, rows)?,
+        })
+    }
+
+    /// The number of a divisor.
+    fn fit(&mut self, fit: Fit) -> u32 {
+        let known = self.fits.iter().position(|known| *known == fit);
+        known.unwrap_or_else(|| {
+            self.fits.push(fit);
+            self.fits.len() - 1
+        }) as u32
     }
 
     /// Values as they are.
-    fn plain(&mut self, own: &[i64], kind: Kind) -> [u32; BLOCK_WORDS] {
-        let mut description = [0; BLOCK_WORDS];
-        let at = self.words.len() as u32;
-        description.iter_mut().zip([PLAIN, 0, at]).for_each(|(slot, word)| *slot = word);
+    fn plain(&mut self, own: &[i64], kind: Kind, rows: u32) -> Option<Vec<u32>> {
         let words = own.iter().flat_map(|lane| words_of(*lane as u64).into_iter().take(kind.width() / 4));
-        self.words.extend(words);
-        description
+        let words: Vec<u32> = words.collect();
+        Some(vec![PLAIN, rows, self.push(&words)?])
     }
 
     fn stream(&mut self, integers: &IntegersLayout, bytes: &[u8]) -> Option<u32> {
@@ -181,27 +176,46 @@ impl Writer {
             .minis
             .last()
             .map_or(0, |mini| mini.patches_offset + (mini.patches * mini.patch_width as usize).div_ceil(8));
-        let mut words = vec![integers.form as u32, u32::from(integers.scale != (1, 0))];
-        for number in [integers.centre, integers.scale.0, integers.scale.1] {
-            words.extend(words_of(number as u64));
-        }
-        words.push(0);
-        let payload_at = words.len() - 1;
-        for mini in &integers.minis {
-            words.push(u32::try_from((mini.offset - start) * 8).ok()?);
-            words.push(mini.width | mini.patch_width << 8 | u32::try_from(mini.patches).ok()? << 16);
-            words.extend(words_of(mini.base as u64));
-            words.extend(words_of(mini.step as u64));
-        }
-        let at = self.push(&words)?;
         let payload = bytes.get(start..end)?;
         let payload: Vec<u32> = payload
             .chunks(4)
             .map(|chunk| chunk.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
             .collect();
         let payload = self.push(&payload)?;
-        *self.words.get_mut(at as usize + payload_at)? = payload;
-        Some(at)
+
+        let has_bases = integers.form != Form::Centred;
+        let smallest = integers.minis.iter().map(|mini| mini.base).min().unwrap_or(0);
+        let above = |base: i64| base.wrapping_sub(smallest) as u64;
+        let largest = integers.minis.iter().map(|mini| above(mini.base)).max().unwrap_or(0);
+        let (bases, base_words) = match largest {
+            0 => (SAME, 0),
+            1..=0xffff_ffff => (0, 1),
+            _ => (WIDE, 2),
+        };
+        let is_scaled = integers.scale != (1, 0);
+        let flags = if is_scaled { SCALED } else { 0 } | if has_bases { bases } else { 0 };
+        let mut words = vec![integers.form as u32 | flags, payload];
+        if matches!(integers.form, Form::Delta | Form::Centred) {
+            words.extend(words_of(integers.centre as u64));
+        }
+        if is_scaled {
+            words.extend(words_of(integers.scale.0 as u64));
+            words.extend(words_of(integers.scale.1 as u64));
+        }
+        if has_bases {
+            words.extend(words_of(smallest as u64));
+        }
+        for mini in &integers.minis {
+            words.push(u32::try_from((mini.offset - start) * 8).ok()?);
+            words.push(mini.width | mini.patch_width << 8 | u32::try_from(mini.patches).ok()? << 16);
+            if has_bases {
+                words.extend(words_of(above(mini.base)).into_iter().take(base_words));
+            }
+            if integers.form == Form::DeltaOfDelta {
+                words.extend(words_of(mini.step as u64));
+            }
+        }
+        self.push(&words)
     }
 
     fn lanes(&mut self, lanes: &[i64]) -> Option<u32> {

@@ -471,47 +471,41 @@ pub mod reduce {
 ///
 /// The words of a column begin with a directory: for each encoded block of the part, ascending, two words: its first row in the
 /// part, and where its description begins, as all offsets here in words from the beginning of the column. Signed numbers have
-/// two words. Lanes, forms and numbers are those of `docs/formats/gorilla.md`.
+/// two words. Lanes, forms and numbers are those of `docs/formats/gorilla.md`; of integers, lanes of floats are stored as
+/// places, and plain values are in the decoded form. A description:
 ///
-/// | word | plain | progression | integers | decimal | dictionary |
+/// | word | plain | progression | integers | dictionary | decimal |
 /// |---|---|---|---|---|---|
-/// | 0 | 0 | 1 | 2 | 3 | 4 |
+/// | 0 | 0 | 1 | 2 | 4 | 3 |
 /// | 1 | rows | rows | rows | rows | rows |
-/// | 2 | offset of the values | lane of row 0 | stream | stream of numbers | stream of codes |
-/// | 3 | | | | flags: 1 single, 2 corrections | offset of the lanes, two words each |
-/// | 4, 5 | | step | | divisor, a u64 | |
-/// | 6 | | | | stream of corrections | |
-/// | 7 | | | | how many exceptions | |
-/// | 8 | | | | offset of their rows in the block, a word each, ascending | |
-/// | 9 | | | | offset of their lanes, two words each | |
-/// | 10 | | | | fit: which of the column's divisors | |
+/// | 2 | offset of the values | lane of row 0 | stream | stream of codes | stream of numbers |
+/// | 3 | | its high word | | offset of the lanes, two words each | flags |
+/// | 4, 5 | | step | | | divisor, a u64 |
+/// | 6 | | | | | fit: which of the column's divisors |
+/// | 7 | | | | | stream of corrections, or 0 |
+/// | 8 | | | | | how many exceptions |
+/// | 9 | | | | | offset of their rows in the block, a word each, ascending |
+/// | 10 | | | | | offset of their lanes, two words each |
 ///
-/// The lane of row 0 of a progression is words 2 and 3. Of integers, lanes of floats are stored as places. Plain values are in
-/// the decoded form.
+/// Words 7 to 10 are there if a flag says that there are corrections or exceptions. A stream, whose parts follow each other:
 ///
-/// A stream:
-///
-/// | word | what |
-/// |---|---|
-/// | 0 | form |
-/// | 1 | 1 if it is scaled |
-/// | 2, 3 | centre |
-/// | 4, 5 | factor |
-/// | 6, 7 | offset |
-/// | 8 | where the bytes of the mini-blocks begin |
-/// | 9 and following | for each mini-block six words: the bit at which it begins there; width, and from bit 8 on the width of patches, and from bit 16 on their number; base; step |
+/// | words | what | there for |
+/// |---|---|---|
+/// | 1 | form, and flags from bit 8 on: 1 if it is scaled, 2 if bases are wide, 4 if all bases are the same | all |
+/// | 1 | where the bytes of the mini-blocks begin | all |
+/// | 2 | centre | forms 1 and 3 |
+/// | 4 | factor, offset | what is scaled |
+/// | 2 | the smallest base | forms 0, 1, 2 |
+/// | for each mini-block | | |
+/// | 1 | the bit at which it begins | all |
+/// | 1 | width; from bit 8 on the width of patches; from bit 16 on their number | all |
+/// | 1, or 2 if wide | how much its base is above the smallest; wraps | forms 0, 1, 2, if bases differ |
+/// | 2 | step | form 2 |
 ///
 /// At least two words follow the last mini-block: reading a number may look beyond it.
 pub mod encoded {
     /// Words of a block in the directory.
     pub const DIRECTORY_WORDS: u32 = 2;
-    /// Words of a description.
-    pub const BLOCK_WORDS: usize = 11;
-    /// Words of a stream before its mini-blocks.
-    pub const STREAM_WORDS: usize = 9;
-    /// Words of a mini-block.
-    pub const MINI_WORDS: usize = 6;
-
     /// Values as they are.
     pub const PLAIN: u32 = 0;
     /// A first lane and a step.
@@ -527,4 +521,13 @@ pub mod encoded {
     pub const SINGLE: u32 = 1;
     /// Corrections are added to the bits of quotients.
     pub const CORRECTIONS: u32 = 2;
+    /// Some rows are no decimals.
+    pub const EXCEPTIONS: u32 = 4;
+
+    /// Integers are scaled.
+    pub const SCALED: u32 = 1 << 8;
+    /// Bases have two words.
+    pub const WIDE: u32 = 2 << 8;
+    /// Bases have no word.
+    pub const SAME: u32 = 4 << 8;
 }

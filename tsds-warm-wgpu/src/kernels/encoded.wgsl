@@ -12,6 +12,10 @@ const FORM_DELTA_OF_DELTA: u32 = 2u;
 const FORM_CENTRED: u32 = 3u;
 const SINGLE: u32 = 1u;
 const CORRECTIONS: u32 = 2u;
+const EXCEPTIONS: u32 = 4u;
+const SCALED: u32 = 0x100u;
+const WIDE: u32 = 0x200u;
+const SAME: u32 = 0x400u;
 
 fn add_64(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
     let x = a.x + b.x;
@@ -113,25 +117,46 @@ fn patches_of(payload: u32, bit: u32, many: u32) -> vec4<u32> {
 
 // The integers of a stream of a column from row `row`, a multiple of 32, of a block of `rows` rows on.
 fn integers_from(column: u32, stream: u32, row: u32, rows: u32) -> Integers {
-    let at = column + stream;
+    var at = column + stream;
+    let head = slab[at];
     var own: Integers;
-    own.form = slab[at];
-    own.is_scaled = slab[at + 1u] == 1u;
-    own.centre = two_words(at + 2u);
-    own.factor = two_words(at + 4u);
-    own.offset = two_words(at + 6u);
-    own.payload = column + slab[at + 8u];
+    own.form = head & 0xffu;
+    own.payload = column + slab[at + 1u];
+    at += 2u;
+    if (own.form == FORM_DELTA || own.form == FORM_CENTRED) {
+        own.centre = two_words(at);
+        at += 2u;
+    }
+    own.is_scaled = (head & SCALED) != 0u;
+    if (own.is_scaled) {
+        own.factor = two_words(at);
+        own.offset = two_words(at + 2u);
+        at += 4u;
+    }
+    // Words of the base and the step of a mini-block.
+    var base_words = 0u;
+    var step_words = 0u;
+    if (own.form != FORM_CENTRED) {
+        own.line = two_words(at);
+        at += 2u;
+        base_words = select(select(1u, 2u, (head & WIDE) != 0u), 0u, (head & SAME) != 0u);
+        step_words = select(0u, 2u, own.form == FORM_DELTA_OF_DELTA);
+    }
     let mini = row >> 7u;
-    let entry = at + 9u + 6u * mini;
+    let entry = at + (2u + base_words + step_words) * mini;
     let shape = slab[entry + 1u];
     let mini_rows = min(rows - 128u * mini, 128u);
     own.width = shape & 0xffu;
     own.patch_width = (shape >> 8u) & 0xffu;
     own.bit = slab[entry];
-    own.line = two_words(entry + 2u);
+    if (base_words == 1u) {
+        own.line = add_64(own.line, vec2<u32>(slab[entry + 2u], 0u));
+    } else if (base_words == 2u) {
+        own.line = add_64(own.line, two_words(entry + 2u));
+    }
     own.step = own.centre;
-    if (own.form == FORM_DELTA_OF_DELTA) {
-        own.step = two_words(entry + 4u);
+    if (step_words == 2u) {
+        own.step = two_words(entry + 2u + base_words);
     }
     let many = shape >> 16u;
     let first = row & 127u;
@@ -334,14 +359,17 @@ fn lanes_from(part: u32, slot: u32, row: u32) -> Lanes {
             own.numbers = integers_from(own.column, slab[at + 2u], own.row, rows);
             own.flags = slab[at + 3u];
             own.divisor = two_words(at + 4u);
+            own.fit = slab[at + 6u];
             if ((own.flags & CORRECTIONS) != 0u) {
-                own.corrections = integers_from(own.column, slab[at + 6u], own.row, rows);
+                own.corrections = integers_from(own.column, slab[at + 7u], own.row, rows);
             }
-            own.rows_at = own.column + slab[at + 8u];
-            own.lanes_at = own.column + slab[at + 9u];
-            own.exceptions = slab[at + 7u];
-            own.fit = slab[at + 10u];
-            seek_exception(&own);
+            own.exception_row = NONE;
+            if ((own.flags & EXCEPTIONS) != 0u) {
+                own.exceptions = slab[at + 8u];
+                own.rows_at = own.column + slab[at + 9u];
+                own.lanes_at = own.column + slab[at + 10u];
+                seek_exception(&own);
+            }
         }
         default: {
             own.numbers = integers_from(own.column, slab[at + 2u], own.row, rows);

@@ -1,0 +1,150 @@
+//! Columns that stay encoded on the device: every mode and form of the Gorilla codec, decoded and compared by the kernels.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod data;
+mod source;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch};
+use arrow_select::concat::concat_batches;
+use arrow_select::filter::filter_record_batch;
+use futures::StreamExt;
+use tsds_compute::CompiledPredicate;
+use tsds_device::DeviceTier;
+use tsds_traits::{
+    Aggregate, AggregatePlan, AggregateRequest, ColumnId, Function, Predicate, Put, ScanRequest, Tier,
+};
+use tsds_warm_wgpu::{NAME, WgpuDevice};
+
+use source::Blocks;
+use support::{Bench, Test};
+
+const TESTS: &[Test] = &[
+    ("every_mode_and_form_gives_its_values_back", every_mode_and_form_gives_its_values_back),
+    ("comparisons_find_what_comparing_values_finds", comparisons_find_what_comparing_values_finds),
+    ("aggregates_are_those_of_the_values", aggregates_are_those_of_the_values),
+    (
+        "readings_take_little_more_than_their_encoded_blocks",
+        readings_take_little_more_than_their_encoded_blocks,
+    ),
+];
+
+fn main() -> ExitCode {
+    support::run(TESTS)
+}
+
+fn tier(bench: &Bench, limit_mb: u64) -> Arc<DeviceTier<WgpuDevice>> {
+    DeviceTier::new(NAME, bench.world(), bench.device.share(bench.world()), limit_mb << 20)
+}
+
+fn put(bench: &Bench, tier: &DeviceTier<WgpuDevice>, source: &Arc<Blocks>) {
+    let put = bench.runtime.block_on(tier.put(Arc::clone(source) as _)).unwrap();
+    assert!(matches!(put, Put::Stored(_)), "{put:?}");
+}
+
+fn ids(source: &Blocks) -> Vec<ColumnId> {
+    source.schema.columns().iter().map(|column| column.id).collect()
+}
+
+fn scan(
+    bench: &Bench,
+    tier: &Arc<DeviceTier<WgpuDevice>>,
+    source: &Blocks,
+    predicate: Option<Predicate>,
+) -> RecordBatch {
+    let mut request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], ids(source));
+    request.predicate = predicate;
+    let rows = Arc::clone(tier).scan(request);
+    let batches: Vec<RecordBatch> =
+        bench.runtime.block_on(rows.map(|batch| batch.unwrap().rows).collect::<Vec<_>>());
+    concat_batches(&source.batch.schema(), &batches).unwrap()
+}
+
+fn assert_same(found: &RecordBatch, expected: &RecordBatch, what: &dyn std::fmt::Debug) {
+    assert_eq!(found.num_rows(), expected.num_rows(), "{what:?}");
+    for (index, field) in expected.schema().fields().iter().enumerate() {
+        let (found, expected) = (found.column(index), expected.column(index));
+        if found.to_data() == expected.to_data() {
+            continue;
+        }
+        for row in 0..expected.len() {
+            let same = found.slice(row, 1).to_data() == expected.slice(row, 1).to_data();
+            assert!(same, "{} row {row} {what:?}: {found:?} {expected:?}", field.name(),);
+        }
+    }
+}
+
+fn every_mode_and_form_gives_its_values_back(bench: &Bench) {
+    for (id, (rows, lengths)) in (1..).zip(data::SHAPES) {
+        let tier = tier(bench, 64);
+        let source = Arc::new(Blocks::new(id, &data::columns(*rows, id), lengths));
+        put(bench, &tier, &source);
+        assert_same(&scan(bench, &tier, &source, None), &source.batch, &(rows, lengths));
+    }
+}
+
+fn comparisons_find_what_comparing_values_finds(bench: &Bench) {
+    for (id, (rows, lengths)) in (1..).zip(data::SHAPES) {
+        let tier = tier(bench, 64);
+        let source = Arc::new(Blocks::new(id, &data::columns(*rows, id), lengths));
+        put(bench, &tier, &source);
+        for (index, column) in source.schema.columns().iter().enumerate() {
+            for predicate in data::predicates(column.id, source.batch.column(index), id) {
+                let compiled = CompiledPredicate::new(&predicate, &source.schema).unwrap();
+                let mask = compiled.evaluate(&ids(&source), &source.batch).unwrap();
+                let expected = filter_record_batch(&source.batch, &mask.into()).unwrap();
+                let found = scan(bench, &tier, &source, Some(predicate.clone()));
+                assert_same(&found, &expected, &(&column.name, rows, lengths, predicate));
+            }
+        }
+    }
+}
+
+fn aggregates_are_those_of_the_values(bench: &Bench) {
+    let (rows, lengths) = (5_000, [2_048, 300, 1_111]);
+    let tier = tier(bench, 64);
+    let source = Arc::new(Blocks::new(1, &data::columns(rows, 7), &lengths));
+    put(bench, &tier, &source);
+    let mut aggregates = Vec::new();
+    for (column, array) in source.schema.columns().iter().zip(source.batch.columns()) {
+        let mut add = |function| aggregates.push(Aggregate { function, column: Some(column.id) });
+        [Function::Count, Function::Min, Function::Max, Function::First, Function::Last]
+            .into_iter()
+            .for_each(&mut add);
+        // Averages, since sums of large integers do not fit.
+        if array.data_type().is_numeric() {
+            add(Function::Avg);
+        }
+    }
+    let plan = AggregatePlan { group_by: Vec::new(), bucket: None, aggregates };
+    let aggregator = || tsds_compute::Aggregator::new(Arc::clone(&source.schema), plan.clone()).unwrap();
+    let names: Vec<String> = (0..plan.aggregates.len()).map(|number| number.to_string()).collect();
+    let mut expected = aggregator();
+    let position = tsds_compute::SegmentPosition { sequence: rows as u64, first_row: 0 };
+    expected.update(&ids(&source), &source.batch, position, None).unwrap();
+    let request = AggregateRequest {
+        schema: Arc::clone(&source.schema),
+        segments: vec![source.handle()],
+        predicate: None,
+        plan: plan.clone(),
+    };
+    let mut found = aggregator();
+    let states = bench.runtime.block_on(Arc::clone(&tier).aggregate(request).collect::<Vec<_>>());
+    states.into_iter().for_each(|states| found.merge_states(&states.unwrap()).unwrap());
+    let (found, expected) = (found.finish(&names).unwrap(), expected.finish(&names).unwrap());
+    assert_same(&found[0], &expected[0], &"aggregates");
+}
+
+fn readings_take_little_more_than_their_encoded_blocks(bench: &Bench) {
+    let tier = tier(bench, 256);
+    let columns = data::readings(200_000);
+    let source = Arc::new(Blocks::new(1, &columns, &[16_384]));
+    put(bench, &tier, &source);
+    let (held, encoded) = (tier.usage().bytes, source.encoded_bytes());
+    assert!(held * 10 <= encoded * 11, "{held} bytes held of {encoded} encoded");
+    assert_same(&scan(bench, &tier, &source, None), &source.batch, &"readings");
+}
