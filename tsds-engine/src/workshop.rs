@@ -86,7 +86,8 @@ impl Workshop {
     ///
     /// What the registry and the factory say.
     pub(crate) async fn warm(&self, id: &str, losses: Option<&Arc<Losses>>) -> Result<GuardedTier> {
-        let settings = self.settings_of(id, [("max_memory_mb", json!(self.settings.warm_tier.max_memory_mb))]);
+        let settings =
+            self.settings_of(id, [("max_memory_mb", json!(self.settings.warm_tier.max_memory_mb))]);
         self.tier(id, settings, self.path.join("warm"), losses).await
     }
 
@@ -98,8 +99,9 @@ impl Workshop {
         losses: Option<&Arc<Losses>>,
     ) -> Result<GuardedTier> {
         let health = self.health(id, "tier")?;
-        let context = BuildContext::new(self.world.clone(), self.database, directory, Arc::clone(&self.codecs))
-            .with_segment_files(Arc::clone(&self.files));
+        let context =
+            BuildContext::new(self.world.clone(), self.database, directory, Arc::clone(&self.codecs))
+                .with_segment_files(Arc::clone(&self.files));
         let (registry, id) = (self.registry.clone(), health.id());
         let built = async move { registry.tier(id, settings, context).await };
         let tier = self.watch.call(&health, "build", built).await;

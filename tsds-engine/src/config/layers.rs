@@ -84,9 +84,12 @@ impl Layers {
             };
             for (key, value) in keys {
                 if section == PLUGINS && !value.is_object() {
-                    return Err(Error::new(ErrorKind::ConfigInvalid, "settings of a plugin must be an object")
-                        .with("key", format!("{section}.{key}"))
-                        .with("file", name));
+                    return Err(Error::new(
+                        ErrorKind::ConfigInvalid,
+                        "settings of a plugin must be an object",
+                    )
+                    .with("key", format!("{section}.{key}"))
+                    .with("file", name));
                 }
                 self.set(&format!("{section}.{key}"), value, Origin::File(name.into()))
                     .map_err(|error| error.with("file", name))?;
@@ -107,7 +110,8 @@ impl Layers {
             let short =
                 SHORT_NAMES.iter().find(|(short, _)| *short == name).map(|(_, key)| (*key).to_owned());
             let long = || {
-                let (section, key) = name.strip_prefix("TSDS_")?.to_lowercase().split_once("__").map(owned)?;
+                let (section, key) =
+                    name.strip_prefix("TSDS_")?.to_lowercase().split_once("__").map(owned)?;
                 let key = if section == PLUGINS { key.replace("__", ".") } else { key };
                 Some(format!("{section}.{key}"))
             };

@@ -143,6 +143,10 @@ impl Residency {
         // What the newcomer takes, if it takes as much of its plain size as the others do.
         let needed = newcomer.meta.plain_bytes as f64 * bytes as f64 / plain_bytes.max(1) as f64;
         let low_mark = (bytes as f64 * marks.eviction_target_pct).min(bytes as f64 - needed).max(0.0) as u64;
-        Some(Room { segments, high_mark: bytes.saturating_sub(1), low_mark: low_mark.min(bytes.saturating_sub(1)) })
+        Some(Room {
+            segments,
+            high_mark: bytes.saturating_sub(1),
+            low_mark: low_mark.min(bytes.saturating_sub(1)),
+        })
     }
 }
