@@ -3,6 +3,7 @@
 
 mod fake;
 mod loss;
+mod model;
 mod plugins;
 mod room;
 mod selection;

@@ -88,7 +88,9 @@ fn auto_goes_on_with_the_next_one_where_a_device_is_there_but_cannot_be_built() 
 #[test]
 fn auto_takes_the_cpu_where_no_device_can_be_built() {
     let plugins = registry(&[CUDA, WGPU]);
-    [CUDA, WGPU].map(|id| device(id, |device| device.build = Build::Fails));
+    for id in [CUDA, WGPU] {
+        device(id, |device| device.build = Build::Fails);
+    }
     let stats = opened(&plugins, "auto");
     assert_eq!((stats.resident.backend, stats.warm.passed_over.len()), ("tsds.warm.cpu", 2));
 }
