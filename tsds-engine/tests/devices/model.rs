@@ -96,7 +96,7 @@ async fn run(machine: &SimWorld, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn devices_that_come_and_go_cost_no_row(seed in any::<u64>(), steps in prop::collection::vec(step(), 1..40)) {
