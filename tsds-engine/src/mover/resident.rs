@@ -100,7 +100,7 @@ impl Core {
     async fn offer(&self, serving: &Serving, candidate: &Candidate) -> bool {
         let _one_at_a_time = serving.filling.lock().await;
         let (entry, now) = (&candidate.entry, self.now());
-        if !serving.with_residency(|residency| residency.wants(entry.id(), now)) {
+        if entry.is_retired() || !serving.with_residency(|residency| residency.wants(entry.id(), now)) {
             return true;
         }
         let usage = serving.tier.usage();

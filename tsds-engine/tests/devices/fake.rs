@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{BoxFuture, FutureExt};
@@ -14,8 +15,8 @@ use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::{Value as Json, json};
 use tsds_engine::builtin_registry;
 use tsds_engine::traits::{
-    AggregateRequest, BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Put, Registry, Result,
-    ScanRequest, SegmentBatch, SegmentHandle, SegmentId, SegmentSource, StoredSegment, Tier,
+    AggregateRequest, BuildContext, Clock, Error, ErrorKind, Factory, Plugin, Presence, Put, Registry,
+    Result, ScanRequest, SegmentBatch, SegmentHandle, SegmentId, SegmentSource, StoredSegment, Tier,
     TierCapabilities, TierUsage,
 };
 
@@ -59,6 +60,8 @@ pub struct Device {
     /// Whether it is lost again each time that it has a segment.
     pub always: bool,
     pub scans_hang: bool,
+    /// How long a put takes.
+    pub put_seconds: u64,
     pub close_hangs: bool,
     pub min_rows: u64,
     /// What it says it may hold.
@@ -95,6 +98,7 @@ fn present() -> Device {
         loss: None,
         always: false,
         scans_hang: false,
+        put_seconds: 0,
         close_hangs: false,
         min_rows: 0,
         limit_bytes: Some(1 << 30),
@@ -155,6 +159,7 @@ fn build(
             Build::Panics => panic!("the driver crashes"),
             Build::Hangs => futures::future::pending::<()>().await,
         }
+        let clock = Arc::clone(&context.world.clock);
         let inner =
             builtin_registry()?.tier("tsds.warm.cpu", json!({ "max_memory_mb": 256 }), context).await?;
         let capabilities = inner.capabilities().clone().with_device("GPU").with_min_rows(min_rows);
@@ -162,7 +167,8 @@ fn build(
             device.alive += 1;
             device.held.clear();
         });
-        let tier = FakeTier { id, inner, capabilities, lost: AtomicBool::new(false), held: Mutex::default() };
+        let tier =
+            FakeTier { id, inner, clock, capabilities, lost: AtomicBool::new(false), held: Mutex::default() };
         Ok(Arc::new(tier) as Arc<dyn Tier>)
     }
     .boxed()
@@ -172,6 +178,7 @@ fn build(
 struct FakeTier {
     id: &'static str,
     inner: Arc<dyn Tier>,
+    clock: Arc<dyn Clock>,
     capabilities: TierCapabilities,
     lost: AtomicBool,
     held: Mutex<BTreeMap<SegmentId, (u64, i64)>>,
@@ -237,10 +244,11 @@ impl Tier for FakeTier {
 
     async fn put(&self, source: Arc<dyn SegmentSource>) -> Result<Put> {
         let meta = Arc::clone(source.meta());
-        let room = device(self.id, |device| {
+        let (room, seconds) = device(self.id, |device| {
             device.puts.push(meta.id);
-            device.room
+            (device.room, device.put_seconds)
         });
+        self.clock.sleep(Duration::from_secs(seconds)).await;
         self.check(Loss::AtPut)?;
         let put = self.inner.put(source).await?;
         let Put::Stored(stored) = &put else { return Ok(put) };

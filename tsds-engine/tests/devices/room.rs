@@ -1,6 +1,7 @@
 //! A device with less memory than is configured, or in pieces: the newest segments are held, and nothing goes round in circles.
 
 use tsds_engine::Database;
+use tsds_engine::query::col;
 use tsds_engine::traits::SegmentId;
 use tsds_io::SimWorld;
 
@@ -131,6 +132,20 @@ fn rows_that_arrive_late_do_not_drive_out_newer_ones() {
 }
 
 #[test]
+fn only_older_segments_leave_although_newer_ones_were_not_read_for_longer() {
+    let machine = SimWorld::new(8);
+    machine.block_on(async {
+        let database = small_device(&machine, 3.5, 1 << 30).await;
+        write_hours(&database, [1, 11, 12]).await;
+        pause(&machine, 60).await;
+        let oldest = database.table(super::TABLE).unwrap().query().filter(col("id").lt(120_i64));
+        assert_eq!(oldest.collect().await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(), 20);
+        write_hours(&database, [5]).await;
+        assert_eq!(held(), [12, 11, 5]);
+    });
+}
+
+#[test]
 fn a_segment_that_never_fits_is_left_to_its_file_and_others_go_on() {
     let machine = SimWorld::new(8);
     machine.block_on(async {
@@ -179,6 +194,31 @@ fn what_was_left_to_its_file_is_offered_again_when_others_move_on() {
         assert_eq!((now.tiers.warm.segments, now.resident.segments), (2, 2), "{now:?}");
         assert_eq!(held(), [2, 1]);
     });
+}
+
+#[test]
+fn a_segment_that_moves_on_while_it_is_stored_does_not_stay_on_the_device() {
+    // The mover looks every five seconds: in one of these it does so while a segment that leaves is stored.
+    for seconds in 0..5 {
+        let machine = SimWorld::new(8);
+        machine.block_on(async {
+            let plugins = registry(&[CUDA]);
+            device(CUDA, |device| device.put_seconds = 2);
+            let mut settings = settings("cuda");
+            settings.warm_tier.evictor = "test.evict.tight".into();
+            let database = filled(&machine, &plugins, settings, 0..0).await;
+            pause(&machine, seconds).await;
+            // One memtable with rows of nine hours.
+            let hours: Vec<_> = (0..9).flat_map(|hour| super::rows(hour * 60..hour * 60 + 2)).collect();
+            let table = database.table(super::TABLE).unwrap();
+            table.ingest(super::batch(&hours)).await.unwrap();
+            database.flush().await.unwrap();
+            pause(&machine, 60).await;
+            let now = stats(&database).await;
+            assert_eq!((now.tiers.warm.segments, now.resident.segments), (2, 2));
+            assert_eq!(held(), [8, 7], "{seconds}");
+        });
+    }
 }
 
 #[test]
