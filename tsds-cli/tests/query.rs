@@ -140,6 +140,14 @@ fn what_there_is_can_be_seen() {
     let place = trades();
     let stats = place.json(&["stats", "--json"]);
     assert_eq!(stats["tables"][0]["rows"], 100);
+    assert_eq!((&stats["warm"]["configured"], &stats["warm"]["losses"]), (&"auto".into(), &0.into()));
+    let configured = ["stats", "--json", "--set", "warm_tier.backend=cpu", "--set"];
+    let cpu = place.json(&[&configured[..], &["plugins.tsds.warm.cpu.max_memory_mb=3"]].concat());
+    assert_eq!(cpu["resident"]["limit_bytes"], 3 << 20);
+    assert_eq!(
+        (&cpu["warm"]["backend"], &cpu["warm"]["passed_over"]),
+        (&"tsds.warm.cpu".into(), &[(); 0][..].into())
+    );
     let text = place.ok(&["stats"]);
     assert!(text.contains("trades") && text.contains("warm backend: tsds.warm."), "{text}");
     let text = place.ok(&["tables"]);

@@ -1,6 +1,5 @@
 //! The plugins that ship with TSDS.
 
-use serde_json::Value as Json;
 use tsds_traits::{Registry, Result};
 
 /// A registry with every built-in plugin that this build has features for: codecs, log, evictor and tiers.
@@ -21,9 +20,4 @@ pub fn builtin_registry() -> Result<Registry> {
     registry.register(tsds_hot::plugin())?;
     registry.register(tsds_cold_parquet::plugin())?;
     Ok(registry)
-}
-
-/// The settings of a plugin as JSON.
-pub(crate) fn plugin_settings(values: impl IntoIterator<Item = (&'static str, Json)>) -> Json {
-    Json::Object(values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }

@@ -20,6 +20,7 @@ use crate::hot::{HardLimit, HotBudget};
 use crate::ingest::Writer;
 use crate::recovery::RecoveryReport;
 use crate::version::{Reclaim, Version};
+use crate::warm::Warm;
 
 /// How many segment numbers the catalog gives out at once.
 const SEGMENT_BLOCK: u64 = 4096;
@@ -50,13 +51,9 @@ pub(crate) struct Core {
     /// Watches over the plugins.
     pub watch: Arc<Watch>,
     /// Holds recent segments in memory or on a device.
-    pub warm: GuardedTier,
-    /// Serves what no device holds. The same as `warm` without a device.
-    pub fallback: GuardedTier,
+    pub warm: Arc<Warm>,
     pub cold: GuardedTier,
     pub evictor: GuardedEvictor,
-    /// What `warm` holds, and how many bytes each takes.
-    pub resident: Mutex<BTreeMap<SegmentId, u64>>,
     pub reclaim: Reclaim,
     pub mover: crate::mover::MoverState,
     pub recovery: RecoveryReport,
@@ -94,8 +91,7 @@ pub(crate) struct Parts {
     pub plain_segments: SegmentStore,
     pub file_codec: Arc<Health>,
     pub watch: Arc<Watch>,
-    pub warm: GuardedTier,
-    pub fallback: GuardedTier,
+    pub warm: Arc<Warm>,
     pub cold: GuardedTier,
     pub evictor: GuardedEvictor,
     pub reclaim: Reclaim,
@@ -126,10 +122,8 @@ impl Core {
             file_codec: parts.file_codec,
             watch: parts.watch,
             warm: parts.warm,
-            fallback: parts.fallback,
             cold: parts.cold,
             evictor: parts.evictor,
-            resident: Mutex::new(BTreeMap::new()),
             reclaim: parts.reclaim,
             mover: crate::mover::MoverState::default(),
             recovery: parts.recovery,
@@ -277,7 +271,21 @@ impl Core {
         let first = !self.closing.swap(true, Ordering::AcqRel);
         self.closing_notify.notify_waiters();
         self.mover.wake();
+        self.warm.wake();
         first
+    }
+
+    /// Completes when the database closes.
+    pub(crate) async fn closed(&self) {
+        loop {
+            let notified = self.closing_notify.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.is_closing() {
+                return;
+            }
+            notified.await;
+        }
     }
 
     pub(crate) fn release_lock(&self) {

@@ -23,6 +23,8 @@ mod storage_stats;
 mod table;
 mod verify;
 mod version;
+mod warm;
+mod workshop;
 
 pub use builtin::builtin_registry;
 pub use database::{Database, DatabaseBuilder};
@@ -34,3 +36,4 @@ pub use storage_stats::{ColumnStorage, ModeShare, TableStorage};
 pub use table::{Table, TableSpec};
 pub use tsds_traits as traits;
 pub use verify::{Damage, VerifyReport};
+pub use warm::{PassedOver, WarmStats};

@@ -6,28 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::channel::mpsc;
-use serde_json::{Value as Json, json};
 use tsds_segment::SegmentStore;
 use tsds_traits::{
-    BuildContext, CodecLookup, DatabaseId, Durability, Error, ErrorKind, Registry, Result, SegmentFiles,
-    Sequence, VfsLock, WalOpen, WalSink, World,
+    CodecLookup, DatabaseId, Durability, Error, ErrorKind, Registry, Result, Sequence, VfsLock, WalOpen,
+    WalSink, World,
 };
 
-use crate::builtin::plugin_settings;
 use crate::catalog::{COLD, Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, LOG, PluginRecord};
 use crate::config::Settings;
 use crate::core::{Core, Parts};
-use crate::guard::{GuardedEvictor, GuardedTier, GuardedWal, Health, Watch, guarded_codecs};
+use crate::guard::{GuardedTier, Watch, guarded_codecs};
 use crate::hot::HotBudget;
 use crate::nolog::NoLog;
 use crate::recovery::{self, Leftovers, RecoveryReport};
+use crate::warm::Warm;
+use crate::workshop::{Workshop, check_plugin_ids};
 use crate::{ingest, mover};
 
 const LOCK: &str = "LOCK";
 const CATALOG: &str = "catalog.redb";
 const SEGMENTS: &str = "segments";
-/// The fallback for what no device holds, and the warm tier where there is no device.
-const CPU_TIER: &str = "tsds.warm.cpu";
 
 /// The codec that segment files can always be written in.
 pub(crate) const PLAIN_CODEC: &str = "tsds.plain";
@@ -40,6 +38,7 @@ pub(crate) async fn open(
     registry: Registry,
 ) -> Result<Arc<Core>> {
     settings.validate()?;
+    check_plugin_ids(&settings, &registry)?;
     settings.storage.base_path = path.display().to_string();
     settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let (lock, catalog, contents) = {
@@ -58,7 +57,7 @@ pub(crate) async fn open(
     let version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
 
     let watch = Watch::new(world.clone(), settings.plugin_deadline());
-    let codecs: Arc<dyn CodecLookup> = Arc::new(guarded_codecs(&registry, &watch).await?);
+    let codecs: Arc<dyn CodecLookup> = Arc::new(guarded_codecs(&registry, &settings.plugins, &watch).await?);
     let store = |codec: &str| {
         let codec = codecs.codec(codec).map_err(|error| error.with("key", "warm_tier.file_codec"))?;
         let (world, directory) = (world.clone(), path.join(SEGMENTS));
@@ -68,11 +67,22 @@ pub(crate) async fn open(
     };
     let (segments, file_codec) = store(&settings.warm_tier.file_codec)?;
     let (plain_segments, _) = store(PLAIN_CODEC)?;
-    let house = House { world: &world, path: &path, settings: &settings, registry: &registry, watch: &watch };
-    let tiers = open_tiers(house, record.database, &codecs, &segments).await?;
+    let workshop = Workshop {
+        world: world.clone(),
+        path: path.clone(),
+        settings: settings.clone(),
+        registry: registry.clone(),
+        watch: Arc::clone(&watch),
+        database: record.database,
+        codecs,
+        files: Arc::new(segments.clone()),
+    };
+    let warm = Warm::open(workshop.clone()).await?;
+    let cold = workshop.cold().await?;
+    check_needs(&warm, &cold)?;
     let log_name =
         if settings.hot_tier.wal_enabled { settings.wal.backend.as_str() } else { "tsds.wal.none" };
-    check_plugins(&mut record, &registry, log_name, tiers.cold.name())?;
+    check_plugins(&mut record, &registry, log_name, cold.name())?;
     let leftovers = Leftovers::find(&contents, &segments).await?;
     // Up to here nothing is changed.
     if contents.database.is_none() {
@@ -87,11 +97,11 @@ pub(crate) async fn open(
         known_durable: sequences.known_durable,
         next: sequences.next,
     };
-    let wal = open_log(house, open, &codecs).await?;
+    let wal = open_log(&workshop, open).await?;
     report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version).await?;
     report.torn_bytes = wal.usage().torn_bytes;
     // Catalog, files and log agree: only now is anything removed.
-    let mut edits = leftovers.remove(&segments, &tiers.cold, &mut report).await?;
+    let mut edits = leftovers.remove(&segments, &cold, &mut report).await?;
     // Before a new write: nobody uses these sequences again.
     record.sequences_reserved = Sequence(sequences.next.0.saturating_add(ingest::SEQUENCE_BLOCK));
     record.note_durable(&*wal);
@@ -101,7 +111,7 @@ pub(crate) async fn open(
     if report.unclean {
         tracing::info!(?report, "recovered after an unclean stop");
     }
-    let evictor = open_evictor(house).await?;
+    let evictor = workshop.evictor().await?;
     let core = Arc::new(Core::new(Parts {
         world,
         settings,
@@ -117,9 +127,8 @@ pub(crate) async fn open(
         plain_segments,
         file_codec,
         watch,
-        warm: tiers.warm,
-        fallback: tiers.fallback,
-        cold: tiers.cold,
+        warm: Arc::new(warm),
+        cold,
         evictor,
         reclaim,
         recovery: report,
@@ -175,72 +184,15 @@ async fn commit(world: &World, catalog: &Arc<Catalog>, edits: Vec<Edit>) -> Resu
     (*world.executor).blocking(move || catalog.commit(&edits)).await
 }
 
-struct Tiers {
-    warm: GuardedTier,
-    fallback: GuardedTier,
-    cold: GuardedTier,
-}
-
-/// What every plugin is built from.
-#[derive(Clone, Copy)]
-struct House<'a> {
-    world: &'a World,
-    path: &'a Path,
-    settings: &'a Settings,
-    registry: &'a Registry,
-    watch: &'a Arc<Watch>,
-}
-
-impl House<'_> {
-    /// The health of a plugin that is about to be built.
-    fn health(&self, id: &str, role: &'static str) -> Result<Arc<Health>> {
-        Ok(self.watch.health(self.registry.get(id)?.id, role))
+/// Refuses tiers that cannot do what their roles need, all of them in one error.
+fn check_needs(warm: &Warm, cold: &GuardedTier) -> Result<()> {
+    let warm = warm.serving().tier.unmet_needs("warm", Durability::Volatile);
+    let unmet = [warm, cold.unmet_needs("cold", Durability::Power)].concat();
+    if unmet.is_empty() {
+        return Ok(());
     }
-
-    async fn tier(&self, id: &str, settings: Json, context: BuildContext) -> Result<GuardedTier> {
-        let health = self.health(id, "tier")?;
-        let (registry, id) = (self.registry.clone(), health.id());
-        let built = async move { registry.tier(id, settings, context).await };
-        GuardedTier::new(self.watch.call(&health, "build", built).await?, self.watch, &health)
-    }
-}
-
-async fn open_tiers(
-    house: House<'_>,
-    database: DatabaseId,
-    codecs: &Arc<dyn CodecLookup>,
-    segments: &SegmentStore,
-) -> Result<Tiers> {
-    let House { world, path, settings, .. } = house;
-    let files: Arc<dyn SegmentFiles> = Arc::new(segments.clone());
-    let context = |directory: PathBuf| {
-        BuildContext::new(world.clone(), database, directory, Arc::clone(codecs))
-            .with_segment_files(Arc::clone(&files))
-    };
-    let memory = plugin_settings([("max_memory_mb", json!(settings.warm_tier.max_memory_mb))]);
-    let fallback = house.tier(CPU_TIER, memory.clone(), context(path.join("warm"))).await?;
-    let warm = match settings.warm_tier.backend.as_str() {
-        "auto" | CPU_TIER | "cpu" => fallback.clone(),
-        id => {
-            let warm = house.tier(id, memory, context(path.join("warm"))).await?;
-            warm.health().set_replaceable();
-            warm
-        }
-    };
-    let cold_path =
-        settings.storage.cold_path.as_ref().map_or_else(|| path.join("cold"), |given| path.join(given));
-    let cold_settings = plugin_settings([
-        ("compression", json!(settings.cold_tier.compression)),
-        ("max_concurrent_files", json!(settings.query.max_concurrent_files)),
-    ]);
-    let cold = house.tier(&settings.cold_tier.backend, cold_settings, context(cold_path)).await?;
-    let unmet = [warm.unmet_needs("warm", Durability::Volatile), cold.unmet_needs("cold", Durability::Power)]
-        .concat();
-    if !unmet.is_empty() {
-        return Err(Error::new(ErrorKind::ConfigInvalid, "tiers cannot do what their roles need")
-            .with("unmet", unmet.join("; ")));
-    }
-    Ok(Tiers { warm, fallback, cold })
+    Err(Error::new(ErrorKind::ConfigInvalid, "tiers cannot do what their roles need")
+        .with("unmet", unmet.join("; ")))
 }
 
 /// What wrote to the database before must be what is configured now; what is new is noted.
@@ -271,33 +223,12 @@ fn check_plugins(record: &mut DatabaseRecord, registry: &Registry, log: &str, co
     Ok(())
 }
 
-async fn open_evictor(house: House<'_>) -> Result<GuardedEvictor> {
-    let health = house.health(&house.settings.warm_tier.evictor, "evictor")?;
-    let (registry, id) = (house.registry.clone(), health.id());
-    let built = house.watch.job(&health, "build", move || registry.evictor(id, &json!({})));
-    Ok(GuardedEvictor::new(built.await?, house.watch, &health))
-}
-
-async fn open_log(
-    house: House<'_>,
-    open: WalOpen,
-    codecs: &Arc<dyn CodecLookup>,
-) -> Result<Arc<dyn WalSink>> {
-    let House { world, path, settings, registry, watch } = house;
+async fn open_log(workshop: &Workshop, open: WalOpen) -> Result<Arc<dyn WalSink>> {
+    let Workshop { path, settings, .. } = workshop;
     if !settings.hot_tier.wal_enabled {
         return Ok(Arc::new(NoLog::new(open.next)));
     }
-    let context =
-        BuildContext::new(world.clone(), open.database, log_directory(path, settings), Arc::clone(codecs));
-    let file_bytes = plugin_settings([("file_bytes", json!(settings.wal.file_mb * 1_000_000))]);
-    let health = house.health(&settings.wal.backend, "wal")?;
-    let (registry, id) = (registry.clone(), health.id());
-    let opened = async move { registry.wal(id, file_bytes, context, open).await };
-    // Which directory, since a volume that is not mounted looks like a log that is lost.
-    let directory = log_directory(path, settings);
-    let named = |error: Error| error.with("directory", directory.display());
-    let log = watch.call(&health, "build", opened).await.map_err(named)?;
-    Ok(Arc::new(GuardedWal::new(log, watch, &health)?))
+    workshop.log(log_directory(path, settings), open).await
 }
 
 /// Where the log is.
@@ -321,7 +252,7 @@ pub(crate) async fn close(core: &Arc<Core>) -> Result<()> {
     } else {
         Ok(())
     };
-    let closings = [core.warm.close().await, core.fallback.close().await, core.cold.close().await];
+    let closings = [core.warm.close().await, core.cold.close().await];
     let tiers: Result<()> = closings.into_iter().collect();
     let catalog = Arc::clone(&core.catalog);
     let closed = core.blocking(move || catalog.close()).await;

@@ -6,10 +6,11 @@ use serde::Serialize;
 use tsds_traits::type_name;
 
 use crate::catalog::Home;
-use crate::core::{Core, lock};
+use crate::core::Core;
 use crate::guard::PluginStats;
 use crate::recovery::RecoveryReport;
 use crate::version::TableVersion;
+use crate::warm::WarmStats;
 
 /// Rows by tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -82,10 +83,10 @@ pub struct ColumnInfo {
     pub nullable: bool,
 }
 
-/// What the warm tier holds in memory or on a device.
+/// What the tier that answers for segment files now holds in memory or on a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ResidentStats {
-    /// The plugin.
+    /// The plugin: while a device is lost, the one that reads the files.
     pub backend: &'static str,
     /// The device; absent on the host.
     pub device: Option<String>,
@@ -119,6 +120,8 @@ pub struct Stats {
     pub tiers: TiersStats,
     /// What is held in memory or on a device besides.
     pub resident: ResidentStats,
+    /// Which tier was taken for that, and what became of it.
+    pub warm: WarmStats,
     /// The log.
     pub wal: LogStats,
     /// Rows in memory, those that readers still hold included.
@@ -156,23 +159,33 @@ impl Core {
             add(&mut tiers.warm, table.tiers.warm);
             add(&mut tiers.cold, table.tiers.cold);
         }
-        let (usage, log) = (self.warm.usage(), self.wal.usage());
+        let log = self.wal.usage();
         Stats {
             tables,
             tiers,
-            resident: ResidentStats {
-                backend: self.warm.name(),
-                device: self.warm.capabilities().device.clone(),
-                segments: lock(&self.resident).len() as u64,
-                rows: usage.rows,
-                bytes: usage.bytes,
-                limit_bytes: usage.limit_bytes,
-            },
+            resident: self.resident_stats(),
+            warm: self.warm.stats(),
             wal: LogStats { bytes: log.bytes, files: log.files, durable: self.wal.durable().0 },
             hot_rows_pinned: self.budget.rows(),
             oldest_pin_seconds: self.oldest_pin().map(|age| age.as_secs_f64()),
             plugins: self.watch.stats(),
             recovery: self.recovery.clone(),
+        }
+    }
+}
+
+impl Core {
+    fn resident_stats(&self) -> ResidentStats {
+        let serving = self.warm.serving();
+        let answers = if serving.works() { &serving.tier } else { self.warm.fallback() };
+        let usage = answers.usage();
+        ResidentStats {
+            backend: answers.name(),
+            device: answers.capabilities().device.clone(),
+            segments: serving.with_residency(|residency| residency.len()) as u64,
+            rows: usage.rows,
+            bytes: usage.bytes,
+            limit_bytes: usage.limit_bytes,
         }
     }
 }

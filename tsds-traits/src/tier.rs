@@ -147,6 +147,9 @@ pub struct TierCapabilities {
     pub max_segment_bytes: Option<u64>,
     /// The device on which the tier runs, such as `NVIDIA H200`; `None` for the host.
     pub device: Option<String>,
+    /// Queries that read fewer rows than this are answered faster elsewhere: asking a device takes its time, however little is
+    /// asked. The engine then reads a segment's file instead, where it can. 0 if the tier is never too slow to ask.
+    pub min_rows: u64,
 }
 
 impl TierCapabilities {
@@ -160,6 +163,7 @@ impl TierCapabilities {
             aggregate: false,
             max_segment_bytes: None,
             device: None,
+            min_rows: 0,
         }
     }
 
@@ -203,6 +207,12 @@ impl TierCapabilities {
     #[must_use]
     pub fn with_device(self, device: impl Into<String>) -> Self {
         Self { device: Some(device.into()), ..self }
+    }
+
+    /// Sets from how many rows on the tier is worth asking.
+    #[must_use]
+    pub fn with_min_rows(self, rows: u64) -> Self {
+        Self { min_rows: rows, ..self }
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use tsds_engine::{
-    Database, ModeShare, Stats, TableStats, TableStorage, TierStats, TiersStats, VerifyReport,
+    Database, ModeShare, ResidentStats, Stats, TableStats, TableStorage, TierStats, TiersStats, VerifyReport,
+    WarmStats,
 };
 
 use super::closing;
@@ -185,16 +186,7 @@ fn stats_text(stats: &Stats) -> String {
         ]);
     }
     let mut text = tiers.text();
-    let resident = &stats.resident;
-    let limit = resident.limit_bytes.map(|limit| format!(" of {}", bytes(limit))).unwrap_or_default();
-    let device = resident.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
-    text.push_str(&format!(
-        "\nwarm backend: {}{device}, {} with {} resident, {}{limit}\n",
-        resident.backend,
-        counted(resident.segments, "segment"),
-        counted(resident.rows, "row"),
-        bytes(resident.bytes),
-    ));
+    text.push_str(&warm_text(&stats.resident, &stats.warm));
     text.push_str(&format!(
         "log: {} in {}, durable up to sequence {}\n",
         bytes(stats.wal.bytes),
@@ -208,6 +200,38 @@ fn stats_text(stats: &Stats) -> String {
             counted(recovery.replayed_rows, "row"),
             bytes(recovery.torn_bytes),
         ));
+    }
+    text
+}
+
+/// Who answers for segment files, what it holds, and what else was tried or happened.
+fn warm_text(resident: &ResidentStats, warm: &WarmStats) -> String {
+    let limit = resident.limit_bytes.map(|limit| format!(" of {}", bytes(limit))).unwrap_or_default();
+    let device = resident.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+    let mut text = format!(
+        "\nwarm backend: {}{device}, {} with {} resident, {}{limit}\n",
+        resident.backend,
+        counted(resident.segments, "segment"),
+        counted(resident.rows, "row"),
+        bytes(resident.bytes),
+    );
+    let passed_over: Vec<String> =
+        warm.passed_over.iter().map(|passed| format!("{} ({})", passed.backend, passed.reason)).collect();
+    if !passed_over.is_empty() {
+        text.push_str(&format!("not taken: {}\n", passed_over.join(", ")));
+    }
+    if warm.losses > 0 {
+        let now = if warm.lost { "lost now, segment files are read instead; " } else { "" };
+        text.push_str(&format!(
+            "device of {}: {now}lost {}, built anew {}; last: {}\n",
+            warm.backend,
+            counted(warm.losses, "time"),
+            counted(warm.rebuilds, "time"),
+            warm.last_loss.as_deref().unwrap_or("unknown"),
+        ));
+    }
+    if let Some(failure) = &warm.rebuild_failure {
+        text.push_str(&format!("building it anew failed: {failure}\n"));
     }
     text
 }
@@ -306,4 +330,63 @@ pub(super) fn tiers_text(tiers: &TiersStats) -> String {
 /// Says something to people only.
 pub(super) fn say(output: &Output, json: bool, text: &str) -> Result<()> {
     if json { Ok(()) } else { output.print(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tsds_engine::PassedOver;
+
+    use super::*;
+
+    fn on_device() -> (ResidentStats, WarmStats) {
+        let resident = ResidentStats {
+            backend: "tsds.warm.wgpu",
+            device: Some("GPU".into()),
+            segments: 2,
+            rows: 3000,
+            bytes: 4096,
+            limit_bytes: Some(8192),
+        };
+        let passed_over =
+            vec![PassedOver { backend: "tsds.warm.cuda", reason: "it cannot run here: no driver".into() }];
+        let warm = WarmStats {
+            configured: "auto".into(),
+            backend: "tsds.warm.wgpu",
+            device: Some("GPU".into()),
+            passed_over,
+            min_rows: 0,
+            lost: false,
+            losses: 0,
+            rebuilds: 0,
+            last_loss: None,
+            rebuild_failure: None,
+        };
+        (resident, warm)
+    }
+
+    #[test]
+    fn the_warm_tier_is_shown_with_its_device_and_what_was_not_taken() {
+        let (resident, warm) = on_device();
+        assert_eq!(
+            warm_text(&resident, &warm),
+            "\nwarm backend: tsds.warm.wgpu on GPU, 2 segments with 3,000 rows resident, 4.00 KiB of 8.00 KiB\n\
+             not taken: tsds.warm.cuda (it cannot run here: no driver)\n"
+        );
+    }
+
+    #[test]
+    fn a_lost_device_is_shown_with_what_happened_to_it() {
+        let (resident, mut warm) = on_device();
+        warm.passed_over.clear();
+        (warm.losses, warm.rebuilds, warm.lost) = (2, 1, true);
+        (warm.last_loss, warm.rebuild_failure) = (Some("the bus fell off".into()), Some("no driver".into()));
+        let text = warm_text(&resident, &warm);
+        assert!(
+            text.ends_with(
+                "\ndevice of tsds.warm.wgpu: lost now, segment files are read instead; lost 2 times, built anew \
+                 1 time; last: the bus fell off\nbuilding it anew failed: no driver\n"
+            ),
+            "{text}"
+        );
+    }
 }

@@ -18,6 +18,9 @@ pub enum Origin {
     Code,
 }
 
+/// The section whose keys are plugin ids, with dots in them, each with an object of its own.
+const PLUGINS: &str = "plugins";
+
 /// Environment variables with names of their own, and the keys that they set.
 const SHORT_NAMES: [(&str, &str); 5] = [
     ("TSDS_STORAGE_PATH", "storage.base_path"),
@@ -80,6 +83,14 @@ impl Layers {
                 return Err(unknown_or_misplaced(&section).with("file", name));
             };
             for (key, value) in keys {
+                if section == PLUGINS && !value.is_object() {
+                    return Err(Error::new(
+                        ErrorKind::ConfigInvalid,
+                        "settings of a plugin must be an object",
+                    )
+                    .with("key", format!("{section}.{key}"))
+                    .with("file", name));
+                }
                 self.set(&format!("{section}.{key}"), value, Origin::File(name.into()))
                     .map_err(|error| error.with("file", name))?;
             }
@@ -87,8 +98,9 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays environment variables over what is there: the five short names, and `TSDS_<SECTION>__<KEY>` for every key.
-    /// Other variables are ignored.
+    /// Lays environment variables over what is there: the five short names, and `TSDS_<SECTION>__<KEY>` for every key. In the
+    /// section `plugins`, `__` also stands for the dots of a plugin id: `TSDS_PLUGINS__TSDS__WARM__WGPU__ADAPTER`. Other
+    /// variables are ignored.
     ///
     /// # Errors
     ///
@@ -98,8 +110,10 @@ impl Layers {
             let short =
                 SHORT_NAMES.iter().find(|(short, _)| *short == name).map(|(_, key)| (*key).to_owned());
             let long = || {
-                let (section, key) = name.strip_prefix("TSDS_")?.split_once("__")?;
-                Some(format!("{}.{}", section.to_lowercase(), key.to_lowercase()))
+                let (section, key) =
+                    name.strip_prefix("TSDS_")?.to_lowercase().split_once("__").map(owned)?;
+                let key = if section == PLUGINS { key.replace("__", ".") } else { key };
+                Some(format!("{section}.{key}"))
             };
             if let Some(key) = short.or_else(long) {
                 self.set(&key, self.parse(&key, text), Origin::Environment(name.into()))
@@ -109,7 +123,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Lays one value from code over what is there; `key` is `section.key`.
+    /// Lays one value from code over what is there; `key` is `section.key`, or `plugins.<plugin id>.<key>`, or
+    /// `plugins.<plugin id>` with an object of several keys.
     ///
     /// # Errors
     ///
@@ -144,10 +159,41 @@ impl Layers {
 
     fn set(&mut self, key: &str, value: Value, origin: Origin) -> Result<()> {
         let (section, name) = key.split_once('.').ok_or_else(|| unknown_or_misplaced(key))?;
+        if section == PLUGINS {
+            return self.set_plugin(name, value, &origin);
+        }
         let slot =
             self.values.get_mut(section).and_then(Value::as_object_mut).and_then(|keys| keys.get_mut(name));
         *slot.ok_or_else(|| unknown_or_misplaced(key))? = value;
         self.origins.insert(key.into(), origin);
+        Ok(())
+    }
+
+    /// `name` is an id, if an object comes with it, else an id and a key.
+    fn set_plugin(&mut self, name: &str, value: Value, origin: &Origin) -> Result<()> {
+        let (id, values) = match value {
+            Value::Object(values) => (name, values),
+            value => {
+                let split = name.rsplit_once('.').filter(|(id, _)| id.contains('.'));
+                let (id, key) = split.ok_or_else(|| {
+                    Error::new(
+                        ErrorKind::ConfigInvalid,
+                        "settings of a plugin are plugins.<plugin id>.<key>, and an id is <owner>.<what>",
+                    )
+                    .with("key", format!("{PLUGINS}.{name}"))
+                })?;
+                (id, Map::from_iter([(key.to_owned(), value)]))
+            }
+        };
+        let plugins = self.values.get_mut(PLUGINS).and_then(Value::as_object_mut);
+        let plugins = plugins.ok_or_else(|| unknown_or_misplaced(PLUGINS))?;
+        let slot = plugins.entry(id).or_insert_with(|| Value::Object(Map::new()));
+        for (key, value) in values {
+            self.origins.insert(format!("{PLUGINS}.{id}.{key}"), origin.clone());
+            if let Some(settings) = slot.as_object_mut() {
+                settings.insert(key, value);
+            }
+        }
         Ok(())
     }
 
@@ -168,6 +214,10 @@ impl Layers {
             _ => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into())),
         }
     }
+}
+
+fn owned((section, key): (&str, &str)) -> (String, String) {
+    (section.to_owned(), key.to_owned())
 }
 
 fn describe(origin: &Origin) -> String {
@@ -276,5 +326,37 @@ mod tests {
         let settings = layers.settings().unwrap();
         assert_eq!(settings.storage.base_path, "42");
         assert_eq!(settings.storage.wal_path.as_deref(), Some("wal"));
+    }
+
+    #[test]
+    fn settings_of_a_plugin_are_laid_over_each_other_key_by_key() {
+        let mut layers = Layers::new();
+        let text = r#"{"plugins": {"tsds.warm.wgpu": {"adapter": "a", "allow_software": false, "lists": {"of": [1]}}}}"#;
+        layers.json("a.json", text).unwrap();
+        layers
+            .environment([
+                ("TSDS_PLUGINS__TSDS__WARM__WGPU__ADAPTER", "llvmpipe"),
+                ("TSDS_PLUGINS__ACME__EVICT", r#"{"days": 3}"#),
+            ])
+            .unwrap();
+        layers.code("plugins.tsds.warm.wgpu.allow_software", true).unwrap();
+        let settings = layers.settings().unwrap();
+        let expected = serde_json::json!({
+            "tsds.warm.wgpu": {"adapter": "llvmpipe", "allow_software": true, "lists": {"of": [1]}},
+            "acme.evict": {"days": 3},
+        });
+        assert_eq!(serde_json::to_value(&settings.plugins).unwrap(), expected);
+        assert_eq!(layers.origin("plugins.tsds.warm.wgpu.lists"), Some(&Origin::File("a.json".into())));
+        assert_eq!(layers.origin("plugins.tsds.warm.wgpu.allow_software"), Some(&Origin::Code));
+    }
+
+    #[test]
+    fn settings_of_a_plugin_that_are_no_object_or_name_no_id_are_refused() {
+        let mut layers = Layers::new();
+        let error = layers.json("a.json", r#"{"plugins": {"tsds.warm.wgpu": 3}}"#).unwrap_err();
+        assert!(error.to_string().contains("key=plugins.tsds.warm.wgpu file=a.json"), "{error}");
+        let error = layers.code("plugins.adapter", 3).unwrap_err();
+        assert!(error.to_string().contains("plugins.<plugin id>.<key>"), "{error}");
+        assert_eq!(layers.settings().unwrap(), Settings::default());
     }
 }

@@ -1,8 +1,10 @@
 //! The settings of a database, section by section.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use tsds_traits::{Error, ErrorKind, Result};
 
 /// The codec of segment files where nothing is configured.
@@ -36,6 +38,14 @@ pub struct Settings {
     pub logging: Logging,
     /// What is printed besides.
     pub debug: Debug,
+    /// What single plugins are told, by plugin id: laid over what the engine tells them itself. Which keys there are is the
+    /// plugin's to say, and it refuses others. An id that is not registered is an error when a database is opened.
+    ///
+    /// In JSON `{"plugins": {"tsds.warm.wgpu": {"adapter": "llvmpipe"}}}`; as one key `plugins.tsds.warm.wgpu.adapter`, of which
+    /// the last part is the plugin's key; in the environment, where names have no dots,
+    /// `TSDS_PLUGINS__TSDS__WARM__WGPU__ADAPTER`. An id or key with a capital letter, a `-` or a `__` cannot be written there.
+    /// Later sources replace single keys of earlier ones. Default: nothing.
+    pub plugins: BTreeMap<String, Map<String, Value>>,
 }
 
 /// Where things are stored. Relative paths are relative to `base_path`.
@@ -98,8 +108,13 @@ impl Default for HotTier {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmTier {
-    /// A plugin id, or `auto`: the best that is present. Default: `auto`.
+    /// Which tier holds them: `auto`, `cpu`, `wgpu`, `cuda`, or a plugin id. `auto` takes the first of `tsds.warm.cuda` and
+    /// `tsds.warm.wgpu` that is registered, finds its device and can be built, else `tsds.warm.cpu`; `stats` says why one was
+    /// not taken. What is asked for by name and cannot be built is an error. Default: `auto`.
     pub backend: String,
+    /// A part of a query that reads fewer rows of this tier than so many reads segment files instead: to ask a device takes
+    /// longer than to read little. 0 asks it always. Default: what the tier itself says; 0 for tiers without a device.
+    pub min_rows: Option<u64>,
     /// How many MiB the segments of this tier may take. Default: 1024. Minimum: 1.
     pub max_memory_mb: u64,
     /// At which share of `max_memory_mb` segments move on: a fraction, or a percentage above 1. Default: 0.95.
@@ -121,6 +136,7 @@ impl Default for WarmTier {
     fn default() -> Self {
         Self {
             backend: "auto".into(),
+            min_rows: None,
             max_memory_mb: 1024,
             eviction_threshold_pct: 0.95,
             eviction_target_pct: 0.85,

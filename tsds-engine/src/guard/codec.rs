@@ -3,6 +3,7 @@
 //! A codec is called for each block, in the middle of decoding loops: it runs where it is called. Panics and post-conditions
 //! are checked there; a call that does not return is seen by the watchdog.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,19 +18,24 @@ use tsds_traits::{
 use super::health::Health;
 use super::watch::Watch;
 
-/// Builds every registered codec with default settings, each behind its guard.
+/// Builds every registered codec with what is configured for it, each behind its guard.
 ///
 /// # Errors
 ///
 /// What a factory says, also if it panics or hangs; `Internal` for a codec that calls itself otherwise than it is registered.
-pub(crate) async fn guarded_codecs(registry: &Registry, watch: &Arc<Watch>) -> Result<CodecSet> {
+pub(crate) async fn guarded_codecs(
+    registry: &Registry,
+    configured: &BTreeMap<String, Map<String, Json>>,
+    watch: &Arc<Watch>,
+) -> Result<CodecSet> {
     let mut set = CodecSet::default();
     for plugin in registry.plugins() {
         let Factory::Codec(build) = plugin.factory else { continue };
         let health = watch.health(plugin.id, "codec");
         let guarded = Arc::clone(&health);
+        let settings = Json::Object(configured.get(plugin.id).cloned().unwrap_or_default());
         let built = watch.job(&health, "build", move || {
-            let codec = build(&Json::Object(Map::new()))?;
+            let codec = build(&settings).map_err(|error| error.in_plugin(guarded.id()).during("build"))?;
             if codec.id() != guarded.id() {
                 return Err(Error::internal("plugin calls itself otherwise than it is registered")
                     .with("id", guarded.id())
@@ -38,7 +44,11 @@ pub(crate) async fn guarded_codecs(registry: &Registry, watch: &Arc<Watch>) -> R
             let (version, capabilities) = (codec.version(), codec.capabilities().clone());
             Ok(GuardedCodec { codec, health: guarded, version, capabilities })
         });
-        set = set.with(Arc::new(built.await?))?;
+        let built = built.await.map_err(|error| match configured.contains_key(plugin.id) {
+            true => error.with("settings", format!("plugins.{}", plugin.id)),
+            false => error,
+        });
+        set = set.with(Arc::new(built?))?;
     }
     Ok(set)
 }

@@ -13,12 +13,14 @@
 //! - **Codecs** are called once for each block in the middle of decoding loops, where a thread switch would cost more than the
 //!   work: they run where they are called, and a watchdog sees those that do not return. What waits for such a call is told by
 //!   its own deadline, and names the codec. So do the few questions that a tier or log answers at once (usage, durable).
+//! - **A lost device** ends whatever runs on its tier, at once: see [`loss`].
 //! - **Broken promises** are found by what is cheap: schema, order of segments, numbers of rows. What ships is checked by the
 //!   conformance suite besides; any other plugin is also checked row by row: times within bounds, and every put is read back.
 
 mod codec;
 mod evictor;
 mod health;
+mod loss;
 mod readback;
 mod scan;
 mod states;
@@ -31,6 +33,7 @@ pub(crate) use codec::guarded_codecs;
 pub(crate) use evictor::{GuardedEvictor, OwnedView};
 pub use health::PluginStats;
 pub(crate) use health::{Health, is_broken_promise};
+pub(crate) use loss::Losses;
 pub(crate) use tier::GuardedTier;
 pub(crate) use wal::GuardedWal;
 pub(crate) use watch::Watch;

@@ -11,10 +11,11 @@ use tsds_traits::{
 };
 
 use super::health::Health;
+use super::loss::{Life, Losses};
 use super::readback;
 use super::scan::ScanCheck;
 use super::states::StatesCheck;
-use super::watch::Watch;
+use super::watch::{Watch, only};
 use crate::core::lock;
 
 /// The longest record that a tier may leave in the catalog.
@@ -33,6 +34,8 @@ struct Inner {
     capabilities: TierCapabilities,
     /// What the tier said last.
     usage: Mutex<TierUsage>,
+    /// Of a tier that can be built anew when it loses its device.
+    life: Option<Arc<Life>>,
 }
 
 impl GuardedTier {
@@ -40,6 +43,29 @@ impl GuardedTier {
     ///
     /// `Internal` if the tier panics when asked for its capabilities.
     pub(crate) fn new(tier: Arc<dyn Tier>, watch: &Arc<Watch>, health: &Arc<Health>) -> Result<Self> {
+        Self::with_life(tier, watch, health, None)
+    }
+
+    /// A tier that the engine replaces when it loses its device.
+    ///
+    /// # Errors
+    ///
+    /// As [`GuardedTier::new`].
+    pub(crate) fn mortal(
+        tier: Arc<dyn Tier>,
+        watch: &Arc<Watch>,
+        health: &Arc<Health>,
+        losses: &Arc<Losses>,
+    ) -> Result<Self> {
+        Self::with_life(tier, watch, health, Some(Life::new(health.id(), losses)))
+    }
+
+    fn with_life(
+        tier: Arc<dyn Tier>,
+        watch: &Arc<Watch>,
+        health: &Arc<Health>,
+        life: Option<Arc<Life>>,
+    ) -> Result<Self> {
         let capabilities = health.inline("capabilities", || tier.capabilities().clone())?;
         Ok(Self(Arc::new(Inner {
             tier,
@@ -47,6 +73,7 @@ impl GuardedTier {
             health: Arc::clone(health),
             capabilities,
             usage: Mutex::default(),
+            life,
         })))
     }
 
@@ -60,6 +87,11 @@ impl GuardedTier {
 
     pub(crate) fn health(&self) -> &Arc<Health> {
         &self.0.health
+    }
+
+    /// Why the tier lost its device, after which it is not asked any more.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        self.0.life.as_ref()?.lost()
     }
 
     /// What the tier says, or said last if it does not say anything now.
@@ -117,13 +149,13 @@ impl GuardedTier {
         self.call("remove", async move { tier.remove(&segments).await }).await
     }
 
-    /// Closes the tier, unless it is disabled: then nothing can be asked of it.
+    /// Closes the tier, also if its device is lost, but not if it is disabled: then nothing can be asked of it.
     pub(crate) async fn close(&self) -> Result<()> {
         if self.0.health.is_disabled() {
             return Ok(());
         }
         let tier = Arc::clone(&self.0.tier);
-        self.call("close", async move { tier.close().await }).await
+        self.0.watch.call(&self.0.health, "close", async move { tier.close().await }).await
     }
 
     /// Scans; every batch is checked against the request.
@@ -185,7 +217,8 @@ impl GuardedTier {
         operation: &'static str,
         call: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        self.0.watch.call(&self.0.health, operation, call).await
+        let answer = self.0.watch.stream(&self.0.health, operation, stream::once(call).boxed());
+        only(self.alive(operation, answer)).await
     }
 
     /// `begin` is also the plugin's code: it runs at the first poll.
@@ -195,7 +228,19 @@ impl GuardedTier {
         begin: impl FnOnce() -> BoxStream<'static, Result<T>> + Send + 'static,
     ) -> BoxStream<'static, Result<T>> {
         let answers = async move { begin() }.flatten_stream();
-        self.0.watch.stream(&self.0.health, operation, answers.boxed())
+        self.alive(operation, self.0.watch.stream(&self.0.health, operation, answers.boxed()))
+    }
+
+    /// Answers for as long as the tier has its device.
+    fn alive<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        answers: BoxStream<'static, Result<T>>,
+    ) -> BoxStream<'static, Result<T>> {
+        match &self.0.life {
+            Some(life) => life.watch(operation, answers),
+            None => answers,
+        }
     }
 
     pub(super) fn broken(&self, operation: &'static str, what: &'static str) -> Error {

@@ -117,7 +117,9 @@ impl Watch {
     }
 }
 
-fn only<T: Send + 'static>(mut answers: BoxStream<'static, Result<T>>) -> BoxFuture<'static, Result<T>> {
+pub(super) fn only<T: Send + 'static>(
+    mut answers: BoxStream<'static, Result<T>>,
+) -> BoxFuture<'static, Result<T>> {
     Box::pin(async move {
         let answer = answers.next().await;
         answer.unwrap_or_else(|| Err(Error::new(ErrorKind::Closed, "the executor has shut down")))

@@ -16,7 +16,7 @@ use tsds_traits::{
 
 use super::merge;
 use crate::catalog::{Edit, Home, RemovalRecord, SegmentRecord};
-use crate::core::{Core, lock};
+use crate::core::Core;
 use crate::guard::OwnedView;
 use crate::version::SegmentEntry;
 
@@ -49,25 +49,25 @@ impl Core {
 
     async fn plan_moves(&self) -> Vec<Group> {
         let version = self.version.load_full();
-        let resident = lock(&self.resident).clone();
+        let serving = self.warm.serving();
         let mut entries: BTreeMap<SegmentId, (TableId, Arc<SegmentEntry>)> = BTreeMap::new();
         for (id, table) in &version.tables {
             let files = table.segments.iter().filter(|entry| entry.home == Home::File);
             entries.extend(files.map(|entry| (entry.id(), (*id, Arc::clone(entry)))));
         }
-        let views: Vec<SegmentView> = entries
-            .values()
-            .map(|(_, entry)| SegmentView {
+        let views: Vec<SegmentView> = serving.with_residency(|residency| {
+            let views = entries.values().map(|(_, entry)| SegmentView {
                 meta: Arc::clone(&entry.meta),
-                bytes: resident.get(&entry.id()).copied().unwrap_or(entry.bytes),
+                bytes: residency.bytes_of(entry.id()).unwrap_or(entry.bytes),
                 last_used: entry.last_used(),
                 pinned: false,
-            })
-            .collect();
+            });
+            views.collect()
+        });
         let warm = &self.settings.warm_tier;
         let limit = (warm.max_memory_mb << 20) as f64;
         let view = OwnedView {
-            tier: self.warm.name(),
+            tier: serving.tier.name(),
             segments: Arc::new(views),
             high_mark: (limit * warm.eviction_threshold_pct) as u64,
             low_mark: (limit * warm.eviction_target_pct) as u64,

@@ -62,6 +62,9 @@ pub(crate) fn start(core: &Arc<Core>, garbage: UnboundedReceiver<RemovalRecord>)
     executor.spawn(Box::pin(run(Arc::downgrade(core), Step::Seal)));
     executor.spawn(Box::pin(run(Arc::downgrade(core), Step::Move)));
     executor.spawn(Box::pin(reclaim::run(Arc::downgrade(core), garbage)));
+    if core.warm.has_device() {
+        executor.spawn(Box::pin(crate::warm::keep_alive(Arc::downgrade(core))));
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

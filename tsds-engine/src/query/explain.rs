@@ -35,6 +35,8 @@ pub struct ExplainTier {
     pub backend: Option<&'static str>,
     /// The device on which it runs; the host if none.
     pub device: Option<String>,
+    /// Why it is not a device that reads, where there is one.
+    pub reason: Option<String>,
     /// Segments that may have matching rows.
     pub segments: usize,
     /// Segments that cannot have any, by their statistics.
@@ -56,9 +58,10 @@ impl Plan {
                 tier: name(part.role),
                 backend: Some(part.tier.name()),
                 device: part.tier.capabilities().device.clone(),
+                reason: part.reason.clone(),
                 segments: part.segments.len(),
                 pruned: 0,
-                rows: part.segments.iter().map(|(_, entry)| entry.meta.rows).sum(),
+                rows: part.rows(),
                 bytes: part.segments.iter().map(|(_, entry)| entry.bytes).sum(),
                 pushdown: self.pushdown(part.tier.capabilities()),
             })
@@ -70,6 +73,7 @@ impl Plan {
                     tier: name(*role),
                     backend: None,
                     device: None,
+                    reason: None,
                     segments: 0,
                     pruned: *pruned,
                     rows: 0,
@@ -127,9 +131,10 @@ impl fmt::Display for Explain {
         for tier in &self.tiers {
             let backend = tier.backend.unwrap_or("nothing to read");
             let device = tier.device.as_deref().map(|device| format!(" on {device}")).unwrap_or_default();
+            let reason = tier.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             writeln!(
                 f,
-                "  {}:   {backend}{device}: {} segments, {} pruned, {} rows, {} bytes, pushdown: {}",
+                "  {}:   {backend}{device}: {} segments, {} pruned, {} rows, {} bytes, pushdown: {}{reason}",
                 tier.tier,
                 tier.segments,
                 tier.pruned,

@@ -12,9 +12,10 @@ use super::bind::{bind, column_named};
 use super::snapshot::TableSnapshot;
 use super::{Aggregation, Direction, Query, SortColumn};
 use crate::catalog::Home;
-use crate::core::{Core, lock};
+use crate::core::Core;
 use crate::guard::GuardedTier;
 use crate::version::SegmentEntry;
+use crate::warm::{Serving, Warm};
 
 /// A bound query.
 #[derive(Debug)]
@@ -63,9 +64,48 @@ pub(super) struct Part {
     pub tier: GuardedTier,
     /// What can answer instead.
     pub fallback: Option<GuardedTier>,
+    /// Why another tier is not asked that could be.
+    pub reason: Option<String>,
     pub version: SchemaVersion,
     /// In the order of chunks and arrival.
     pub segments: Vec<PlacedSegment>,
+}
+
+impl Part {
+    /// How many rows its segments have.
+    pub(super) fn rows(&self) -> u64 {
+        self.segments.iter().map(|(_, entry)| entry.meta.rows).sum()
+    }
+
+    /// Decides between the tier that holds segments and the one that reads their files, for a part of segments at home in
+    /// files.
+    fn settle_between(&mut self, serving: &Serving, warm: &Warm) {
+        if self.tier.is(warm.fallback()) {
+            self.reason = warm.why_files(serving);
+            return;
+        }
+        let (rows, enough) = (self.rows(), warm.min_rows(serving));
+        if rows >= enough {
+            self.fallback = Some(warm.fallback().clone());
+            return;
+        }
+        self.tier = warm.fallback().clone();
+        let (rows, enough, name) = (thousands(rows), thousands(enough), self.tier.name());
+        self.reason = Some(format!("{rows} rows are fewer than {enough}: read by {name}"));
+    }
+}
+
+/// With a comma between thousands.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl Plan {
@@ -106,41 +146,38 @@ impl Plan {
     /// Drops the segments that cannot match and gives the others to tiers.
     fn route(&mut self) {
         let now = self.core.now();
-        let resident = lock(&self.core.resident);
-        let (warm, fallback) = (&self.core.warm, &self.core.fallback);
-        let warm_works = !warm.health().is_disabled();
+        let warm = Arc::clone(&self.core.warm);
+        let (serving, fallback) = (warm.serving(), warm.fallback());
         let (mut parts, mut pruned): (Vec<Part>, Vec<(Role, usize)>) = (Vec::new(), Vec::new());
-        for (ordinal, entry) in self.snapshot.table.segments.iter().enumerate() {
-            let (role, tier) = match &entry.home {
-                Home::Tier(_) => (Role::Cold, &self.core.cold),
-                Home::File if warm_works && resident.contains_key(&entry.id()) => (Role::Warm, warm),
-                Home::File => (Role::Warm, fallback),
-            };
-            if self.cannot_match(entry) {
-                match pruned.iter_mut().find(|(pruned_role, _)| *pruned_role == role) {
-                    Some((_, count)) => *count += 1,
-                    None => pruned.push((role, 1)),
+        serving.with_residency(|residency| {
+            for (ordinal, entry) in self.snapshot.table.segments.iter().enumerate() {
+                let (role, tier) = match &entry.home {
+                    Home::Tier(_) => (Role::Cold, &self.core.cold),
+                    Home::File if residency.holds(entry.id()) => (Role::Warm, &serving.tier),
+                    Home::File => (Role::Warm, fallback),
+                };
+                if self.cannot_match(entry) {
+                    match pruned.iter_mut().find(|(pruned_role, _)| *pruned_role == role) {
+                        Some((_, count)) => *count += 1,
+                        None => pruned.push((role, 1)),
+                    }
+                    continue;
                 }
-                continue;
-            }
-            entry.touch(now);
-            let version = entry.meta.schema_version;
-            let segment = (ordinal, Arc::clone(entry));
-            match parts.iter_mut().find(|part| part.version == version && part.tier.is(tier)) {
-                Some(part) => part.segments.push(segment),
-                None => {
-                    let replaceable = role == Role::Warm && !tier.is(fallback);
-                    parts.push(Part {
-                        role,
-                        tier: tier.clone(),
-                        fallback: replaceable.then(|| fallback.clone()),
-                        version,
-                        segments: vec![segment],
-                    });
+                entry.touch(now);
+                let version = entry.meta.schema_version;
+                let segment = (ordinal, Arc::clone(entry));
+                match parts.iter_mut().find(|part| part.version == version && part.tier.is(tier)) {
+                    Some(part) => part.segments.push(segment),
+                    None => {
+                        let (tier, segments) = (tier.clone(), vec![segment]);
+                        parts.push(Part { role, tier, fallback: None, reason: None, version, segments });
+                    }
                 }
             }
+        });
+        for part in parts.iter_mut().filter(|part| part.role == Role::Warm) {
+            part.settle_between(&serving, &warm);
         }
-        drop(resident);
         // Cold rows are the oldest: without an order they come first.
         parts.sort_by_key(|part| std::cmp::Reverse(part.role));
         (self.parts, self.pruned) = (parts, pruned);

@@ -72,6 +72,11 @@ impl SegmentEntry {
         Duration::from_millis(self.last_used.load(Ordering::Relaxed))
     }
 
+    /// Whether later versions have the rows elsewhere.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.obsolete.load(Ordering::Acquire)
+    }
+
     /// Says that no later version names this copy: when the last holder lets go, it is handed over for removal.
     pub(crate) fn retire(&self) {
         self.obsolete.store(true, Ordering::Release);

@@ -119,6 +119,8 @@ pub fn registry() -> Registry {
 /// Small enough that a few dozen rows pass through every tier.
 pub fn small() -> Settings {
     let mut settings = Settings::default();
+    // Whatever devices the machine has: a simulated world has none.
+    settings.warm_tier.backend = "cpu".into();
     settings.hot_tier.max_records = 60;
     settings.hot_tier.segment_rows = 25;
     settings.warm_tier.evictor = "test.evict.tight".into();
