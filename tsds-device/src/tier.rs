@@ -1,6 +1,7 @@
 //! [`DeviceTier`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use tsds_traits::{
 };
 
 use crate::arena::Arena;
-use crate::device::Device;
+use crate::device::{Device, Launch, PARAMS, Step, Work};
+use crate::kernel::{GROUP_THREADS, Kernel};
 use crate::load::load;
 use crate::query::{Aggregation, Context, Scan};
 use crate::residency::{Answer, Begin, Putting, Shelf, Stop};
@@ -25,6 +27,10 @@ const MAX_SLAB_BYTES: u64 = 256 << 20;
 const MAX_PART_BYTES: u64 = 64 << 20;
 /// The most memory for what queries compute.
 const MAX_SCRATCH_BYTES: u64 = 1 << 30;
+/// What the CPU tier filters of segment files in a second on one core, roughly: `docs/perf/cpu.md`.
+const FILE_ROWS_PER_SECOND: f64 = 2e8;
+/// How often the time of a round trip is measured.
+const ROUND_TRIPS: usize = 5;
 /// How many rows a wave has at most.
 const WAVE_ROWS: u64 = 8 << 20;
 
@@ -70,13 +76,39 @@ pub struct DeviceTier<D: Device> {
 }
 
 impl<D: Device> DeviceTier<D> {
+    /// As [`DeviceTier::new`], and says in its capabilities from how many rows on it is worth asking: it measures how long
+    /// a device that has nearly nothing to do takes to answer. A software device does what it is asked: whoever named one
+    /// wants it.
+    ///
+    /// # Errors
+    ///
+    /// `DeviceLost`; what else the device says.
+    pub async fn open(name: &'static str, world: World, device: D, limit_bytes: u64) -> Result<Arc<Self>> {
+        let min_rows = match device.info().software {
+            true => 0,
+            false => (round_trip(&world, &device).await?.as_secs_f64() * FILE_ROWS_PER_SECOND) as u64,
+        };
+        Ok(Self::with_min_rows(name, world, device, limit_bytes, min_rows))
+    }
+
     /// The tier `name` on a device, with nothing on it.
     pub fn new(name: &'static str, world: World, device: D, limit_bytes: u64) -> Arc<Self> {
+        Self::with_min_rows(name, world, device, limit_bytes, 0)
+    }
+
+    fn with_min_rows(
+        name: &'static str,
+        world: World,
+        device: D,
+        limit_bytes: u64,
+        min_rows: u64,
+    ) -> Arc<Self> {
         let device = Arc::new(device);
         let budget = Budget::new(limit_bytes, device.info().max_buffer_bytes);
         let capabilities = TierCapabilities::new(Durability::Volatile)
             .with_all_pushdown()
             .with_max_segment_bytes(budget.segment_bytes())
+            .with_min_rows(min_rows)
             .with_device(device.info().name.clone());
         let context = Context {
             world,
@@ -168,6 +200,22 @@ impl<D: Device> DeviceTier<D> {
         self.check()?;
         Aggregation::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
     }
+}
+
+/// The shortest of a few times from a request to its answer, where the device has nothing to do.
+async fn round_trip<D: Device>(world: &World, device: &D) -> Result<Duration> {
+    let out = Arc::new(device.allocate(u64::from(GROUP_THREADS) * 4).await?);
+    let mut shortest = Duration::MAX;
+    for _ in 0..ROUND_TRIPS {
+        let mut params = [0; PARAMS];
+        params.iter_mut().zip([1, 0, 0, 0, 0, 0, GROUP_THREADS]).for_each(|(slot, value)| *slot = value);
+        let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
+        let reads = vec![(Arc::clone(&out), 0..u64::from(GROUP_THREADS) * 4)];
+        let start = world.clock.monotonic();
+        device.run(Work { steps: vec![Step::Launch(launch)], reads }).await?;
+        shortest = shortest.min(world.clock.monotonic().saturating_sub(start));
+    }
+    Ok(shortest)
 }
 
 #[async_trait]

@@ -47,7 +47,8 @@ fn build(settings: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc
     async move {
         let settings = parse(&settings)?;
         let device = WgpuDevice::open(&settings, &context.world).await?;
-        Ok(DeviceTier::new(NAME, context.world, device, settings.limit_bytes()) as Arc<dyn Tier>)
+        let tier = DeviceTier::open(NAME, context.world, device, settings.limit_bytes()).await?;
+        Ok(tier as Arc<dyn Tier>)
     }
     .boxed()
 }

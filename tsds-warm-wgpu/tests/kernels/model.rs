@@ -31,6 +31,7 @@ pub(crate) fn bits_of(form: Form) -> u32 {
         Form::Plain16 => 16,
         Form::Plain8 => 8,
         Form::Bits => 1,
+        Form::Encoded => panic!("encoded columns are tested by themselves"),
     }
 }
 
@@ -179,7 +180,14 @@ impl Request {
                     true => pack(&mut slab, column.valid.iter().map(|valid| u64::from(*valid)), 1),
                     false => NONE,
                 };
-                let entry = ColumnEntry { form: column.form, class: column.class, data, validity };
+                let entry = ColumnEntry {
+                    form: column.form,
+                    class: column.class,
+                    data,
+                    validity,
+                    blocks: 0,
+                    decoded: column.form,
+                };
                 column.entry_at = meta.len();
                 meta.extend(entry.words());
             }
