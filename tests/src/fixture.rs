@@ -39,6 +39,25 @@ pub trait TierFixture: Send + Sync + 'static {
     }
 }
 
+#[async_trait]
+impl<F: TierFixture + ?Sized> TierFixture for Arc<F> {
+    fn id(&self) -> String {
+        (**self).id()
+    }
+
+    fn probe(&self) -> Presence {
+        (**self).probe()
+    }
+
+    async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>> {
+        (**self).open(context).await
+    }
+
+    fn expected_claims(&self) -> Vec<Claim> {
+        (**self).expected_claims()
+    }
+}
+
 /// Builds a codec.
 pub trait CodecFixture: Send + Sync + 'static {
     /// As [`TierFixture::id`].

@@ -39,8 +39,10 @@
 //! | [`data`] | what backends are fed with: edges of types, layouts of arrays, segments, queries |
 //! | [`case`] | what a case is and works with: a bench, and machines whose power can be cut |
 //! | [`Suite`] | backends and their cases, run as a test binary or from code |
+//! | [`against`] | tiers held to each other's answers, with random tables and queries for as long as you like |
 #![deny(missing_docs)]
 
+pub mod against;
 pub mod case;
 pub mod cases;
 pub mod claims;

@@ -1,6 +1,6 @@
 //! Properties: cases that hold for every input of a kind.
 
-use proptest::strategy::Strategy;
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use crate::{CaseResult, Failure};
@@ -32,15 +32,7 @@ pub(crate) fn for_all_shrinking<S: Strategy>(
     strategy: &S,
     property: impl Fn(S::Value) -> CaseResult,
 ) -> CaseResult {
-    let config =
-        Config { cases: inputs, failure_persistence: None, max_shrink_iters: steps, ..Config::default() };
-    let mut wide_seed = [0; 32];
-    for (index, chunk) in wide_seed.chunks_exact_mut(8).enumerate() {
-        chunk.copy_from_slice(&seed.wrapping_add(index as u64).to_le_bytes());
-    }
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &wide_seed);
-    let mut runner = TestRunner::new_with_rng(config, rng);
-    let outcome = runner
+    let outcome = runner(seed, inputs, steps)
         .run(strategy, |input| property(input).map_err(|failure| TestCaseError::fail(failure.to_string())));
     match outcome {
         Ok(()) => Ok(()),
@@ -53,12 +45,34 @@ pub(crate) fn for_all_shrinking<S: Strategy>(
     }
 }
 
+/// One input, drawn with `seed`.
+///
+/// # Errors
+///
+/// A failure if none can be generated.
+pub(crate) fn draw<S: Strategy>(seed: u64, strategy: &S) -> CaseResult<S::Value> {
+    let tree = strategy.new_tree(&mut runner(seed, 1, 0));
+    let tree =
+        tree.map_err(|reason| Failure::new(format!("inputs could not be generated: {}", reason.message())))?;
+    Ok(tree.current())
+}
+
+fn runner(seed: u64, inputs: u32, steps: u32) -> TestRunner {
+    let config =
+        Config { cases: inputs, failure_persistence: None, max_shrink_iters: steps, ..Config::default() };
+    let mut wide_seed = [0; 32];
+    for (index, chunk) in wide_seed.chunks_exact_mut(8).enumerate() {
+        chunk.copy_from_slice(&seed.wrapping_add(index as u64).to_le_bytes());
+    }
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &wide_seed))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::cell::RefCell;
 
-    fn draw(seed: u64) -> Vec<u64> {
+    fn drawn(seed: u64) -> Vec<u64> {
         let seen = RefCell::new(Vec::new());
         for_all(seed, 5, &proptest::num::u64::ANY, |input| {
             seen.borrow_mut().push(input);
@@ -70,8 +84,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_inputs() {
-        assert_eq!(draw(1), draw(1));
-        assert_ne!(draw(1), draw(2));
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
     }
 
     #[test]

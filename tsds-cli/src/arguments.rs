@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Tables(Shown),
     /// Read everything that is stored and check every checksum
     Verify(Shown),
+    /// Measure; touches no database
+    #[command(subcommand)]
+    Bench(Bench),
     /// Check the plugins of this program against their contracts, on simulated machines; touches no database
     #[cfg(feature = "conformance")]
     Conformance(Conformance),
@@ -63,15 +66,69 @@ pub(crate) struct Conformance {
     /// Check only this plugin, by its id
     #[arg(long, value_name = "ID")]
     pub(crate) backend: Option<String>,
-    /// How many generated inputs every property is tried with [default: 24]
+    /// Compare the answers of this tier with those of --backend instead, with random tables and queries, to the bit
+    #[arg(long, value_name = "ID", requires = "backend")]
+    pub(crate) against: Option<String>,
+    /// How many generated inputs every property is tried with [default: 24], or are compared [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) cases: Option<u32>,
+    /// Compare for so long, or until --cases are done
+    #[arg(long, value_name = "T", requires = "against", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(crate) seconds: Option<u64>,
+    /// Fail if one of these is absent, as the variable TSDS_REQUIRE does; else what is absent is only ignored
+    #[arg(long, value_name = "ID,...", value_parser = parse_list)]
+    pub(crate) require: Option<List>,
     /// The seed of everything that is generated, decimal or 0x and hexadecimal; the same seed gives the same inputs
     #[arg(long, value_name = "S", value_parser = parse_seed)]
     pub(crate) seed: Option<u64>,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Measure what a tier on a device does in which time, beside tsds.warm.cpu on the same made-up trades
+    Device(BenchDevice),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchDevice {
+    /// The tier, by its id, such as tsds.warm.wgpu
+    #[arg(long, value_name = "ID")]
+    pub(crate) backend: String,
+    /// The tier's settings as JSON, such as '{"adapter": "H100", "max_memory_mb": 4096}'
+    #[arg(long = "settings", value_name = "JSON", value_parser = parse_json)]
+    pub(crate) tier_settings: Option<serde_json::Value>,
+    /// How many rows the tier holds while it is measured, one number after the other
+    #[arg(long, value_name = "N,...", default_value = "10k,100k,1M,10M", value_parser = parse_sizes)]
+    pub(crate) rows: Sizes,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Numbers of rows, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes(pub(crate) Vec<u64>);
+
+fn parse_sizes(text: &str) -> Result<Sizes, String> {
+    let mut sizes = text.split(',').map(|size| parse_count(size.trim())).collect::<Result<Vec<u64>, _>>()?;
+    sizes.sort_unstable();
+    sizes.dedup();
+    match (sizes.first(), sizes.last()) {
+        (Some(0) | None, _) => Err("measure at least 1 row".into()),
+        (_, Some(10_000_000_001..)) => Err("measure at most 10G rows".into()),
+        _ => Ok(Sizes(sizes)),
+    }
+}
+
+fn parse_json(text: &str) -> Result<serde_json::Value, String> {
+    match serde_json::from_str(text) {
+        Ok(value @ serde_json::Value::Object(_)) => Ok(value),
+        Ok(_) => Err("write an object, such as {\"adapter\": \"H100\"}".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// How to show something.
@@ -264,6 +321,15 @@ mod tests {
     fn a_setting_has_a_section_a_key_and_a_value() {
         assert_eq!(parse_setting("a.b=c=d"), Ok(("a.b".into(), "c=d".into())));
         assert!(parse_setting("a.b").is_err() && parse_setting("a=b").is_err());
+    }
+
+    #[test]
+    fn sizes_are_measured_in_ascending_order_and_once() {
+        assert_eq!(parse_sizes("1M,10k, 1_000_000"), Ok(Sizes(vec![10_000, 1_000_000])));
+        for text in ["", "0", "1,x", "20G"] {
+            assert!(parse_sizes(text).is_err(), "{text}");
+        }
+        assert!(parse_json("{\"a\": 1}").is_ok() && parse_json("1").is_err() && parse_json("{").is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 mod arguments;
+mod bench;
 mod commands;
 mod demo;
 mod failure;

@@ -6,6 +6,7 @@
 mod common;
 
 use common::Place;
+use serde_json::Value;
 
 #[test]
 fn one_backend_is_checked_and_reported_as_json() {
@@ -47,4 +48,63 @@ fn what_is_no_seed_or_number_of_cases_is_a_wrong_command_line() {
 fn the_suite_does_not_look_at_the_database() {
     let place = Place::new();
     place.ok(&["conformance", "--backend", "tsds.evict.lru", "--set", "hot_tier.max_records=0"]);
+}
+
+#[test]
+fn two_tiers_are_held_to_each_others_answers() {
+    let place = Place::new();
+    let arguments = ["conformance", "--backend", "tsds.cold.parquet", "--against", "tsds.warm.cpu"];
+    let report = place.json(&[&arguments[..], &["--cases", "4", "--seed", "7", "--json"]].concat());
+    assert_eq!(
+        (&report["inputs"], &report["seed"], &report["difference"]),
+        (&4.into(), &7.into(), &Value::Null)
+    );
+    assert_eq!(report["tiers"][0]["backend"], "tsds.warm.cpu");
+    assert!(report["scans"].as_u64().unwrap() > 0, "{report}");
+    let said = place.ok(&[&arguments[..], &["--seconds", "1"]].concat());
+    assert!(said.contains("reference  tsds.warm.cpu") && said.contains("the same to the bit"), "{said}");
+}
+
+#[test]
+fn only_two_different_tiers_are_compared() {
+    let place = Place::new();
+    place.refused(2, &["conformance", "--against", "tsds.warm.cpu"]);
+    place.refused(2, &["conformance", "--seconds", "3"]);
+    place.refused(2, &["conformance", "--backend", "tsds.warm.cpu", "--against", "tsds.warm.cpu"]);
+    let said = place.refused(2, &["conformance", "--backend", "tsds.warm.cpu", "--against", "tsds.plain"]);
+    assert!(said.contains("only tiers") && said.contains("codec"), "{said}");
+}
+
+#[cfg(feature = "warm-wgpu")]
+mod a_gpu_tier_on_a_machine_without_vulkan {
+    use super::*;
+    use common::{Outcome, outcome};
+
+    fn run(arguments: &[&str], required: Option<&str>) -> Outcome {
+        let place = Place::new();
+        let mut command =
+            place.command(&[&["conformance", "--backend", "tsds.warm.wgpu"], arguments].concat());
+        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+            command.env(variable, "/nonexistent/driver.json");
+        }
+        outcome(command.envs(required.map(|ids| ("TSDS_REQUIRE", ids))).output().unwrap())
+    }
+
+    #[test]
+    fn is_ignored_with_the_reason() {
+        for arguments in [&[] as &[&str], &["--against", "tsds.warm.cpu"]] {
+            let Outcome { code, stdout, stderr, .. } = run(arguments, None);
+            assert_eq!(code, 0, "{stdout}{stderr}");
+            assert!(stdout.contains("no Vulkan adapter was found"), "{stdout}");
+        }
+    }
+
+    #[test]
+    fn fails_where_it_is_required() {
+        for arguments in [&[] as &[&str], &["--against", "tsds.warm.cpu"]] {
+            assert_eq!(run(arguments, Some("tsds.plain, tsds.warm.wgpu")).code, 1);
+            assert_eq!(run(arguments, Some("tsds.plain")).code, 0);
+            assert_eq!(run(&[arguments, &["--require", "tsds.warm.wgpu"]].concat(), None).code, 1);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod arena;
+mod bandwidth;
 mod device;
 mod encode;
 pub mod kernel;
@@ -18,6 +19,7 @@ mod tables;
 mod tier;
 mod wave;
 
+pub use bandwidth::copy_bandwidth;
 pub use device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
 pub use query::{check_segments, distinct};
 pub use tier::DeviceTier;

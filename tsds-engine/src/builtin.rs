@@ -17,6 +17,8 @@ pub fn builtin_registry() -> Result<Registry> {
     for plugin in tsds_warm_cpu::plugins() {
         registry.register(plugin)?;
     }
+    #[cfg(feature = "warm-wgpu")]
+    registry.register(tsds_warm_wgpu::plugin())?;
     registry.register(tsds_hot::plugin())?;
     registry.register(tsds_cold_parquet::plugin())?;
     Ok(registry)

@@ -20,5 +20,5 @@ mod work;
 
 pub use adapter::{AdapterSummary, list_adapters};
 pub use device::{WgpuBuffer, WgpuDevice};
-pub use plugin::{NAME, plugin};
+pub use plugin::{NAME, copy_bandwidth, plugin};
 pub use settings::WgpuSettings;

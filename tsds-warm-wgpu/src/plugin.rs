@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde_json::Value as Json;
 use tsds_device::DeviceTier;
-use tsds_traits::{BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Result, Tier};
+use tsds_traits::{BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Result, Tier, World};
 
 use crate::adapter::{AdapterSummary, find_summaries};
 use crate::{WgpuDevice, WgpuSettings};
@@ -51,6 +51,20 @@ fn build(settings: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc
         Ok(tier as Arc<dyn Tier>)
     }
     .boxed()
+}
+
+/// How many bytes are copied at once to measure bandwidth: more than any cache of a device holds.
+const COPIED_BYTES: u64 = 256 << 20;
+
+/// How many bytes a second the adapter that the settings ask for moves when it copies its own memory: see
+/// [`tsds_device::copy_bandwidth`]. Takes 512 MiB of it meanwhile.
+///
+/// # Errors
+///
+/// As for opening the tier; `NoSpace` if there is not so much memory.
+pub async fn copy_bandwidth(settings: Json, world: World) -> Result<f64> {
+    let device = WgpuDevice::open(&parse(&settings)?, &world).await?;
+    Ok(tsds_device::copy_bandwidth(&device, &*world.clock, COPIED_BYTES).await?)
 }
 
 /// Settings that are not there are the defaults.

@@ -122,9 +122,14 @@ pub fn each_type() -> CaseResult<Vec<Arc<TableSchema>>> {
 
 /// Any schema: a time column of any unit at any place, up to two series columns, up to four others.
 pub fn any_schema() -> BoxedStrategy<Arc<TableSchema>> {
+    any_schema_of(stored_types())
+}
+
+/// As [`any_schema`], with columns of these types; one that is named several times comes more often.
+pub fn any_schema_of(types: Vec<DataType>) -> BoxedStrategy<Arc<TableSchema>> {
     let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
     let time = (proptest::sample::select(units.to_vec()), any::<bool>());
-    let others = proptest::collection::vec((proptest::sample::select(stored_types()), any::<bool>()), 0..=6);
+    let others = proptest::collection::vec((proptest::sample::select(types), any::<bool>()), 0..=6);
     (time, others, 0..=2usize, any::<proptest::sample::Index>())
         .prop_filter_map("the traits refuse the schema", |((unit, zoned), others, series, time_at)| {
             let zone = zoned.then(|| "UTC".into());

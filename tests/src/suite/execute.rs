@@ -77,7 +77,7 @@ impl Suite {
             }
             match &backend.presence {
                 Presence::Absent(why) if settings.required.iter().any(|id| backend.is(id)) => {
-                    problem("is_present", format!("required by TSDS_REQUIRE, but absent: {why}"));
+                    problem("is_present", format!("required, but absent: {why}"));
                 }
                 Presence::Present(_)
                     if backend.claims.is_ok() && !backend.cases.iter().any(PreparedCase::runs) =>
@@ -89,7 +89,7 @@ impl Suite {
         }
         for id in &settings.required {
             if !self.backends.iter().any(|backend| backend.is(id)) {
-                let why = "required by TSDS_REQUIRE, but not part of this suite".into();
+                let why = "required, but not part of this suite".into();
                 problems.push((format!("required/{id}/is_present"), why));
             }
         }

@@ -21,7 +21,7 @@ use crate::saboteurs;
 
 /// What is wrong with a tier's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sabotage {
+pub enum Sabotage {
     /// Nothing.
     None,
     /// `<` is `<=`.
@@ -53,7 +53,7 @@ struct Saboteur {
     unfinished: Mutex<Vec<StoredSegment>>,
 }
 
-struct Fixture(Sabotage);
+pub struct Fixture(pub Sabotage);
 
 #[async_trait]
 impl TierFixture for Fixture {

@@ -5,6 +5,7 @@
 #[path = "../reference/mod.rs"]
 mod reference;
 
+mod against;
 mod answers;
 mod codec;
 mod evictor;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     let trials = [
         tier::trials(),
         answers::trials(),
+        against::trials(),
         codec::trials(),
         wal::trials(),
         evictor::trials(),

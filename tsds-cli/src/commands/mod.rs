@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bench;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod demo;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
         Command::Stats(arguments) => inspect::stats(&session.await?, arguments).await,
         Command::Tables(arguments) => inspect::tables(&session.await?, arguments).await,
         Command::Verify(arguments) => inspect::verify(&session.await?, arguments).await,
+        Command::Bench(arguments) => bench::run(&world, &output, &registry, arguments).await,
         #[cfg(feature = "conformance")]
         Command::Conformance(arguments) => conformance::run(&world, &output, &registry, &arguments).await,
     }

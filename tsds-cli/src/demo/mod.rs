@@ -7,7 +7,7 @@ mod sizing;
 mod supply;
 mod tickers;
 
-pub(crate) use generate::{Generator, Mode};
+pub(crate) use generate::{Generator, Mode, time_of_row};
 pub(crate) use memory::memory;
 pub(crate) use queries::demo_queries;
 pub(crate) use sizing::size_tiers;

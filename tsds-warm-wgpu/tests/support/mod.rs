@@ -27,7 +27,14 @@ pub(crate) fn settings() -> WgpuSettings {
     WgpuSettings { adapter, allow_software: true, max_memory_mb: None }
 }
 
-/// Runs the tests on one device that they share, or reports each of them as ignored if there is no adapter.
+/// Whether `TSDS_REQUIRE` names the tier: then its absence is a failure.
+fn is_required() -> bool {
+    let required = std::env::var("TSDS_REQUIRE").unwrap_or_default();
+    required.split(',').any(|id| id.trim() == tsds_warm_wgpu::NAME)
+}
+
+/// Runs the tests on one device that they share, or reports each of them as ignored if there is no adapter, and as failed if there
+/// must be one.
 pub(crate) fn run(tests: &[Test]) -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Runtime::new(Some(2)).unwrap();
@@ -45,7 +52,9 @@ pub(crate) fn run(tests: &[Test]) -> ExitCode {
                 Ok(())
             })
         }
-        None => Trial::test(name, || Ok(())).with_kind("absent: no Vulkan adapter").with_ignored_flag(true),
+        None => Trial::test(name, || Err("absent: no Vulkan adapter".into()))
+            .with_kind("absent: no Vulkan adapter")
+            .with_ignored_flag(!is_required()),
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

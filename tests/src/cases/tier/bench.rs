@@ -118,7 +118,7 @@ pub(super) fn stored_segment(handle: &SegmentHandle) -> StoredSegment {
 }
 
 /// Everything that a scan gave: batches, and the error that ended it.
-pub(super) async fn collect(
+pub(crate) async fn collect(
     tier: &Arc<dyn Tier>,
     request: ScanRequest,
 ) -> (Vec<SegmentBatch>, Option<Error>) {
@@ -142,7 +142,7 @@ pub(super) async fn scan(tier: &Arc<dyn Tier>, request: &ScanRequest) -> CaseRes
 }
 
 /// The rows of batches, which must be as the contract of scans says.
-pub(super) fn rows(request: &ScanRequest, batches: &[SegmentBatch]) -> CaseResult<Vec<(usize, Row)>> {
+pub(crate) fn rows(request: &ScanRequest, batches: &[SegmentBatch]) -> CaseResult<Vec<(usize, Row)>> {
     let schema = request.schema.project(&request.projection)?;
     let mut all = Vec::new();
     let mut last = 0;
@@ -213,7 +213,7 @@ pub(super) fn plain_scan(schema: &Arc<TableSchema>, handles: &[SegmentHandle]) -
 }
 
 /// The state batches of an aggregate, or the error that ended it.
-pub(super) async fn aggregate(
+pub(crate) async fn aggregate(
     tier: &Arc<dyn Tier>,
     request: AggregateRequest,
 ) -> tsds_traits::Result<Vec<RecordBatch>> {

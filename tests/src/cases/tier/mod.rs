@@ -1,7 +1,7 @@
 //! Cases for [`tsds_traits::Tier`].
 
 mod aggregate;
-mod bench;
+pub(crate) mod bench;
 mod durability;
 mod edges;
 mod faults;

@@ -1,12 +1,17 @@
 //! `tsds conformance`: the suite over the plugins of this binary.
 
+mod against;
+mod backends;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tsds_conformance::fixture::PluginFixture;
-use tsds_conformance::{BackendReport, Report, Settings, Suite};
+use tsds_conformance::{BackendReport, Report, Settings};
 use tsds_traits::{Registry, World};
+
+use backends::Backends;
 
 use crate::arguments::Conformance;
 use crate::failure::{Failure, Result};
@@ -19,8 +24,13 @@ pub(super) async fn run(
     registry: &Registry,
     arguments: &Conformance,
 ) -> Result<()> {
-    let suite = suite_of(registry, arguments)?;
-    let mut settings = Settings { report: None, ..Settings::default() };
+    let backends = Backends::new(registry)?;
+    if let (Some(subject), Some(reference)) = (&arguments.backend, &arguments.against) {
+        return against::run(world, output, &backends, arguments, (subject, reference)).await;
+    }
+    let only = arguments.backend.clone();
+    let suite = (*world.executor).blocking(move || backends.suite(only.as_deref())).await?;
+    let mut settings = Settings { report: None, required: required(arguments), ..Settings::default() };
     settings.inputs = arguments.cases.unwrap_or(settings.inputs);
     settings.seed = arguments.seed.unwrap_or(settings.seed);
     let total = suite.applicable_cases() as u64;
@@ -60,30 +70,13 @@ pub(super) async fn run(
         )))
 }
 
-/// The plugins of the registry; those that ship with TSDS as their crates want to be checked, others with default settings.
-fn suite_of(registry: &Registry, arguments: &Conformance) -> Result<Suite> {
-    let codecs = Arc::new(registry.codecs()?);
-    let shipped: Vec<PluginFixture> = [
-        #[cfg(feature = "codec-gorilla")]
-        tsds_codec_gorilla::conformance::fixtures(),
-        tsds_segment::conformance::fixtures(),
-        tsds_hot::conformance::fixtures(),
-        tsds_warm_cpu::conformance::fixtures(),
-        tsds_cold_parquet::conformance::fixtures(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let fixtures = registry.plugins().flat_map(|plugin| {
-        let own = shipped.iter().filter(|fixture| fixture.plugin().id == plugin.id).cloned();
-        let own: Vec<PluginFixture> = own.collect();
-        if own.is_empty() { vec![PluginFixture::new(*plugin)] } else { own }
-    });
-    let all = fixtures.fold(Suite::new(), |suite, fixture| suite.plugin(fixture.with_codecs(codecs.clone())));
-    let Some(id) = &arguments.backend else { return Ok(all) };
-    // An unknown id is an error that lists what there is.
-    registry.get(id)?;
-    Ok(all.only(id))
+/// Backends whose absence is a failure: those of the command line, and of the variable that the suite's test binaries read.
+fn required(arguments: &Conformance) -> BTreeSet<String> {
+    let variable = std::env::var("TSDS_REQUIRE").unwrap_or_default();
+    let named = variable.split(',').map(str::trim).filter(|id| !id.is_empty()).map(ToOwned::to_owned);
+    // With --backend nothing else is asked about, and a variable that is meant for all runs says nothing of this one.
+    let named = named.filter(|id| arguments.backend.as_ref().is_none_or(|backend| backend == id));
+    named.chain(arguments.require.iter().flat_map(|list| list.0.iter().cloned())).collect()
 }
 
 fn text(report: &Report, elapsed: Duration) -> String {
