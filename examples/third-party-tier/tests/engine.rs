@@ -18,9 +18,12 @@ use tsds_traits::{ErrorKind, Registry, Result};
 
 const ROWS: i64 = 60_000;
 
-/// So little room that most segments move on to cold files.
-const COLD: &str =
-    r#"{"cold_tier": {"backend": "example.ipc"}, "warm_tier": {"max_memory_mb": 1}, "wal": {"file_mb": 8}}"#;
+/// So little room, and files so long, that most segments move on to cold files.
+const COLD: &str = r#"{
+    "cold_tier": {"backend": "example.ipc"},
+    "warm_tier": {"max_memory_mb": 1, "file_codec": "tsds.plain"},
+    "wal": {"file_mb": 8}
+}"#;
 const WARM: &str = r#"{"warm_tier": {"backend": "example.ipc"}, "wal": {"file_mb": 8}}"#;
 const BUILT_IN: &str = r#"{"wal": {"file_mb": 8}}"#;
 
