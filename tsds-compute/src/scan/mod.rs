@@ -215,8 +215,9 @@ fn select(
     sliced.map(|array| Ok(filter.filter(&array)?)).collect()
 }
 
-/// Whether rows as segments store them, by (series columns, time) with nulls first, are in this order.
-fn is_storage_order(order: &[SortKey], schema: &TableSchema, single_series: bool) -> bool {
+/// Whether rows as segments store them, by (series columns, time) with nulls first, are in this order; `single_series` says that
+/// those in question are all of one series.
+pub fn is_storage_order(order: &[SortKey], schema: &TableSchema, single_series: bool) -> bool {
     let is_series = |id: ColumnId| {
         let series = schema.series_indices().iter().map(|index| schema.columns()[*index].id);
         series.into_iter().any(|series| series == id)

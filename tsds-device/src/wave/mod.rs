@@ -4,6 +4,7 @@ mod filter;
 mod fold;
 mod gather;
 mod select;
+mod sort;
 mod views;
 
 use std::sync::Arc;

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use arrow_array::{Array, RecordBatch};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
+use arrow_select::take::take_record_batch;
 use futures::StreamExt;
-use tsds_compute::CompiledPredicate;
+use tsds_compute::{CompiledPredicate, sort_indices};
 use tsds_device::DeviceTier;
 use tsds_traits::{
-    Aggregate, AggregatePlan, AggregateRequest, ColumnId, Function, Predicate, Put, ScanRequest, Tier,
+    Aggregate, AggregatePlan, AggregateRequest, ColumnId, Function, Predicate, Put, ScanRequest, SortKey,
+    Tier,
 };
 use tsds_warm_wgpu::{NAME, WgpuDevice};
 
@@ -26,6 +28,7 @@ use support::{Bench, Test};
 const TESTS: &[Test] = &[
     ("every_mode_and_form_gives_its_values_back", every_mode_and_form_gives_its_values_back),
     ("comparisons_find_what_comparing_values_finds", comparisons_find_what_comparing_values_finds),
+    ("orders_are_those_of_the_values", orders_are_those_of_the_values),
     ("aggregates_are_those_of_the_values", aggregates_are_those_of_the_values),
     (
         "readings_take_little_more_than_their_encoded_blocks",
@@ -100,6 +103,36 @@ fn comparisons_find_what_comparing_values_finds(bench: &Bench) {
                 let found = scan(bench, &tier, &source, Some(predicate.clone()));
                 assert_same(&found, &expected, &(&column.name, rows, lengths, predicate));
             }
+        }
+    }
+}
+
+fn orders_are_those_of_the_values(bench: &Bench) {
+    let tier = tier(bench, 64);
+    let source = Arc::new(Blocks::new(1, &data::columns(9_000, 3), &[2_048, 700, 5_000]));
+    put(bench, &tier, &source);
+    let columns = ids(&source);
+    for (index, column) in columns.iter().enumerate() {
+        let by = |column, number: usize| SortKey {
+            column,
+            descending: number % 2 == 0,
+            nulls_first: number % 3 == 0,
+        };
+        let second = columns[(index * 7 + 3) % columns.len()];
+        let order = vec![by(*column, index), by(second, index / 2)];
+        for limit in [None, Some(8_000), Some(100)] {
+            let mut request =
+                ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], columns.clone());
+            request.order = order.clone();
+            request.limit = limit;
+            let rows = Arc::clone(&tier).scan(request);
+            let batches: Vec<RecordBatch> =
+                bench.runtime.block_on(rows.map(|batch| batch.unwrap().rows).collect::<Vec<_>>());
+            let found = concat_batches(&source.batch.schema(), &batches).unwrap();
+            let limit = limit.map(|limit| limit as usize);
+            let sorted = sort_indices(&columns, &source.batch, &order, limit).unwrap();
+            let expected = take_record_batch(&source.batch, &sorted).unwrap();
+            assert_same(&found, &expected, &(&order, limit));
         }
     }
 }

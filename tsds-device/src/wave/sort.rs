@@ -1,0 +1,191 @@
+//! Rows in an order: a stable radix sort, from the least significant digit of the last key on.
+
+use std::sync::Arc;
+
+use tsds_traits::{ColumnId, Result, SortKey};
+
+use super::views::{Blocks, Views};
+use super::{Rows, TablesAt, Wave, launch};
+use crate::device::{Device, Step};
+use crate::kernel::{BLOCK_ITEMS, Kernel};
+use crate::tables::Tables;
+
+const DIGIT_BITS: u32 = 4;
+const DIGITS: u32 = 1 << DIGIT_BITS;
+
+/// What the passes of a sort work with.
+struct Passes<D: Device> {
+    meta: Arc<D::Buffer>,
+    at: TablesAt,
+    blocks: u32,
+    keys: [Arc<D::Buffer>; 2],
+    rows: [Arc<D::Buffer>; 2],
+    histogram: Arc<D::Buffer>,
+    /// Sums of the histogram, and sums of those, to the top.
+    totals: Vec<(Arc<D::Buffer>, u32)>,
+    /// The rows as they are so far; `None` before the first pass, if they are all rows.
+    list: Option<Arc<D::Buffer>>,
+    steps: Vec<Step<D::Buffer>>,
+}
+
+impl<D: Device> Wave<D> {
+    /// The rows of each part in the order of `order`, equal ones as they were; with a limit only the first ones of each part.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    pub(crate) async fn sorted(
+        &self,
+        rows: Rows<D>,
+        order: &[SortKey],
+        limit: Option<u64>,
+    ) -> Result<Rows<D>> {
+        let mut rows = rows;
+        let columns: Vec<ColumnId> = order.iter().map(|key| key.column).collect();
+        let views = self.plain(&columns, &mut rows).await?;
+        let Rows { list, mut items, steps } = rows;
+        let Blocks { mut table, runs } = views.blocks(&items);
+        if table.is_empty() {
+            return Ok(Rows { list, items, steps });
+        }
+        let mut entries = self.part_entries(&items)?;
+        for block in &table {
+            if let Some(entry) = entries.get_mut(block.part as usize) {
+                entry.stride += 1;
+            }
+        }
+        // The counts of a part stand together, digit by digit: their running sum is where items go.
+        let (mut base, mut number, mut part) = (0, 0, u32::MAX);
+        for block in &mut table {
+            if block.part != part {
+                base += DIGITS * number;
+                (number, part) = (0, block.part);
+            }
+            block.aux = base + number;
+            number += 1;
+        }
+        let blocks = table.len() as u32;
+        let mut tables = Tables::default();
+        let at = TablesAt {
+            blocks: tables.push_blocks(&table)?,
+            parts: tables.push_parts(&entries)?,
+            columns: views.push_columns(&mut tables)?,
+            slots: self.slots.len() as u32,
+        };
+        let total = items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
+        let mut passes = Passes::<D> {
+            meta: self.upload(&tables.bytes()).await?,
+            at,
+            blocks,
+            keys: [self.buffer(total * 8).await?, self.buffer(total * 8).await?],
+            rows: [self.buffer(total * 4).await?, self.buffer(total * 4).await?],
+            histogram: self.buffer(u64::from(blocks * DIGITS) * 4).await?,
+            totals: self.totals(blocks * DIGITS).await?,
+            list,
+            steps,
+        };
+        for key in order.iter().rev() {
+            let slot = self.slot(key.column)?;
+            let bits = self.varying_bits(key.column)?;
+            if bits > 0 {
+                passes.keys_of(&runs, slot, key.descending.into());
+                (0..bits).step_by(DIGIT_BITS as usize).for_each(|shift| passes.pass(shift));
+            }
+            if self.has_nulls(&views, slot) {
+                passes.keys_of(&runs, slot, if key.nulls_first { 3 } else { 2 });
+                passes.pass(0);
+            }
+        }
+        if let Some(limit) = limit {
+            let most = u32::try_from(limit).unwrap_or(u32::MAX);
+            items.iter_mut().for_each(|(_, items)| *items = most.min(*items));
+        }
+        Ok(Rows { list: passes.list, items, steps: passes.steps })
+    }
+
+    /// Buffers for the sums of so many words, and the sums of those.
+    async fn totals(&self, mut words: u32) -> Result<Vec<(Arc<D::Buffer>, u32)>> {
+        let mut totals = Vec::new();
+        loop {
+            words = words.div_ceil(BLOCK_ITEMS);
+            totals.push((self.buffer(u64::from(words) * 4).await?, words));
+            if words == 1 {
+                return Ok(totals);
+            }
+        }
+    }
+
+    /// How many of the lowest bits of a column's keys differ, as far as statistics tell.
+    fn varying_bits(&self, column: ColumnId) -> Result<u32> {
+        let (mut least, mut most) = (u64::MAX, 0);
+        for part in &self.parts {
+            if let Some(dictionary) = &part.segment.column(column)?.dictionary {
+                (least, most) = (0, most.max(dictionary.len().saturating_sub(1) as u64));
+                continue;
+            }
+            let Some(stats) = part.part()?.stats(column) else { return Ok(u64::BITS) };
+            if stats.null_count == u64::from(part.part()?.rows) {
+                continue;
+            }
+            let bound =
+                |value: &Option<tsds_traits::Value>| value.as_ref().and_then(|value| value.order_key());
+            match (bound(&stats.min), bound(&stats.max)) {
+                (Some(min), Some(max)) if !stats.has_nan => (least, most) = (least.min(min), most.max(max)),
+                _ => return Ok(u64::BITS),
+            }
+        }
+        Ok(if least < most { u64::BITS - (least ^ most).leading_zeros() } else { 0 })
+    }
+
+    fn has_nulls(&self, views: &Views<D>, slot: u32) -> bool {
+        let entries = views.of_part.iter().filter_map(|view| view.entries.get(slot as usize));
+        entries.into_iter().any(|entry| entry.validity != crate::kernel::NONE)
+    }
+}
+
+impl<D: Device> Passes<D> {
+    fn list(&self) -> (&Arc<D::Buffer>, u32) {
+        match &self.list {
+            Some(list) => (list, 0),
+            None => (&self.meta, 1),
+        }
+    }
+
+    /// Makes the keys of the rows as they stand now.
+    fn keys_of(&mut self, runs: &[super::views::BufferBlocks<D::Buffer>], slot: u32, kind: u32) {
+        let (list, none) = self.list();
+        let [keys, _] = &self.keys;
+        let launches = runs.iter().map(|run| {
+            let params = self.at.params(run.blocks, run.first, &[slot, kind, none]);
+            launch(Kernel::Keys, &[&run.buffer, &self.meta, list, keys], params)
+        });
+        let launches: Vec<_> = launches.collect();
+        self.steps.extend(launches);
+    }
+
+    /// Sorts by one digit.
+    fn pass(&mut self, shift: u32) {
+        let [keys, keys_out] = &self.keys;
+        let [_, rows_out] = &self.rows;
+        let (list, none) = self.list();
+        let params = self.at.params(self.blocks, 0, &[shift]);
+        let mut steps = vec![launch(Kernel::Histogram, &[&self.meta, keys, &self.histogram], params)];
+        let mut levels = vec![(&self.histogram, self.blocks * DIGITS)];
+        levels.extend(self.totals.iter().map(|(buffer, words)| (buffer, *words)));
+        let pairs = || levels.iter().zip(levels.iter().skip(1));
+        let over = |words: u32| TablesAt::default().params(words.div_ceil(BLOCK_ITEMS), 0, &[words]);
+        for ((data, words), (totals, _)) in pairs() {
+            steps.push(launch(Kernel::Scan, &[data, totals], over(*words)));
+        }
+        for ((data, words), (totals, _)) in pairs().rev().filter(|(_, (_, words))| *words > 1) {
+            steps.push(launch(Kernel::ScanAdd, &[data, totals], over(*words)));
+        }
+        let params = self.at.params(self.blocks, 0, &[shift, 0, none]);
+        let buffers = [&self.meta, keys, list, &self.histogram, keys_out, rows_out];
+        steps.push(launch(Kernel::Scatter, &buffers, params));
+        self.list = Some(Arc::clone(rows_out));
+        self.steps.extend(steps);
+        self.keys.swap(0, 1);
+        self.rows.swap(0, 1);
+    }
+}
