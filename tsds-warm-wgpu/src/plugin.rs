@@ -1,5 +1,6 @@
 //! How the tier is registered.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -28,8 +29,17 @@ pub fn plugin() -> Plugin {
     }
 }
 
+/// One of these is there on Linux where a driver runs a GPU: those of the kernel, NVIDIA's own, AMD's, and that of Windows.
+const GPU_FILES: [&str; 4] = ["/dev/dri", "/dev/nvidiactl", "/dev/kfd", "/dev/dxg"];
+
 /// A GPU is there. A software adapter, which nobody gets who does not ask for it, is none.
 fn probe() -> Presence {
+    // Asking Vulkan loads drivers and layers, which takes a while, and some of which write to stderr where there is no desktop.
+    #[allow(clippy::disallowed_methods, reason = "about this machine, whatever world the engine runs in")]
+    let is_there = |file: &&str| Path::new(file).exists();
+    if cfg!(target_os = "linux") && !GPU_FILES.iter().any(is_there) {
+        return Presence::Absent(format!("no GPU: none of {} is there", GPU_FILES.join(", ")));
+    }
     let found = match find_summaries() {
         Ok(found) => found,
         Err(error) => return Presence::Absent(error.to_string()),

@@ -49,6 +49,9 @@ fn special(number: u64) -> f64 {
     f64::from_bits(SPECIAL[number as usize % 8])
 }
 
+/// A name, and what a row with some noise holds.
+type Values<R, V> = (&'static str, fn(R, u64) -> V);
+
 /// The time, and a column for every way in which values are stored.
 pub(crate) fn columns(rows: usize, seed: u64) -> Vec<(&'static str, ArrayRef)> {
     let mut columns: Vec<(&'static str, ArrayRef)> = vec![(
@@ -57,7 +60,7 @@ pub(crate) fn columns(rows: usize, seed: u64) -> Vec<(&'static str, ArrayRef)> {
             1_000_000_000 + numbers.below(3) as i64 * 1_000_000
         }))),
     )];
-    let doubles: [(&'static str, fn(u64, u64) -> f64); 14] =
+    let doubles: [Values<u64, f64>; 14] =
         [
             ("tenths", |row, noise| (200 + row % 90 - noise % 3) as f64 / 10.0),
             ("negative tenths", |row, noise| (row as f64 - (noise % 500) as f64) / 10.0),
@@ -84,7 +87,7 @@ pub(crate) fn columns(rows: usize, seed: u64) -> Vec<(&'static str, ArrayRef)> {
         }));
         columns.push((name, Arc::new(array)));
     }
-    let singles: [(&'static str, fn(u64, u64) -> f32); 4] = [
+    let singles: [Values<u64, f32>; 4] = [
         ("single hundredths", |row, noise| ((1_000 + row * 7 % 90 + noise % 5) as f64 / 100.0) as f32),
         ("single quarters", |row, noise| {
             if row % 50 == 7 { f32::from_bits(0xffc0_0123) } else { (noise % 1_000) as f32 / -4.0 }
@@ -102,7 +105,7 @@ pub(crate) fn columns(rows: usize, seed: u64) -> Vec<(&'static str, ArrayRef)> {
 }
 
 fn integers(rows: usize, seed: u64) -> Vec<(&'static str, ArrayRef)> {
-    let long: [(&'static str, fn(i64, u64) -> i64); 10] = [
+    let long: [Values<i64, i64>; 10] = [
         ("flat", |_, noise| (noise % 1_000) as i64 - 500),
         ("line", |row, noise| row * 60_001 + (noise % 5) as i64),
         ("cubes", |row, noise| row.wrapping_mul(row).wrapping_mul(row) * 77 + (noise % 2) as i64),

@@ -115,8 +115,8 @@ fn orders_are_those_of_the_values(bench: &Bench) {
     for (index, column) in columns.iter().enumerate() {
         let by = |column, number: usize| SortKey {
             column,
-            descending: number % 2 == 0,
-            nulls_first: number % 3 == 0,
+            descending: number.is_multiple_of(2),
+            nulls_first: number.is_multiple_of(3),
         };
         let second = columns[(index * 7 + 3) % columns.len()];
         let order = vec![by(*column, index), by(second, index / 2)];
