@@ -1,6 +1,5 @@
 //! What is known of the devices behind tiers, beside what the trait says.
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value as Json;
 use tsds_traits::{Result, World};
@@ -12,7 +11,7 @@ pub(crate) type CopyBandwidth = fn(Json, World) -> BoxFuture<'static, Result<f64
 pub(crate) fn copy_bandwidth_of(id: &str) -> Option<CopyBandwidth> {
     let known: &[(&str, CopyBandwidth)] = &[
         #[cfg(feature = "warm-wgpu")]
-        (tsds_warm_wgpu::NAME, |settings, world| tsds_warm_wgpu::copy_bandwidth(settings, world).boxed()),
+        (tsds_warm_wgpu::NAME, |settings, world| Box::pin(tsds_warm_wgpu::copy_bandwidth(settings, world))),
     ];
     known.iter().find(|(known, _)| *known == id).map(|(_, measure)| *measure)
 }

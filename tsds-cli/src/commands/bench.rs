@@ -50,7 +50,8 @@ async fn device(world: &World, output: &Output, registry: &Registry, arguments: 
     drop(progress);
     let closed = (device.close().await, cpu.close().await);
     measured?;
-    (closed.0?, closed.1?);
+    closed.0?;
+    closed.1?;
     outcome.settle();
     if arguments.json { output.print_json(&outcome) } else { output.print(&outcome.text()) }
 }
@@ -118,7 +119,7 @@ async fn prices(source: &Arc<dyn SegmentSource>) -> Result<(f64, f64)> {
 /// Opens a tier, which must be there. It has a directory of its own, which it creates if it needs one.
 async fn open(world: &World, registry: &Registry, id: &str, settings: Json) -> Result<Arc<dyn Tier>> {
     let mut number = [0; 8];
-    world.random.fill(&mut number).map_err(Error::from)?;
+    world.random.fill(&mut number)?;
     let directory: PathBuf =
         std::env::temp_dir().join(format!("tsds-bench-{:016x}", u64::from_le_bytes(number)));
     let codecs = Arc::new(registry.codecs()?);

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn too_many_texts_are_not_coded() {
         let array: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
-        assert!(code_text(&[array.clone()], 1).unwrap().is_none());
+        assert!(code_text(std::slice::from_ref(&array), 1).unwrap().is_none());
         assert!(code_text(&[array], 2).unwrap().is_some());
     }
 }
