@@ -329,6 +329,11 @@ pub struct ColumnEntry {
 }
 
 impl ColumnEntry {
+    /// A column that is not encoded.
+    pub fn plain(form: Form, class: Class, data: u32, validity: u32) -> Self {
+        Self { form, class, data, validity, blocks: 0, decoded: form }
+    }
+
     /// As in the table.
     pub fn words(self) -> [u32; COLUMN_WORDS as usize] {
         [

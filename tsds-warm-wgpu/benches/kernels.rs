@@ -76,10 +76,10 @@ fn columns(numbers: &mut Numbers, slab: &mut Vec<u32>) -> Vec<u32> {
     let validity = slab.len() as u32;
     slab.extend((0..ROWS / 32).map(|_| numbers.word() | numbers.word() | numbers.word()));
     [
-        ColumnEntry { form: Form::Plain64, class: Class::Float64, data: price, validity },
-        ColumnEntry { form: Form::Plain64, class: Class::Signed, data: time, validity: NONE },
-        ColumnEntry { form: Form::Plain32, class: Class::Unsigned, data: code, validity: NONE },
-        ColumnEntry { form: Form::Plain8, class: Class::Signed, data: side, validity },
+        ColumnEntry::plain(Form::Plain64, Class::Float64, price, validity),
+        ColumnEntry::plain(Form::Plain64, Class::Signed, time, NONE),
+        ColumnEntry::plain(Form::Plain32, Class::Unsigned, code, NONE),
+        ColumnEntry::plain(Form::Plain8, Class::Signed, side, validity),
     ]
     .into_iter()
     .flat_map(ColumnEntry::words)

@@ -180,14 +180,7 @@ impl Request {
                     true => pack(&mut slab, column.valid.iter().map(|valid| u64::from(*valid)), 1),
                     false => NONE,
                 };
-                let entry = ColumnEntry {
-                    form: column.form,
-                    class: column.class,
-                    data,
-                    validity,
-                    blocks: 0,
-                    decoded: column.form,
-                };
+                let entry = ColumnEntry::plain(column.form, column.class, data, validity);
                 column.entry_at = meta.len();
                 meta.extend(entry.words());
             }
