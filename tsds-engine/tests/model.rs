@@ -4,7 +4,7 @@
 //! whatever moved, crashed and came back meanwhile.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
+pub(crate) mod support;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,12 +13,14 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, UInt64Type};
 use proptest::prelude::*;
 use support::{Row, TABLE, everything, ids, rows_of, sorted_ids};
+use tsds_engine::config::Settings;
 use tsds_engine::query::{Aggregation, Direction, Expr, Snapshot, col};
 use tsds_engine::{Database, Table};
 use tsds_io::SimWorld;
+use tsds_traits::Registry;
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     /// Rows at these (minute, host, value) places.
     Ingest(Vec<(i64, u8, Option<i8>)>),
     Flush,
@@ -37,7 +39,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug)]
-struct Check {
+pub(crate) struct Check {
     at_least: Option<i8>,
     host: Option<u8>,
     by_value: bool,
@@ -45,7 +47,7 @@ struct Check {
     limit: Option<u64>,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let row = (-200i64..200, 0u8..4, prop::option::weighted(0.9, -5i8..5));
     let ingest = prop::collection::vec(row, 1..30).prop_map(Step::Ingest);
     let check = (
@@ -203,16 +205,20 @@ fn check_aggregate(batches: &[arrow_array::RecordBatch], rows: &[Row]) {
     assert_eq!(found, expected);
 }
 
+/// What a database is opened with.
+type Setup = fn() -> (Registry, Settings);
+
 /// One simulated machine and its database, through crashes and restarts.
 struct Machine {
+    setup: Setup,
     world: SimWorld,
     database: Option<Database>,
     held: Option<(Snapshot, Vec<i64>)>,
 }
 
 impl Machine {
-    fn start(seed: u64) -> Self {
-        let mut machine = Self { world: SimWorld::new(seed), database: None, held: None };
+    fn start(seed: u64, setup: Setup) -> Self {
+        let mut machine = Self { setup, world: SimWorld::new(seed), database: None, held: None };
         machine.open();
         machine
     }
@@ -220,7 +226,9 @@ impl Machine {
     /// Opens, creating the table if it is not there yet.
     fn open(&mut self) {
         self.database = Some(self.world.block_on(async {
-            let database = support::open(&self.world).await.expect("the database opens");
+            let (registry, settings) = (self.setup)();
+            let opened = support::open_on(&self.world, registry, settings).await;
+            let database = opened.expect("the database opens");
             if database.table(TABLE).is_err() {
                 database.create_table(support::spec()).await.expect("the table is created");
             }
@@ -285,9 +293,9 @@ impl Machine {
     }
 }
 
-fn run(seed: u64, steps: &[Step]) {
+pub(crate) fn run(seed: u64, steps: &[Step], setup: Setup) {
     let mut model = Model::default();
-    let mut machine = Machine::start(seed);
+    let mut machine = Machine::start(seed, setup);
     let mut countdown = None;
     for step in steps {
         if let Step::PowerCutIn(operations) = step {
@@ -323,6 +331,6 @@ proptest! {
 
     #[test]
     fn the_engine_agrees_with_the_model_through_crashes(seed in any::<u64>(), steps in steps()) {
-        run(seed, &steps);
+        run(seed, &steps, || (support::registry(), support::small()));
     }
 }

@@ -4,11 +4,14 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value as Json;
 use tsds_conformance::claims::Claim;
 use tsds_conformance::fixture::TierFixture;
 use tsds_device::DeviceTier;
 use tsds_io::Runtime;
-use tsds_traits::{BuildContext, Error, Presence, Result, Tier};
+use tsds_traits::{BuildContext, Error, Factory, Plugin, Presence, Result, Tier, World};
 
 use crate::{NAME, WgpuDevice, WgpuSettings, adapter};
 
@@ -45,24 +48,43 @@ impl TierFixture for WgpuFixture {
     }
 
     fn probe(&self) -> Presence {
-        match adapter::open(&settings()) {
-            Ok((_, adapter)) => Presence::Present(adapter.to_string()),
-            Err(error) => Presence::Absent(error.to_string()),
-        }
+        probe()
     }
 
     async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>> {
-        let opened = DEVICE.get_or_init(|| {
-            let runtime = Runtime::new(Some(1))?;
-            let device = runtime.block_on(WgpuDevice::open(&settings(), &runtime.world()))?;
-            Ok((runtime, device))
-        });
-        let (_, device) = opened.as_ref().map_err(|error| Error::new(error.kind(), error.to_string()))?;
-        let device = device.share(context.world.clone());
+        let device = shared(&context.world)?;
         Ok(DeviceTier::new(NAME, context.world, device, self.limit_mb << 20))
     }
 
     fn expected_claims(&self) -> Vec<Claim> {
         if self.limit_mb < 16 { vec![Claim::Room] } else { Vec::new() }
     }
+}
+
+/// The tier as a plugin whose tiers are all on one device, also in simulated worlds.
+pub fn shared_plugin() -> Plugin {
+    fn build(_: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Tier>>> {
+        let device = shared(&context.world);
+        async move { Ok(DeviceTier::new(NAME, context.world, device?, 64 << 20) as Arc<dyn Tier>) }.boxed()
+    }
+    Plugin { factory: Factory::Tier(build), probe, ..crate::plugin() }
+}
+
+/// Whether there is an adapter that the suite takes, and which.
+pub fn probe() -> Presence {
+    match adapter::open(&settings()) {
+        Ok((_, adapter)) => Presence::Present(adapter.to_string()),
+        Err(error) => Presence::Absent(error.to_string()),
+    }
+}
+
+/// A handle of the device for a world.
+fn shared(world: &World) -> Result<WgpuDevice> {
+    let opened = DEVICE.get_or_init(|| {
+        let runtime = Runtime::new(Some(1))?;
+        let device = runtime.block_on(WgpuDevice::open(&settings(), &runtime.world()))?;
+        Ok((runtime, device))
+    });
+    let (_, device) = opened.as_ref().map_err(|error| Error::new(error.kind(), error.to_string()))?;
+    Ok(device.share(world.clone()))
 }

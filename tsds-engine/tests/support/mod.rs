@@ -134,7 +134,11 @@ pub async fn open(machine: &SimWorld) -> Result<Database> {
 }
 
 pub async fn open_with(machine: &SimWorld, settings: Settings) -> Result<Database> {
-    Database::builder(PATH).world(machine.world()).registry(registry()).settings(settings).open().await
+    open_on(machine, registry(), settings).await
+}
+
+pub async fn open_on(machine: &SimWorld, registry: Registry, settings: Settings) -> Result<Database> {
+    Database::builder(PATH).world(machine.world()).registry(registry).settings(settings).open().await
 }
 
 /// Everything that a query without conditions sees.

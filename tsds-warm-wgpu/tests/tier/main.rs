@@ -1,7 +1,9 @@
-//! Columns that stay encoded on the device: every mode and form of the Gorilla codec, decoded and compared by the kernels.
+//! The tier on a device: columns that stay encoded there, in every mode and form of the Gorilla codec, decoded and compared by
+//! the kernels; and what is left when segments or the device are gone.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod data;
+mod life;
 mod source;
 #[path = "../support/mod.rs"]
 mod support;
@@ -37,7 +39,7 @@ const TESTS: &[Test] = &[
 ];
 
 fn main() -> ExitCode {
-    support::run(TESTS)
+    support::run(&[TESTS, life::TESTS].concat())
 }
 
 fn tier(bench: &Bench, limit_mb: u64) -> Arc<DeviceTier<WgpuDevice>> {
@@ -57,14 +59,22 @@ fn scan(
     bench: &Bench,
     tier: &Arc<DeviceTier<WgpuDevice>>,
     source: &Blocks,
+    columns: &[usize],
     predicate: Option<Predicate>,
 ) -> RecordBatch {
-    let mut request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], ids(source));
+    let projection = columns.iter().map(|index| source.schema.columns()[*index].id).collect();
+    let mut request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], projection);
     request.predicate = predicate;
     let rows = Arc::clone(tier).scan(request);
     let batches: Vec<RecordBatch> =
         bench.runtime.block_on(rows.map(|batch| batch.unwrap().rows).collect::<Vec<_>>());
-    concat_batches(&source.batch.schema(), &batches).unwrap()
+    let schema = Arc::new(source.batch.schema().project(columns).unwrap());
+    concat_batches(&schema, &batches).unwrap()
+}
+
+/// The places of all columns.
+fn all(source: &Blocks) -> Vec<usize> {
+    (0..source.batch.num_columns()).collect()
 }
 
 fn assert_same(found: &RecordBatch, expected: &RecordBatch, what: &dyn std::fmt::Debug) {
@@ -86,7 +96,7 @@ fn every_mode_and_form_gives_its_values_back(bench: &Bench) {
         let tier = tier(bench, 64);
         let source = Arc::new(Blocks::new(id, &data::columns(*rows, id), lengths));
         put(bench, &tier, &source);
-        assert_same(&scan(bench, &tier, &source, None), &source.batch, &(rows, lengths));
+        assert_same(&scan(bench, &tier, &source, &all(&source), None), &source.batch, &(rows, lengths));
     }
 }
 
@@ -99,8 +109,10 @@ fn comparisons_find_what_comparing_values_finds(bench: &Bench) {
             for predicate in data::predicates(column.id, source.batch.column(index), id) {
                 let compiled = CompiledPredicate::new(&predicate, &source.schema).unwrap();
                 let mask = compiled.evaluate(&ids(&source), &source.batch).unwrap();
-                let expected = filter_record_batch(&source.batch, &mask.into()).unwrap();
-                let found = scan(bench, &tier, &source, Some(predicate.clone()));
+                let columns: &[usize] = if index == 0 { &[0] } else { &[0, index] };
+                let some = source.batch.project(columns).unwrap();
+                let expected = filter_record_batch(&some, &mask.into()).unwrap();
+                let found = scan(bench, &tier, &source, columns, Some(predicate.clone()));
                 assert_same(&found, &expected, &(&column.name, rows, lengths, predicate));
             }
         }
@@ -179,5 +191,5 @@ fn readings_take_little_more_than_their_encoded_blocks(bench: &Bench) {
     put(bench, &tier, &source);
     let (held, encoded) = (tier.usage().bytes, source.encoded_bytes());
     assert!(held * 10 <= encoded * 11, "{held} bytes held of {encoded} encoded");
-    assert_same(&scan(bench, &tier, &source, None), &source.batch, &"readings");
+    assert_same(&scan(bench, &tier, &source, &all(&source), None), &source.batch, &"readings");
 }
