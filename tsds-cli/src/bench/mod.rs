@@ -8,6 +8,6 @@ mod trades;
 
 pub(crate) use bandwidth::copy_bandwidth_of;
 pub(crate) use measure::{Loaded, compare};
-pub(crate) use operations::{Operation, operations};
+pub(crate) use operations::operations;
 pub(crate) use outcome::{Outcome, Skipped};
 pub(crate) use trades::Trades;

@@ -150,7 +150,7 @@ impl Outcome {
                 format!("{:.2}", one.bytes_per_s() / 1e9),
                 share.map_or(String::new(), |share| format!("{share:.1} %")),
                 milliseconds(one.cpu.seconds),
-                format!("{:.2}", one.speedup()),
+                format!("{:.*}", if one.speedup() < 0.1 { 3 } else { 2 }, one.speedup()),
             ]);
         }
         table

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use tsds_traits::{BuildContext, DatabaseId, Error, Registry, SegmentSource, Tier, World};
 
 use crate::arguments::{Bench, BenchDevice};
-use crate::bench::{Loaded, Operation, Outcome, Skipped, Trades, compare, copy_bandwidth_of, operations};
+use crate::bench::{Loaded, Outcome, Skipped, Trades, compare, copy_bandwidth_of, operations};
 use crate::failure::{Failure, Result};
 use crate::output::{Output, Progress, Unit, thousands};
 
@@ -66,7 +66,7 @@ async fn sizes(
 ) -> Result<()> {
     let mut trades = Trades::new(sizes.last().copied().unwrap_or_default())?;
     let schema = Arc::clone(trades.schema());
-    let mut asked: Vec<Operation> = Vec::new();
+    let mut seen = Vec::new();
     let mut full: Option<String> = None;
     for rows in sizes {
         while full.is_none() {
@@ -80,10 +80,7 @@ async fn sizes(
             let source;
             (trades, source) = (*world.executor).blocking(job).await?;
             let Some(source) = source? else { break };
-            if asked.is_empty() {
-                let (low, high) = prices(&source).await?;
-                asked = operations(low, high);
-            }
+            sample_prices(&source, &mut seen).await?;
             full = device.load(Arc::clone(&source)).await?;
             if let (None, Some(why)) = (&full, cpu.load(source).await?) {
                 full = Some(format!("{CPU}: {why}"));
@@ -93,7 +90,9 @@ async fn sizes(
             outcome.skipped.push(Skipped { rows: *rows, why: why.clone() });
             continue;
         }
-        for operation in &asked {
+        seen.sort_unstable_by(f64::total_cmp);
+        let above = |share: usize| seen.get(seen.len() * share / 1_000).copied().unwrap_or_default();
+        for operation in &operations(above(500), above(999)) {
             progress.update(0, || format!("{}, {} rows", operation.name, thousands(*rows)));
             outcome.measured.push(compare(&*world.clock, &schema, operation, (&device, &cpu)).await?);
         }
@@ -101,19 +100,20 @@ async fn sizes(
     Ok(())
 }
 
-/// A price in the middle, and one that a thousandth of the rows exceeds.
-async fn prices(source: &Arc<dyn SegmentSource>) -> Result<(f64, f64)> {
-    let mut prices: Vec<f64> = Vec::new();
+/// One row in so many is asked for its price.
+const SAMPLED: usize = 10;
+
+/// Adds some prices of a segment.
+async fn sample_prices(source: &Arc<dyn SegmentSource>, prices: &mut Vec<f64>) -> Result<()> {
     let mut batches = source.batches();
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         let column =
             batch.column_by_name("price").and_then(|column| column.as_primitive_opt::<Float64Type>());
-        prices.extend(column.ok_or_else(|| Error::internal("trades have no price"))?.values());
+        let column = column.ok_or_else(|| Error::internal("trades have no price"))?;
+        prices.extend(column.values().iter().step_by(SAMPLED));
     }
-    prices.sort_unstable_by(f64::total_cmp);
-    let at = |share: usize| prices.get(prices.len() * share / 1_000).copied().unwrap_or_default();
-    Ok((at(500), at(999)))
+    Ok(())
 }
 
 /// Opens a tier, which must be there. It has a directory of its own, which it creates if it needs one.
