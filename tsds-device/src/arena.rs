@@ -87,6 +87,12 @@ impl<D: Device> Arena<D> {
         })
     }
 
+    /// Lets go of all slabs; those in which somebody still reads go with the last reader.
+    pub(crate) fn close(&self) {
+        let slabs = std::mem::take(&mut *self.slabs());
+        drop(slabs);
+    }
+
     fn take_from_slabs(self: &Arc<Self>, bytes: u64) -> Option<Extent<D>> {
         let mut slabs = self.slabs();
         let (slab, at, buffer) = slabs

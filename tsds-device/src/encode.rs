@@ -33,7 +33,7 @@ pub(crate) struct EncodedColumn {
     pub(crate) fits: Vec<Fit>,
 }
 
-/// Takes the blocks of some rows apart. `array` has the values of these rows, `kind` is theirs on the device; blocks that are of
+/// Takes the blocks of the rows from `first_row` on apart. `array` has the values of these rows, `kind` is theirs on the device; blocks that are of
 /// another codec, or have a mode that no device decodes, are stored as plain values. `None` if that is not shorter than
 /// plain values are, or if a block is not what `array` says.
 ///
@@ -43,6 +43,7 @@ pub(crate) struct EncodedColumn {
 pub(crate) fn encode(
     kind: Kind,
     blocks: &[&EncodedBlock],
+    first_row: usize,
     array: &dyn Array,
 ) -> Result<Option<EncodedColumn>> {
     let Some(values) = values_of(array, kind) else { return Ok(None) };
@@ -50,6 +51,9 @@ pub(crate) fn encode(
     let mut row = 0usize;
     for (index, block) in blocks.iter().enumerate() {
         let rows = block.layout.rows as usize;
+        if block.layout.first_row != (first_row + row) as u64 {
+            return Ok(None);
+        }
         let Some(own) = values.get(row..row + rows) else { return Ok(None) };
         let Some(at) = writer.block(kind, block, own, &array.slice(row, rows)) else { return Ok(None) };
         let directory = writer.words.get_mut(2 * index..2 * index + 2);

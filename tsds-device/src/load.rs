@@ -78,7 +78,8 @@ async fn encoded_blocks(source: &dyn SegmentSource) -> Result<Vec<Option<Vec<Enc
         let blocks = encoded.map(|encoded| encoded.blocks);
         if let Some(blocks) = &blocks {
             let starts = encode::starts(blocks);
-            if cuts.get_or_insert_with(|| starts.clone()) != &starts {
+            let ascends = starts.first() == Some(&0) && starts.is_sorted_by(|a, b| a < b);
+            if !ascends || cuts.get_or_insert_with(|| starts.clone()) != &starts {
                 return Ok(vec![None; source.schema().columns().len()]);
             }
         }
@@ -194,7 +195,7 @@ impl HostSegment {
             let array = column.array.slice(rows.start, rows.len());
             let blocks = column.encoded.as_ref().filter(|_| whole);
             let blocks = blocks.map(|(kind, blocks)| (*kind, encode::of_rows(blocks, &rows)));
-            image.push(column.device.id, &array, blocks)?;
+            image.push(column.device.id, rows.start, &array, blocks)?;
         }
         if image.places.iter().all(|place| place.encoded.is_none()) {
             image.cuts.clear();
@@ -207,6 +208,7 @@ impl Image {
     fn push(
         &mut self,
         column: ColumnId,
+        first_row: usize,
         array: &ArrayRef,
         blocks: Option<(Kind, Vec<&EncodedBlock>)>,
     ) -> Result<()> {
@@ -214,7 +216,7 @@ impl Image {
         let codes = array.as_dictionary_opt::<UInt32Type>().map(|array| array.keys() as &dyn Array);
         let array = codes.unwrap_or(array);
         let encoded = match blocks {
-            Some((kind, blocks)) => encode::encode(kind, &blocks, array)?,
+            Some((kind, blocks)) => encode::encode(kind, &blocks, first_row, array)?,
             None => None,
         };
         let data = self.region(|bytes| match &encoded {
@@ -228,6 +230,8 @@ impl Image {
             None => None,
             Some(nulls) => Some(self.region(|bytes| {
                 put_bits(nulls.inner(), bytes);
+                // Kernels take 32 bits from anywhere, and may look at the words behind them.
+                bytes.resize(bytes.len().next_multiple_of(4) + 8, 0);
                 Ok(())
             })?),
         };

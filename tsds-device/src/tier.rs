@@ -7,9 +7,10 @@ use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use tsds_compute::CompiledPredicate;
 use tsds_traits::{
-    AggregateRequest, Durability, Error, ErrorKind, Put, Result, ScanRequest, SegmentBatch, SegmentHandle,
-    SegmentSource, StoredSegment, Tier, TierCapabilities, TierUsage, World,
+    AggregateRequest, Durability, Error, ErrorKind, Predicate, Put, Result, ScanRequest, SegmentBatch,
+    SegmentHandle, SegmentSource, StoredSegment, TableSchema, Tier, TierCapabilities, TierUsage, World,
 };
 
 use crate::arena::Arena;
@@ -188,6 +189,7 @@ impl<D: Device> DeviceTier<D> {
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<SegmentBatch>>> {
         self.check()?;
+        check_predicate(request.predicate.as_ref(), &request.schema)?;
         Scan::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
     }
 
@@ -198,8 +200,14 @@ impl<D: Device> DeviceTier<D> {
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         self.check()?;
+        check_predicate(request.predicate.as_ref(), &request.schema)?;
         Aggregation::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
     }
+}
+
+/// What is not known is said before what is not there.
+fn check_predicate(predicate: Option<&Predicate>, schema: &TableSchema) -> Result<()> {
+    predicate.map_or(Ok(()), |predicate| CompiledPredicate::new(predicate, schema).map(|_| ()))
 }
 
 /// The shortest of a few times from a request to its answer, where the device has nothing to do.
@@ -282,6 +290,7 @@ impl<D: Device> Tier for DeviceTier<D> {
 
     async fn close(&self) -> Result<()> {
         self.shelf.close();
+        self.arena.close();
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 }
 
 fn agrees() -> Result<(), libtest_mimic::Failed> {
-    let config = Config { cases: 12, max_shrink_iters: 50, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 48, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(any::<u64>(), model::steps()), |(seed, steps)| {
         model::run(seed, &steps, setup);
         Ok(())

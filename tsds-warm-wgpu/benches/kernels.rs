@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tsds-warm-wgpu`, or with parts of names behind `--` to run only some. Each line gives the median of several
 //! runs (9, or as `BENCH_RUNS` says) and rows in a second. The adapter is the fastest kind that there is, software included, or
-//! the one that `TSDS_TEST_WGPU_ADAPTER` names a part of.
+//! the one that `TSDS_WGPU_ADAPTER` names a part of.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -11,8 +11,8 @@ use tsds_traits::{World, panic_text};
 
 use crate::fault::Loss;
 
-/// How often whoever waits for another thread to call back looks whether the device was lost meanwhile.
-const LOOK: Duration = Duration::from_millis(50);
+/// How long to wait for another thread that may be calling back before calling into `wgpu` again.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Whether a work went through, or why not.
 pub(crate) type Outcome = Result<(), String>;
@@ -66,15 +66,18 @@ impl Watch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Never with a timeout: when it is up, and calls of other threads see the end of all work before this one does, `wgpu` 30
+    /// believes itself broken and panics.
     fn wait_for(&self, submission: wgpu::SubmissionIndex) {
+        self.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
+    }
+
+    fn poll(&self, how: wgpu::PollType) {
         if self.loss.is_lost() {
             return;
         }
-        // Never with a timeout: when it is up, and calls of other threads see the end of all work before this one does, `wgpu`
-        // 30 believes itself broken and panics.
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
         // A device that is lost while it is waited for makes `wgpu` panic, too.
-        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(how))) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.loss.lose(format!("cannot wait for the device: {error}")),
             Err(panic) => self.loss.lose(format!("waiting for the device failed: {}", panic_text(&*panic))),
@@ -83,12 +86,13 @@ impl Watch {
 }
 
 impl Watch {
-    /// What the callback says, or said; nothing if the device is lost.
+    /// What the callback says, or said; nothing if the device is lost. That the work is through does not mean that it was called:
+    /// another thread may be about to, or the next call into `wgpu` is what calls it.
     fn outcome(&self, told: &Receiver<Outcome>) -> Option<Outcome> {
         loop {
             match told.recv_timeout(LOOK) {
                 Ok(outcome) => return Some(outcome),
-                Err(RecvTimeoutError::Timeout) if !self.loss.is_lost() => {}
+                Err(RecvTimeoutError::Timeout) if !self.loss.is_lost() => self.poll(wgpu::PollType::Poll),
                 Err(_) => return None,
             }
         }

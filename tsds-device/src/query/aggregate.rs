@@ -6,18 +6,19 @@ use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use tsds_compute::{Aggregator, Bucketer, SegmentPosition};
-use tsds_traits::{AggregatePlan, AggregateRequest, ColumnId, Function, Result, ValueClass};
+use tsds_traits::{AggregatePlan, AggregateRequest, ColumnId, Function, Result, Value, ValueClass};
 
 use super::states::States;
-use super::{Context, PlannedWave, Reading, WAVES_IN_FLIGHT, check_segments};
+use super::{Context, PlannedWave, Reading, check_segments};
 use crate::device::Device;
 use crate::kernel::reduce;
 use crate::residency::Stop;
 use crate::segment::DeviceSegment;
 use crate::wave::{FoldPlan, PartRows, Wave};
 
-/// With more buckets in a part than this, its rows are folded on the host: looking buckets up would be all the work.
-const MAX_BUCKETS: usize = 1 << 20;
+/// With more buckets in a wave than this, and than it has rows, rows are folded on the host: looking buckets up would be all
+/// the work.
+const MAX_BUCKETS: u64 = 1 << 16;
 
 /// An aggregate under way.
 #[derive(Debug)]
@@ -61,8 +62,7 @@ impl<D: Device> Aggregation<D> {
         let aggregation = Arc::new(Self { reading, plan: plan.clone(), fold, bucketer });
         let waves = aggregation.reading.waves();
         let states = stream::iter(waves)
-            .map(move |wave| Arc::clone(&aggregation).states_of(wave))
-            .buffered(WAVES_IN_FLIGHT)
+            .then(move |wave| Arc::clone(&aggregation).states_of(wave))
             .map_ok(|states| stream::iter(states.into_iter().map(Ok)));
         Ok(states.try_flatten().boxed())
     }
@@ -78,7 +78,10 @@ impl<D: Device> Aggregation<D> {
         if rows.count() == 0 {
             return Ok(Vec::new());
         }
-        let folded = wave.fold(rows, &self.fold, &starts).await?;
+        let Some(folded) = wave.fold(rows, &self.fold, &starts).await? else {
+            let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
+            return self.on_host(&wave, found).await;
+        };
         let states = States { wave: &wave, plan: &self.plan, schema: &self.reading.schema, folded: &folded };
         states.batches(self.bucketer.as_ref()).await
     }
@@ -89,14 +92,25 @@ impl<D: Device> Aggregation<D> {
             return Ok(Some(vec![Vec::new(); wave.parts.len()]));
         };
         let mut all = Vec::with_capacity(wave.parts.len());
+        let mut left = wave.all_rows()?.count().max(MAX_BUCKETS);
         for part in &wave.parts {
-            let (first, last) = part.segment.meta.time_range;
+            // Of the rows themselves: what a segment says of its times nobody has checked.
+            let stats = part.part()?.stats(self.fold.time);
+            let bound = |value: Option<&Option<Value>>| match value {
+                Some(Some(Value::Int(time))) => Some(*time),
+                _ => None,
+            };
+            let first = bound(stats.map(|stats| &stats.min));
+            let Some((first, last)) = first.zip(bound(stats.map(|stats| &stats.max))) else {
+                return Ok(None);
+            };
             let mut starts = Vec::new();
             let mut next = Some(first);
             while let Some(time) = next.filter(|time| *time <= last) {
-                if starts.len() == MAX_BUCKETS {
+                if left == 0 {
                     return Ok(None);
                 }
+                left -= 1;
                 let span = bucketer.span_of(time);
                 starts.push(span.start);
                 next = span.last.checked_add(1);

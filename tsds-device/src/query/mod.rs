@@ -17,10 +17,15 @@ use crate::wave::{Scratch, Wave, WavePart};
 pub(crate) use aggregate::Aggregation;
 pub(crate) use scan::Scan;
 
-/// How many waves of one request run at the same time: while the host takes in what one found, the device works on the next.
-const WAVES_IN_FLIGHT: usize = 2;
+/// How many waves, of different requests, find room at the same time.
+const WAVES_AT_ONCE: u64 = 2;
 /// What a wave computes for every row beside the values that it returns, at most: keys, and a few lists of rows.
-const ROW_BYTES: u64 = 32;
+const ROW_BYTES: u64 = 40;
+/// What a part takes in tables, and what is rounded up for it, for each column and beside them.
+const PART_COLUMN_BYTES: u64 = 600;
+const PART_BYTES: u64 = 2048;
+/// How many parts a wave has at most.
+const WAVE_PARTS: usize = 4096;
 
 /// What all requests have in common.
 #[derive(Debug)]
@@ -87,10 +92,14 @@ impl<D: Device> Reading<D> {
                 let (more, bytes) = (u64::from(part.rows), self.bytes_for(segment, u64::from(part.rows)));
                 let found = WavePart { position, segment: Arc::clone(segment), index, verdict };
                 // What a wave computes lies in a few buffers, the largest of which has most of it.
-                let room = (self.context.scratch.bytes() / WAVES_IN_FLIGHT as u64)
+                let room = (self.context.scratch.bytes() / WAVES_AT_ONCE)
                     .min(self.context.device.info().max_buffer_bytes / 2);
                 match waves.last_mut() {
-                    Some(wave) if rows + more <= self.context.wave_rows && wave.bytes + bytes <= room => {
+                    Some(wave)
+                        if rows + more <= self.context.wave_rows
+                            && wave.bytes + bytes <= room
+                            && wave.parts.len() < WAVE_PARTS =>
+                    {
                         rows += more;
                         wave.bytes += bytes;
                         wave.parts.push(found);
@@ -110,7 +119,8 @@ impl<D: Device> Reading<D> {
         let read = segment.columns.iter().filter(|column| self.columns.contains(&column.id));
         let row_bits: u64 = read.map(|column| column.form.bytes(8) + 1).sum();
         // What is encoded is decoded first, and all of it is copied out.
-        rows * ROW_BYTES + rows * row_bits / 8 * 2
+        let tables = PART_BYTES + self.columns.len() as u64 * PART_COLUMN_BYTES;
+        rows * ROW_BYTES + rows * row_bits / 8 * 2 + tables
     }
 
     /// Gives a wave memory.

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use tsds_compute::{SegmentScan, is_storage_order};
 use tsds_traits::{ColumnId, Error, Result, ScanRequest, SegmentBatch, SortKey};
 
-use super::{Context, PlannedWave, Reading, WAVES_IN_FLIGHT, check_segments, distinct};
+use super::{Context, PlannedWave, Reading, check_segments, distinct};
 use crate::device::Device;
 use crate::residency::Stop;
 use crate::segment::DeviceSegment;
@@ -53,9 +53,9 @@ impl<D: Device> Scan<D> {
         let scan = Arc::new(Self { reading, fetched, order: request.order.clone(), limit: request.limit });
         let waves = scan.reading.waves();
         let worker = Arc::clone(&scan);
+        // One after the other: a wave that nobody polls would hold what others wait for.
         let found = stream::iter(waves)
-            .map(move |wave| Arc::clone(&worker).find(wave))
-            .buffered(WAVES_IN_FLIGHT)
+            .then(move |wave| Arc::clone(&worker).find(wave))
             .map_ok(Some)
             .chain(stream::once(async { Ok(None) }));
         Ok(batches(scan, found.boxed(), rows))

@@ -16,6 +16,9 @@ use crate::tables::{Tables, blocks_of};
 /// Rows that one thread folds at most.
 pub(crate) const PIECE_ROWS: u32 = 256;
 
+/// The most that folded pieces take together.
+const MAX_REDUCED_BYTES: u64 = 64 << 20;
+
 /// What is folded.
 #[derive(Clone, Debug)]
 pub(crate) struct FoldPlan {
@@ -42,7 +45,8 @@ pub(crate) struct Folded<D: Device> {
 }
 
 impl<D: Device> Wave<D> {
-    /// Cuts rows into runs, and these into pieces, and folds each piece. `starts` are the bucket starts of each part.
+    /// Cuts rows into runs, and these into pieces, and folds each piece; `None` if there are so many pieces that folding them here
+    /// saves nothing. `starts` are the bucket starts of each part.
     ///
     /// # Errors
     ///
@@ -52,7 +56,7 @@ impl<D: Device> Wave<D> {
         rows: Rows<D>,
         plan: &FoldPlan,
         starts: &[Vec<i64>],
-    ) -> Result<Folded<D>> {
+    ) -> Result<Option<Folded<D>>> {
         let mut rows = rows;
         let mut columns = plan.groups.clone();
         columns.push(plan.time);
@@ -105,11 +109,15 @@ impl<D: Device> Wave<D> {
         pieces: Rows<D>,
         plan: &FoldPlan,
         entries: Vec<PartEntry>,
-    ) -> Result<Folded<D>> {
+    ) -> Result<Option<Folded<D>>> {
         let Rows { list: Some(starts), items: of_part, mut steps } = pieces else {
             return Err(Error::internal("runs were not listed"));
         };
         let count = of_part.iter().map(|(_, pieces)| *pieces).sum::<u32>();
+        let bytes = u64::from(count) * u64::from(REDUCED_WORDS) * 4 * plan.columns.len() as u64;
+        if bytes > MAX_REDUCED_BYTES.min(self.device.info().max_buffer_bytes) {
+            return Ok(None);
+        }
         let mut tables = Tables::default();
         let Blocks { table, runs } = views
             .cut(&of_part, |part, first, pieces| blocks_of(part, first, pieces, GROUP_THREADS).collect());
@@ -142,7 +150,7 @@ impl<D: Device> Wave<D> {
         let mut pieces: Vec<u32> = words(&read.pop().unwrap_or_default()).collect();
         pieces.push(u32::MAX);
         let found = read.iter().map(|bytes| words(bytes).collect()).collect();
-        Ok(Folded { pieces, of_part, found, rows })
+        Ok(Some(Folded { pieces, of_part, found, rows }))
     }
 
     /// Entries of the part table with bucket starts.

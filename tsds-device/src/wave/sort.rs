@@ -7,7 +7,7 @@ use tsds_traits::{ColumnId, Result, SortKey};
 use super::views::{Blocks, Views};
 use super::{Rows, TablesAt, Wave, launch};
 use crate::device::{Device, Step};
-use crate::kernel::{BLOCK_ITEMS, Kernel};
+use crate::kernel::{BLOCK_ITEMS, Class, Kernel};
 use crate::tables::Tables;
 
 const DIGIT_BITS: u32 = 4;
@@ -118,12 +118,16 @@ impl<D: Device> Wave<D> {
     /// How many of the lowest bits of a column's keys differ, as far as statistics tell.
     fn varying_bits(&self, column: ColumnId) -> Result<u32> {
         let (mut least, mut most) = (u64::MAX, 0);
+        let mut all = u64::BITS;
         for part in &self.parts {
             if let Some(dictionary) = &part.segment.column(column)?.dictionary {
                 (least, most) = (0, most.max(dictionary.len().saturating_sub(1) as u64));
                 continue;
             }
-            let Some(stats) = part.part()?.stats(column) else { return Ok(u64::BITS) };
+            if part.segment.column(column)?.class == Class::Float32 {
+                all = u32::BITS;
+            }
+            let Some(stats) = part.part()?.stats(column) else { return Ok(all) };
             if stats.null_count == u64::from(part.part()?.rows) {
                 continue;
             }
@@ -131,7 +135,7 @@ impl<D: Device> Wave<D> {
                 |value: &Option<tsds_traits::Value>| value.as_ref().and_then(|value| value.order_key());
             match (bound(&stats.min), bound(&stats.max)) {
                 (Some(min), Some(max)) if !stats.has_nan => (least, most) = (least.min(min), most.max(max)),
-                _ => return Ok(u64::BITS),
+                _ => return Ok(all),
             }
         }
         Ok(if least < most { u64::BITS - (least ^ most).leading_zeros() } else { 0 })

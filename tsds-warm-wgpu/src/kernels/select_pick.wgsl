@@ -29,6 +29,7 @@ fn select_pick(
         wanted = state[to + 2u];
     }
     // All threads have read the state before one of them writes it.
+    storageBarrier();
     let before = prefix(t, c.x + c.y + c.z + c.w);
     if (p(7u) == 2u) {
         if (t == 0u) {

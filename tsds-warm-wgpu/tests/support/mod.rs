@@ -23,7 +23,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn settings() -> WgpuSettings {
-    let adapter = std::env::var("TSDS_TEST_WGPU_ADAPTER").ok();
+    let adapter = std::env::var("TSDS_WGPU_ADAPTER").ok();
     WgpuSettings { adapter, allow_software: true, max_memory_mb: None }
 }
 
