@@ -40,7 +40,7 @@ fn setup() -> (Registry, Settings) {
     let mut registry = Registry::new();
     let others = model::support::registry();
     for plugin in others.plugins().filter(|plugin| plugin.id != tsds_warm_wgpu::NAME) {
-        registry.register(plugin.clone()).unwrap();
+        registry.register(*plugin).unwrap();
     }
     registry.register(shared_plugin()).unwrap();
     let mut settings = model::support::small();

@@ -1,4 +1,4 @@
-//! Scans: waves filter on the device, and choose the rows that can be among the first ones; the host puts rows in order.
+//! Scans: waves filter and sort on the device; the host joins what they found and cuts it into batches.
 
 use std::sync::Arc;
 
