@@ -9,6 +9,7 @@ use tsds_traits::{EncodedBlock, Result};
 use crate::kernel::encoded::{
     CORRECTIONS, DECIMAL, DICTIONARY, EXCEPTIONS, INTEGERS, PLAIN, PROGRESSION, SAME, SCALED, SINGLE, WIDE,
 };
+use crate::load::value_bytes;
 use crate::program::words_of;
 
 /// The codec whose blocks are taken apart, and the version of its format.
@@ -71,10 +72,7 @@ pub(crate) fn encode(
 
 /// The values of an array as lanes.
 fn values_of(array: &dyn Array, kind: Kind) -> Option<Vec<i64>> {
-    let data = array.to_data();
-    let width = kind.width();
-    let start = data.offset() * width;
-    let bytes = data.buffers().first()?.as_slice().get(start..start + data.len() * width)?;
+    let bytes = value_bytes(array)?;
     let lanes = match kind {
         Kind::Int64 | Kind::UInt64 | Kind::Float64 => {
             bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
 use tsds_codec_gorilla::Kind;
 use tsds_compute::{code_text, column_stats};
@@ -271,16 +271,19 @@ fn put_values(array: &dyn Array, out: &mut Vec<u8>) -> Result<()> {
         put_bits(bits.values(), out);
         return Ok(());
     }
-    let data = array.to_data();
-    let width = data.data_type().primitive_width();
-    let values = width.zip(data.buffers().first()).and_then(|(width, values)| {
-        let start = data.offset() * width;
-        values.as_slice().get(start..start + data.len() * width)
-    });
-    out.extend_from_slice(
-        values.ok_or_else(|| Error::internal("array has no values").with("type", data.data_type()))?,
-    );
+    let values = value_bytes(array)
+        .ok_or_else(|| Error::internal("array has no values").with("type", array.data_type()))?;
+    out.extend_from_slice(&values);
     Ok(())
+}
+
+/// The values of a primitive array, as Arrow has them.
+pub(crate) fn value_bytes(array: &dyn Array) -> Option<Buffer> {
+    let data = array.to_data();
+    let width = data.data_type().primitive_width()?;
+    let (start, bytes) = (data.offset() * width, data.len() * width);
+    let values = data.buffers().first().filter(|values| start + bytes <= values.len())?;
+    Some(values.slice_with_length(start, bytes))
 }
 
 /// Bits from the first on, whatever their offset was.

@@ -46,9 +46,14 @@ impl Tables {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self.words.is_empty() {
             true => vec![0; 4],
-            false => self.words.iter().flat_map(|word| word.to_le_bytes()).collect(),
+            false => bytes_of(&self.words),
         }
     }
+}
+
+/// Numbers as a device has them.
+pub(crate) fn bytes_of(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 /// The blocks of `items` items from `first` on.

@@ -7,10 +7,9 @@ use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use tsds_compute::CompiledPredicate;
 use tsds_traits::{
-    AggregateRequest, Durability, Error, ErrorKind, Predicate, Put, Result, ScanRequest, SegmentBatch,
-    SegmentHandle, SegmentSource, StoredSegment, TableSchema, Tier, TierCapabilities, TierUsage, World,
+    AggregateRequest, Durability, Error, ErrorKind, Put, Result, ScanRequest, SegmentBatch, SegmentHandle,
+    SegmentSource, StoredSegment, Tier, TierCapabilities, TierUsage, World,
 };
 
 use crate::arena::Arena;
@@ -189,8 +188,7 @@ impl<D: Device> DeviceTier<D> {
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<SegmentBatch>>> {
         self.check()?;
-        check_predicate(request.predicate.as_ref(), &request.schema)?;
-        Scan::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
+        Scan::run(Arc::clone(&self.context), request, || self.held(&request.segments), stop)
     }
 
     /// At the first poll.
@@ -200,14 +198,8 @@ impl<D: Device> DeviceTier<D> {
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         self.check()?;
-        check_predicate(request.predicate.as_ref(), &request.schema)?;
-        Aggregation::run(Arc::clone(&self.context), request, self.held(&request.segments)?, stop)
+        Aggregation::run(Arc::clone(&self.context), request, || self.held(&request.segments), stop)
     }
-}
-
-/// What is not known is said before what is not there.
-fn check_predicate(predicate: Option<&Predicate>, schema: &TableSchema) -> Result<()> {
-    predicate.map_or(Ok(()), |predicate| CompiledPredicate::new(predicate, schema).map(|_| ()))
 }
 
 /// The shortest of a few times from a request to its answer, where the device has nothing to do.
@@ -240,19 +232,16 @@ impl<D: Device> Tier for DeviceTier<D> {
         let tag = |error: Error| error.in_plugin(self.name).during("put");
         let id = source.meta().id;
         source.meta().validate().map_err(tag)?;
-        loop {
-            self.check().map_err(tag)?;
-            match self.shelf.begin(id).map_err(tag)? {
-                Begin::Present(stored) => return Ok(Put::Stored(stored)),
-                // The channel never carries anything: it ends with the other put.
-                Begin::Wait(mut other) => while other.changed().await.is_ok() {},
-                Begin::Mine(putting) => {
-                    if let Some(reason) = self.refusal(&*source) {
-                        return Ok(Put::Declined(reason));
-                    }
-                    return self.put_new(&*source, putting).await.map_err(tag);
-                }
-            }
+        self.check().map_err(tag)?;
+        let begin = self.shelf.begin(id).await.map_err(tag)?;
+        // The device may have been lost while another put was waited for.
+        self.check().map_err(tag)?;
+        match begin {
+            Begin::Present(stored) => Ok(Put::Stored(stored)),
+            Begin::Mine(putting) => match self.refusal(&*source) {
+                Some(reason) => Ok(Put::Declined(reason)),
+                None => self.put_new(&*source, putting).await.map_err(tag),
+            },
         }
     }
 

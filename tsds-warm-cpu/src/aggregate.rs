@@ -13,9 +13,10 @@ use tsds_compute::{Aggregator, SegmentPosition};
 use tsds_traits::{AggregatePlan, AggregateRequest, Result};
 
 use crate::filter::Filter;
-use crate::read::{GroupReader, Matches, Reading, Target, Wanted, check_segments, distinct};
+use crate::read::{GroupReader, Matches, Reading, Target, Wanted};
 use crate::segment::Finder;
 use tsds_device::residency::Stop;
+use tsds_device::{check_segments, distinct};
 
 /// An aggregator that takes more memory than this gives its states away and starts anew: a group may have several states,
 /// and so the number of groups does not decide how much memory an aggregate takes here.

@@ -115,18 +115,12 @@ impl Tier for CpuTier {
         let tag = |error: tsds_traits::Error| error.in_plugin(NAME).during("put");
         let id = source.meta().id;
         source.meta().validate().map_err(tag)?;
-        loop {
-            match self.shelf.begin(id).map_err(tag)? {
-                Begin::Present(stored) => return Ok(Put::Stored(stored)),
-                // The channel never carries anything: it ends with the other put.
-                Begin::Wait(mut other) => while other.changed().await.is_ok() {},
-                Begin::Mine(putting) => {
-                    if let Some(reason) = self.refusal(&*source) {
-                        return Ok(Put::Declined(reason));
-                    }
-                    return self.put_new(&*source, putting).await.map_err(tag);
-                }
-            }
+        match self.shelf.begin(id).await.map_err(tag)? {
+            Begin::Present(stored) => Ok(Put::Stored(stored)),
+            Begin::Mine(putting) => match self.refusal(&*source) {
+                Some(reason) => Ok(Put::Declined(reason)),
+                None => self.put_new(&*source, putting).await.map_err(tag),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ const TABLES: &str = include_str!("kernels/tables.wgsl");
 const WIDE: &str = include_str!("kernels/wide.wgsl");
 const COLUMN: &str = include_str!("kernels/column.wgsl");
 const ENCODED: &str = include_str!("kernels/encoded.wgsl");
+const PROGRAM: &str = include_str!("kernels/program.wgsl");
 const ROWS: &str = include_str!("kernels/rows.wgsl");
 const BITMAP: &str = include_str!("kernels/bitmap.wgsl");
 const COUNT: &str = include_str!("kernels/count.wgsl");
@@ -16,9 +17,9 @@ const PREFIX: &str = include_str!("kernels/prefix.wgsl");
 pub(crate) fn source(kernel: Kernel) -> String {
     let (preludes, own): (&[&str], &str) = match kernel {
         Kernel::Health => (&[WIDE], include_str!("kernels/health.wgsl")),
-        Kernel::Mask => (&[TABLES, WIDE, COLUMN, BITMAP, COUNT], include_str!("kernels/mask.wgsl")),
+        Kernel::Mask => (&[TABLES, WIDE, COLUMN, BITMAP, COUNT, PROGRAM], include_str!("kernels/mask.wgsl")),
         Kernel::MaskEncoded => {
-            (&[TABLES, WIDE, COLUMN, ENCODED, COUNT], include_str!("kernels/mask_encoded.wgsl"))
+            (&[TABLES, WIDE, COLUMN, ENCODED, COUNT, PROGRAM], include_str!("kernels/mask_encoded.wgsl"))
         }
         Kernel::Decode => (&[TABLES, WIDE, COLUMN, ENCODED], include_str!("kernels/decode.wgsl")),
         Kernel::Compact => (&[TABLES, PREFIX], include_str!("kernels/compact.wgsl")),

@@ -38,7 +38,7 @@ impl<D: Device> Aggregation<D> {
     pub(crate) fn run(
         context: Arc<Context<D>>,
         request: &AggregateRequest,
-        segments: Vec<Arc<DeviceSegment<D>>>,
+        segments: impl FnOnce() -> Result<Vec<Arc<DeviceSegment<D>>>>,
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let AggregateRequest { schema, predicate, plan, .. } = request;
@@ -53,11 +53,7 @@ impl<D: Device> Aggregation<D> {
             groups: plan.group_by.clone(),
             bucket: plan.bucket,
             time,
-            columns: plan
-                .aggregates
-                .iter()
-                .map(|one| (one.column, wanted(one.function, one.column, schema)))
-                .collect(),
+            columns: folded_columns(plan, schema),
         };
         let aggregation = Arc::new(Self { reading, plan: plan.clone(), fold, bucketer });
         let waves = aggregation.reading.waves();
@@ -82,7 +78,13 @@ impl<D: Device> Aggregation<D> {
             let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
             return self.on_host(&wave, found).await;
         };
-        let states = States { wave: &wave, plan: &self.plan, schema: &self.reading.schema, folded: &folded };
+        let states = States {
+            wave: &wave,
+            plan: &self.plan,
+            fold: &self.fold,
+            schema: &self.reading.schema,
+            folded: &folded,
+        };
         states.batches(self.bucketer.as_ref()).await
     }
 
@@ -141,6 +143,19 @@ impl<D: Device> Aggregation<D> {
         };
         (*executor).blocking(job).await
     }
+}
+
+/// The aggregated columns, each once, with all that the functions over it want.
+fn folded_columns(plan: &AggregatePlan, schema: &tsds_traits::TableSchema) -> Vec<(Option<ColumnId>, u32)> {
+    let mut columns: Vec<(Option<ColumnId>, u32)> = Vec::new();
+    for one in &plan.aggregates {
+        let flags = wanted(one.function, one.column, schema);
+        match columns.iter_mut().find(|(column, _)| *column == one.column) {
+            Some((_, known)) => *known |= flags,
+            None => columns.push((one.column, flags)),
+        }
+    }
+    columns
 }
 
 /// What a device has to find for a function.

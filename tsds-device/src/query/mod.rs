@@ -57,7 +57,7 @@ pub(crate) struct PlannedWave<D: Device> {
 }
 
 impl<D: Device> Reading<D> {
-    /// Checks what scans and aggregates have in common.
+    /// Checks what scans and aggregates have in common: what is not known is said before what `segments` say is not there.
     ///
     /// # Errors
     ///
@@ -67,13 +67,13 @@ impl<D: Device> Reading<D> {
         schema: &Arc<TableSchema>,
         predicate: Option<&Predicate>,
         columns: impl IntoIterator<Item = ColumnId>,
-        segments: Vec<Arc<DeviceSegment<D>>>,
+        segments: impl FnOnce() -> Result<Vec<Arc<DeviceSegment<D>>>>,
         stop: Arc<Stop>,
     ) -> Result<Self> {
         let predicate = predicate.map(|predicate| CompiledPredicate::new(predicate, schema)).transpose()?;
         let tested = predicate.iter().flat_map(|predicate| predicate.columns().to_vec());
         let columns = distinct(columns.into_iter().chain(tested));
-        Ok(Self { context, schema: Arc::clone(schema), columns, predicate, segments, stop })
+        Ok(Self { context, schema: Arc::clone(schema), columns, predicate, segments: segments()?, stop })
     }
 
     /// The parts that can have a matching row, cut into waves, in request order.

@@ -35,7 +35,7 @@ impl<D: Device> Scan<D> {
     pub(crate) fn run(
         context: Arc<Context<D>>,
         request: &ScanRequest,
-        segments: Vec<Arc<DeviceSegment<D>>>,
+        segments: impl FnOnce() -> Result<Vec<Arc<DeviceSegment<D>>>>,
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<SegmentBatch>>> {
         check_segments(&request.schema, &request.segments)?;

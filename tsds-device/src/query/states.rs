@@ -13,12 +13,13 @@ use tsds_traits::{AggregatePlan, ColumnId, Error, Function, Result, SumState, Ta
 
 use crate::device::Device;
 use crate::kernel::{NONE, REDUCED_WORDS, reduce};
-use crate::wave::{Folded, PartRows, Wave, WavePart};
+use crate::wave::{FoldPlan, Folded, PartRows, Wave, WavePart};
 
 /// Folded runs of a wave, on their way to state batches: one for each part, with one row for each piece of a run.
 pub(crate) struct States<'a, D: Device> {
     pub(crate) wave: &'a Wave<D>,
     pub(crate) plan: &'a AggregatePlan,
+    pub(crate) fold: &'a FoldPlan,
     pub(crate) schema: &'a Arc<TableSchema>,
     pub(crate) folded: &'a Folded<D>,
 }
@@ -116,14 +117,15 @@ impl<D: Device> States<'_, D> {
         starts.iter().copied().zip(ends).map(|(start, end)| start..end)
     }
 
+    /// What the device found of the column of an aggregate.
     fn pieces(&self, aggregate: usize, part: usize) -> Pieces<'_> {
+        let column = self.plan.aggregates.get(aggregate).map(|one| one.column);
+        let place = self.fold.columns.iter().position(|(own, _)| Some(*own) == column);
         let (first, count) = self.folded.of_part.get(part).copied().unwrap_or_default();
         let (first, count) = (first as usize, count as usize);
         let size = REDUCED_WORDS as usize;
-        let words = self
-            .folded
-            .found
-            .get(aggregate)
+        let words = place
+            .and_then(|place| self.folded.found.get(place))
             .and_then(|found| found.get(first * size..(first + count) * size));
         Pieces { words: words.unwrap_or_default() }
     }
@@ -230,7 +232,7 @@ impl<D: Device> States<'_, D> {
         let numbers = self.wave.rows_at(&self.folded.rows, &items).await?;
         let mut columns = vec![column, self.schema.time_column().id];
         columns.extend(self.series());
-        Ok(Edges { rows: self.wave.at_items(&self.folded.rows, &items, &columns).await?, numbers })
+        Ok(Edges { rows: self.wave.at_rows(numbers.clone(), &columns).await?, numbers })
     }
 
     fn series(&self) -> impl Iterator<Item = ColumnId> + '_ {

@@ -44,8 +44,6 @@ struct State<S> {
 pub enum Begin<S: Held> {
     /// The segment is there.
     Present(Stored),
-    /// Somebody else is putting it: wait until the channel closes, then begin again.
-    Wait(watch::Receiver<()>),
     /// This put is the one.
     Mine(Putting<S>),
 }
@@ -80,24 +78,36 @@ impl<S: Held> Shelf<S> {
         Stop::new(self.plugin, Arc::clone(&self.closed))
     }
 
-    /// Begins a put.
+    /// Begins a put, once no other put of the segment is on its way.
     ///
     /// # Errors
     ///
     /// `Closed`.
-    pub fn begin(self: &Arc<Self>, id: SegmentId) -> Result<Begin<S>> {
+    pub async fn begin(self: &Arc<Self>, id: SegmentId) -> Result<Begin<S>> {
+        loop {
+            let mut other = match self.try_begin(id)? {
+                Ok(begin) => return Ok(begin),
+                Err(other) => other,
+            };
+            // The channel never carries anything: it ends with the other put.
+            while other.changed().await.is_ok() {}
+        }
+    }
+
+    /// Begins a put, or gives what ends with the one that is on its way.
+    fn try_begin(self: &Arc<Self>, id: SegmentId) -> Result<Result<Begin<S>, watch::Receiver<()>>> {
         let mut state = self.state();
         self.check_open()?;
         if let Some(segment) = state.held.get(&id) {
-            return Ok(Begin::Present(stored(&**segment)));
+            return Ok(Ok(Begin::Present(stored(&**segment))));
         }
         if let Some(other) = state.putting.get(&id) {
-            return Ok(Begin::Wait(other.clone()));
+            return Ok(Err(other.clone()));
         }
         let (done, waiting) = watch::channel(());
         state.putting.insert(id, waiting);
         let charge = Charge::new(Arc::clone(&self.budget));
-        Ok(Begin::Mine(Putting { shelf: Arc::clone(self), id, charge: Some(charge), _done: done }))
+        Ok(Ok(Begin::Mine(Putting { shelf: Arc::clone(self), id, charge: Some(charge), _done: done })))
     }
 
     /// The segment with this id.

@@ -7,11 +7,11 @@ use tsds_compute::predicate::Test;
 use tsds_traits::{Error, Result};
 
 use super::views::Blocks;
-use super::{Rows, TablesAt, Wave, bytes_of, launch, words};
+use super::{Rows, TablesAt, Wave, launch, words};
 use crate::device::{Device, Step, Work};
 use crate::kernel::{BlockEntry, Form, GROUP_THREADS, Kernel};
 use crate::program;
-use crate::tables::{Tables, blocks_of};
+use crate::tables::{Tables, blocks_of, bytes_of};
 
 /// A bitmap over items, and how many ones each block of it has.
 pub(super) struct Marked<B> {
@@ -58,12 +58,7 @@ impl<D: Device> Wave<D> {
             false => (Kernel::Mask, views.blocks(&rows)),
         };
         let Blocks { table, runs } = blocks;
-        let at = TablesAt {
-            blocks: tables.push_blocks(&table)?,
-            parts: tables.push_parts(&entries)?,
-            columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
-        };
+        let at = views.place(&mut tables, &table, &entries)?;
         let meta = self.upload(&tables.bytes()).await?;
         let mask = self.buffer(mask_bytes(table.len())).await?;
         let counts = self.buffer(table.len() as u64 * 4).await?;

@@ -7,11 +7,11 @@ use tsds_traits::{ColumnId, Error, Result, TimeBucket};
 use super::filter::mask_bytes;
 use super::gather::PartRows;
 use super::views::{Blocks, Views};
-use super::{Rows, TablesAt, Wave, launch, words};
+use super::{Rows, Wave, launch, words};
 use crate::device::{Device, Step, Work};
 use crate::kernel::{GROUP_THREADS, Kernel, NONE, PartEntry, REDUCED_WORDS};
 use crate::program::words_of;
-use crate::tables::{Tables, blocks_of};
+use crate::tables::{Tables, blocks_of, bytes_of};
 
 /// Rows that one thread folds at most.
 pub(crate) const PIECE_ROWS: u32 = 256;
@@ -70,12 +70,7 @@ impl<D: Device> Wave<D> {
         let Blocks { table, runs } = views.blocks(&items);
         let slots = plan.groups.iter().map(|column| self.slot(*column)).collect::<Result<Vec<_>>>()?;
         let (groups_at, groups) = (tables.push(&slots)?, slots.len() as u32);
-        let at = TablesAt {
-            blocks: tables.push_blocks(&table)?,
-            parts: tables.push_parts(&entries)?,
-            columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
-        };
+        let at = views.place(&mut tables, &table, &entries)?;
         let meta = self.upload(&tables.bytes()).await?;
         let from = list.as_ref().unwrap_or(&meta);
         let (identity, time) = (u32::from(list.is_none()), self.slot(plan.time)?);
@@ -121,12 +116,7 @@ impl<D: Device> Wave<D> {
         let mut tables = Tables::default();
         let Blocks { table, runs } = views
             .cut(&of_part, |part, first, pieces| blocks_of(part, first, pieces, GROUP_THREADS).collect());
-        let at = TablesAt {
-            blocks: tables.push_blocks(&table)?,
-            parts: tables.push_parts(&entries)?,
-            columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
-        };
+        let at = views.place(&mut tables, &table, &entries)?;
         let meta = self.upload(&tables.bytes()).await?;
         let from = rows.list.as_ref().unwrap_or(&meta);
         let time = self.slot(plan.time)?;
@@ -180,13 +170,25 @@ impl<D: Device> Wave<D> {
         items: &[Vec<u32>],
         columns: &[ColumnId],
     ) -> Result<Vec<PartRows>> {
-        let numbers = self.rows_at(rows, items).await?;
+        self.at_rows(self.rows_at(rows, items).await?, columns).await
+    }
+
+    /// The values of `columns` at some rows of each part, by their numbers within the parts.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    pub(crate) async fn at_rows(
+        &self,
+        numbers: Vec<Vec<u32>>,
+        columns: &[ColumnId],
+    ) -> Result<Vec<PartRows>> {
         let (mut list, mut ranges) = (Vec::new(), Vec::with_capacity(numbers.len()));
         for numbers in numbers {
             ranges.push((list.len() as u32, numbers.len() as u32));
             list.extend(numbers);
         }
-        let list = self.upload(&super::bytes_of(&list)).await?;
+        let list = self.upload(&bytes_of(&list)).await?;
         self.gather(Rows { list: Some(list), items: ranges, steps: Vec::new() }, columns).await
     }
 

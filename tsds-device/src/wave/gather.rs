@@ -10,7 +10,7 @@ use arrow_schema::{Field, Schema};
 use tsds_traits::{ColumnId, Error, Result};
 
 use super::views::{Blocks, BufferBlocks, Views};
-use super::{Rows, TablesAt, Wave, launch};
+use super::{Rows, Wave, launch};
 use crate::device::{Device, Step, Work};
 use crate::kernel::{Form, Kernel};
 use crate::load::nulls_of;
@@ -116,12 +116,7 @@ impl<D: Device> Wave<D> {
                 block.aux = start + (block.first - first);
             }
         }
-        let at = TablesAt {
-            blocks: tables.push_blocks(&table)?,
-            parts: tables.push_parts(&self.part_entries(items)?)?,
-            columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
-        };
+        let at = views.place(&mut tables, &table, &self.part_entries(items)?)?;
         let mut copies = Vec::new();
         for (kernel, width, forms) in [
             (Kernel::Gather64, 0, Form::Plain64),

@@ -187,8 +187,3 @@ fn launch<B>(kernel: Kernel, buffers: &[&Arc<B>], params: [u32; PARAMS]) -> Step
 fn words(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     bytes.chunks_exact(4).map(|word| word.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)))
 }
-
-/// Numbers as a device has them.
-fn bytes_of(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}

@@ -4,7 +4,7 @@ use tsds_traits::{Result, SortKey};
 
 use super::filter::mask_bytes;
 use super::views::Blocks;
-use super::{Rows, TablesAt, Wave, launch};
+use super::{Rows, Wave, launch};
 use crate::device::{Device, Step};
 use crate::kernel::{Kernel, SELECTION_WORDS};
 use crate::tables::Tables;
@@ -36,12 +36,7 @@ impl<D: Device> Wave<D> {
         let wanted = u32::try_from(limit).unwrap_or(u32::MAX);
         entries.iter_mut().for_each(|entry| entry.wanted = wanted);
         let Blocks { table, runs } = views.blocks(&items);
-        let at = TablesAt {
-            blocks: tables.push_blocks(&table)?,
-            parts: tables.push_parts(&entries)?,
-            columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
-        };
+        let at = views.place(&mut tables, &table, &entries)?;
         let (block_count, part_count) = (table.len() as u32, self.parts.len() as u32);
         let meta = self.upload(&tables.bytes()).await?;
         let keys = self.buffer(total * 8).await?;

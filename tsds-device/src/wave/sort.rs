@@ -66,12 +66,7 @@ impl<D: Device> Wave<D> {
         }
         let blocks = table.len() as u32;
         let mut tables = Tables::default();
-        let at = TablesAt {
-            blocks: tables.push_blocks(&table)?,
-            parts: tables.push_parts(&entries)?,
-            columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
-        };
+        let at = views.place(&mut tables, &table, &entries)?;
         let total = items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
         let mut passes = Passes::<D> {
             meta: self.upload(&tables.bytes()).await?,

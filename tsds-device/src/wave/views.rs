@@ -7,7 +7,7 @@ use tsds_traits::{ColumnId, Error, Result};
 use super::{Rows, TablesAt, Wave, launch};
 use crate::arena::ALIGNMENT;
 use crate::device::{Device, Step};
-use crate::kernel::{BLOCK_ITEMS, BlockEntry, ColumnEntry, Form, Kernel};
+use crate::kernel::{BLOCK_ITEMS, BlockEntry, ColumnEntry, Form, Kernel, PartEntry};
 use crate::segment::DevicePart;
 use crate::tables::{Tables, blocks_of};
 
@@ -60,12 +60,36 @@ impl<D: Device> Views<D> {
         Blocks { table, runs }
     }
 
+    /// Appends the block table, the part table and the column table of launches over these views.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tables::push`].
+    pub(super) fn place(
+        &self,
+        tables: &mut Tables,
+        blocks: &[BlockEntry],
+        parts: &[PartEntry],
+    ) -> Result<TablesAt> {
+        Ok(TablesAt {
+            blocks: tables.push_blocks(blocks)?,
+            parts: tables.push_parts(parts)?,
+            columns: self.push_columns(tables)?,
+            slots: self.slots(),
+        })
+    }
+
+    /// How many columns each view has.
+    fn slots(&self) -> u32 {
+        self.of_part.first().map_or(0, |view| view.entries.len() as u32)
+    }
+
     /// Appends the column table.
     ///
     /// # Errors
     ///
     /// As [`Tables::push`].
-    pub(super) fn push_columns(&self, tables: &mut Tables) -> Result<u32> {
+    fn push_columns(&self, tables: &mut Tables) -> Result<u32> {
         let words: Vec<u32> =
             self.of_part.iter().flat_map(|view| &view.entries).flat_map(|entry| entry.words()).collect();
         tables.push(&words)
@@ -179,7 +203,7 @@ impl<D: Device> Wave<D> {
         }
         let at = TablesAt {
             columns: views.push_columns(&mut tables)?,
-            slots: self.slots.len() as u32,
+            slots: views.slots(),
             ..TablesAt::default()
         };
         let meta = self.upload(&tables.bytes()).await?;

@@ -31,7 +31,7 @@ pub(crate) struct Top {
 impl Top {
     /// The columns that decide, each once.
     pub(crate) fn columns(&self) -> Vec<ColumnId> {
-        super::distinct(self.order.iter().map(|key| key.column))
+        tsds_device::distinct(self.order.iter().map(|key| key.column))
     }
 }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 use tsds_compute::conform;
+use tsds_device::{check_segments, distinct};
 use tsds_traits::{ColumnId, Error, Result, ScanRequest, SortKey};
 
 use crate::filter::Filter;
-use crate::read::{GroupRows, Top, Wanted, check_segments, distinct};
+use crate::read::{GroupRows, Top, Wanted};
 
 /// A checked scan request.
 #[derive(Debug)]

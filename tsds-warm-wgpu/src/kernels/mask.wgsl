@@ -6,6 +6,8 @@
 @group(0) @binding(2) var<storage, read_write> bits: array<u32>;
 @group(0) @binding(3) var<storage, read_write> counts: array<u32>;
 
+const LAST_CODE: u32 = 6u;
+
 fn range_key(at: u32) -> vec2<u32> {
     return vec2<u32>(tables[at], tables[at + 1u]);
 }
@@ -50,45 +52,16 @@ fn valid_strand(slot: u32, block: Block, t: u32) -> u32 {
     return strand;
 }
 
-fn run(block: Block, t: u32) -> u32 {
-    var below_top: array<u32, 16>;
-    var depth = 0u;
-    var top = 0u;
-    var at = part_program(block.part);
-    // A program ends long before the tables do.
-    let end = arrayLength(&tables);
-    while (at + 3u < end) {
-        let code = tables[at];
-        let slot = tables[at + 1u];
-        let second = tables[at + 2u];
-        let third = tables[at + 3u];
-        at += 4u;
-        if (code == 0u || code > 6u) {
-            break;
+// What a leaf of the program says of the rows that thread `t` has.
+fn leaf(code: u32, slot: u32, second: u32, third: u32, block: Block, t: u32) -> u32 {
+    if (code == 1u) {
+        if (third == 0u) {
+            return 0u;
         }
-        if (code == 4u || code == 5u) {
-            depth = max(depth, 1u) - 1u;
-            let other = below_top[min(depth, 15u)];
-            top = select(top | other, top & other, code == 4u);
-            continue;
-        }
-        below_top[min(depth, 15u)] = top;
-        depth += 1u;
-        if (code == 1u) {
-            if (third == 0u) {
-                top = 0u;
-            } else {
-                top = in_ranges(slot, second, third, block, t);
-            }
-        } else if (code == 2u) {
-            top = ~valid_strand(slot, block, t);
-        } else if (code == 3u) {
-            top = valid_strand(slot, block, t);
-        } else {
-            top = select(0u, 0xffffffffu, second != 0u);
-        }
+        return in_ranges(slot, second, third, block, t);
     }
-    return top;
+    let valid = valid_strand(slot, block, t);
+    return select(valid, ~valid, code == 2u);
 }
 
 @compute @workgroup_size(64)

@@ -6,6 +6,8 @@
 @group(0) @binding(2) var<storage, read_write> bits: array<u32>;
 @group(0) @binding(3) var<storage, read_write> counts: array<u32>;
 
+const LAST_CODE: u32 = 7u;
+
 fn range_key(at: u32) -> vec2<u32> {
     return vec2<u32>(tables[at], tables[at + 1u]);
 }
@@ -74,43 +76,18 @@ fn valid_word(part: u32, slot: u32, row: u32, n: u32) -> u32 {
     return field(validity, row, n).x;
 }
 
-fn run(block: Block, row: u32, n: u32) -> u32 {
-    var below_top: array<u32, 16>;
-    var depth = 0u;
-    var top = 0u;
-    var at = part_program(block.part);
-    // A program ends long before the tables do.
-    let end = arrayLength(&tables);
-    while (at + 3u < end) {
-        let code = tables[at];
-        let slot = tables[at + 1u];
-        let second = tables[at + 2u];
-        let third = tables[at + 3u];
-        at += 4u;
-        if (code == 0u || code > 7u) {
-            break;
-        }
-        if (code == 4u || code == 5u) {
-            depth = max(depth, 1u) - 1u;
-            let other = below_top[min(depth, 15u)];
-            top = select(top | other, top & other, code == 4u);
-            continue;
-        }
-        below_top[min(depth, 15u)] = top;
-        depth += 1u;
-        if (code == 1u) {
-            top = plain_word(block.part, slot, second, third, row, n) & valid_word(block.part, slot, row, n);
-        } else if (code == 7u) {
-            top = encoded_word(block.part, slot, second, row, n) & valid_word(block.part, slot, row, n);
-        } else if (code == 2u) {
-            top = ~valid_word(block.part, slot, row, n);
-        } else if (code == 3u) {
-            top = valid_word(block.part, slot, row, n);
-        } else {
-            top = select(0u, 0xffffffffu, second != 0u);
-        }
+// What a leaf of the program says of the 32 rows that thread `t` has, or as many as there are.
+fn leaf(code: u32, slot: u32, second: u32, third: u32, block: Block, t: u32) -> u32 {
+    let row = block.first + 32u * t;
+    let n = min(block.items - 32u * t, 32u);
+    let valid = valid_word(block.part, slot, row, n);
+    if (code == 1u) {
+        return plain_word(block.part, slot, second, third, row, n) & valid;
     }
-    return top & select((1u << n) - 1u, 0xffffffffu, n == 32u);
+    if (code == 7u) {
+        return encoded_word(block.part, slot, second, row, n) & valid;
+    }
+    return select(valid, ~valid, code == 2u);
 }
 
 @compute @workgroup_size(64)
@@ -127,7 +104,8 @@ fn mask_encoded(
     let first = 32u * t;
     var word = 0u;
     if (first < block.items) {
-        word = run(block, block.first + first, min(block.items - first, 32u));
+        let n = min(block.items - first, 32u);
+        word = run(block, t) & select((1u << n) - 1u, 0xffffffffu, n == 32u);
     }
     bits[64u * block.number + t] = word;
     let ones = count(countOneBits(word));
