@@ -13,6 +13,7 @@ use tsds_traits::{
     DatabaseId, Error, ErrorKind, Registry, Result, SegmentId, Sequence, VfsLock, WalSink, World,
 };
 
+use crate::batches::KnownBatches;
 use crate::catalog::{Catalog, DatabaseRecord, Edit};
 use crate::config::Settings;
 use crate::guard::{GuardedEvictor, GuardedTier, Health, Watch};
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     install: Mutex<()>,
     pub wal: Arc<dyn WalSink>,
     pub writer: Writer,
+    pub batches: Arc<KnownBatches>,
     pub budget: Arc<HotBudget>,
     pub segments: SegmentStore,
     /// As `segments`, written in the codec that is always there.
@@ -86,6 +88,7 @@ pub(crate) struct Parts {
     pub version: Version,
     pub wal: Arc<dyn WalSink>,
     pub next_sequence: Sequence,
+    pub batches: Arc<KnownBatches>,
     pub budget: Arc<HotBudget>,
     pub segments: SegmentStore,
     pub plain_segments: SegmentStore,
@@ -116,6 +119,7 @@ impl Core {
             creating: tokio::sync::Mutex::new(()),
             install: Mutex::new(()),
             wal: parts.wal,
+            batches: parts.batches,
             budget: parts.budget,
             segments: parts.segments,
             plain_segments: parts.plain_segments,

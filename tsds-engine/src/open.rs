@@ -12,6 +12,7 @@ use tsds_traits::{
     WalSink, World,
 };
 
+use crate::batches::KnownBatches;
 use crate::catalog::{COLD, Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, LOG, PluginRecord};
 use crate::config::Settings;
 use crate::core::{Core, Parts};
@@ -98,7 +99,8 @@ pub(crate) async fn open(
         next: sequences.next,
     };
     let wal = open_log(&workshop, open).await?;
-    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version).await?;
+    let batches = Arc::new(KnownBatches::new(settings.ingest.remembered_batches, &contents.batches));
+    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version, &batches).await?;
     report.torn_bytes = wal.usage().torn_bytes;
     // Catalog, files and log agree: only now is anything removed.
     let mut edits = leftovers.remove(&segments, &cold, &mut report).await?;
@@ -106,6 +108,7 @@ pub(crate) async fn open(
     record.sequences_reserved = Sequence(sequences.next.0.saturating_add(ingest::SEQUENCE_BLOCK));
     record.note_durable(&*wal);
     record.closed = false;
+    record.format = FORMAT_VERSION;
     edits.push(Edit::SetDatabase(record.clone()));
     commit(&world, &catalog, edits).await?;
     if report.unclean {
@@ -122,6 +125,7 @@ pub(crate) async fn open(
         version,
         wal,
         next_sequence: sequences.next,
+        batches,
         budget,
         segments,
         plain_segments,

@@ -196,11 +196,14 @@ impl Default for Wal {
 pub struct Ingest {
     /// How long a write waits for memory before it gives up with a retryable error, in milliseconds. Default: 30,000.
     pub timeout_ms: u64,
+    /// How many of the last batches written with an id are remembered for each table, so that writing one of them again changes
+    /// nothing. Default: 10,000.
+    pub remembered_batches: usize,
 }
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { timeout_ms: 30_000 }
+        Self { timeout_ms: 30_000, remembered_batches: 10_000 }
     }
 }
 
@@ -251,7 +254,7 @@ impl Default for Query {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Performance {
-    /// How many rows one ingested batch may have before it is cut into several writes. Default: 1,000,000.
+    /// Accepted, without effect: a batch is written whole, whatever its length. Default: 1,000,000.
     pub chunk_size: usize,
     /// How many MiB the tiers may take together; more in `hot_tier` and `warm_tier` is refused. Default: no limit.
     pub memory_limit_mb: Option<u64>,
