@@ -22,6 +22,6 @@ mod tier;
 mod wave;
 
 pub use bandwidth::copy_bandwidth;
-pub use device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
+pub use device::{Device, DeviceInfo, Fault, Hold, Launch, PARAMS, Step, Work};
 pub use query::{check_segments, distinct};
 pub use tier::DeviceTier;
