@@ -11,6 +11,7 @@ mod device;
 mod encode;
 pub mod kernel;
 mod load;
+mod loss;
 mod program;
 mod query;
 pub mod residency;
@@ -21,5 +22,6 @@ mod wave;
 
 pub use bandwidth::copy_bandwidth;
 pub use device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
+pub use loss::Loss;
 pub use query::{check_segments, distinct};
 pub use tier::DeviceTier;
