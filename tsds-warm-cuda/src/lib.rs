@@ -15,6 +15,8 @@ mod kernels;
 mod plugin;
 mod readback;
 mod settings;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod upload;
 mod watch;
 mod work;
