@@ -53,6 +53,32 @@ pub trait Device: Debug + Send + Sync + 'static {
     fn is_lost(&self) -> bool;
 }
 
+/// One device for several users.
+#[async_trait]
+impl<D: Device> Device for Arc<D> {
+    type Buffer = D::Buffer;
+
+    fn info(&self) -> &DeviceInfo {
+        (**self).info()
+    }
+
+    async fn allocate(&self, bytes: u64) -> Result<D::Buffer, Fault> {
+        (**self).allocate(bytes).await
+    }
+
+    fn write(&self, buffer: &D::Buffer, at: u64, bytes: &[u8]) -> Result<(), Fault> {
+        (**self).write(buffer, at, bytes)
+    }
+
+    async fn run(&self, work: Work<D::Buffer>) -> Result<Vec<Vec<u8>>, Fault> {
+        (**self).run(work).await
+    }
+
+    fn is_lost(&self) -> bool {
+        (**self).is_lost()
+    }
+}
+
 /// What a device is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,17 +91,30 @@ pub struct DeviceInfo {
     pub software: bool,
     /// The largest buffer that a kernel can be given, in bytes; a multiple of 256.
     pub max_buffer_bytes: u64,
+    /// How many bits its passes of a sort take at once: what it does with the fewest bytes moved and the least waiting.
+    pub radix_bits: u32,
 }
 
+/// Where a device does not say otherwise: the counts of a digit are one for every four threads of a workgroup.
+const RADIX_BITS: u32 = 4;
+
 impl DeviceInfo {
-    /// A device.
+    /// A device that sorts by digits of 4 bits.
     pub fn new(
         name: impl Into<String>,
         driver: impl Into<String>,
         software: bool,
         max_buffer_bytes: u64,
     ) -> Self {
-        Self { name: name.into(), driver: driver.into(), software, max_buffer_bytes: max_buffer_bytes & !255 }
+        let max_buffer_bytes = max_buffer_bytes & !255;
+        let (name, driver) = (name.into(), driver.into());
+        Self { name, driver, software, max_buffer_bytes, radix_bits: RADIX_BITS }
+    }
+
+    /// A device whose passes of a sort take `bits` bits, 4 or 8, at once.
+    pub fn with_radix_bits(mut self, bits: u32) -> Self {
+        self.radix_bits = bits;
+        self
     }
 }
 

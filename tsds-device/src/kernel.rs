@@ -92,7 +92,8 @@ pub enum Kernel {
     /// 0: the key; 1: the complement of the key, for descending order; either way 0 for a null. 2: 1 for a null, else 0. 3:
     /// 0 for a null, else 1. 4 and 5: the key or its complement, and for a null 0; 6 and 7: the same, and for a null all ones.
     Keys,
-    /// `[meta, keys, histogram]` — Counts digits: for each of the 16 values `d` of bits `p6` to `p6 + 3` of the items' keys, word
+    /// `[meta, keys, histogram]` — Counts digits of `p9` bits, which is what the device's [`radix_bits`](crate::DeviceInfo::radix_bits)
+    /// is: for each of the `2^p9` values `d` of bits `p6` to `p6 + p9 - 1` of the items' keys (those from 64 on are 0), word
     /// `aux + d * s` becomes how many items of block `b` have it, where `s` is [`PartEntry::stride`].
     Histogram,
     /// `[data, totals]` — Exclusive prefix sums (wrapping) within each [`BLOCK_ITEMS`] consecutive words of `data`, of which
@@ -101,7 +102,7 @@ pub enum Kernel {
     /// `[data, totals]` — Adds `totals[i / 2048]` to word `i < p6` of `data` (wrapping): workgroup `g` as in [`Kernel::Scan`]. No tables.
     ScanAdd,
     /// `[meta, keys, rows, offsets, keys_out, rows_out]` — One pass of a stable radix sort: the `n`-th item, in their order, of block `b`
-    /// whose digit (see [`Kernel::Histogram`]) is `d` goes, key and row, to place `offsets[aux + d * s] + n`. `p8` is 1 if
+    /// whose digit (of `p9` bits from `p6` on, see [`Kernel::Histogram`]) is `d` goes, key and row, to place `offsets[aux + d * s] + n`. `p8` is 1 if
     /// `rows` is none: then the row of item `i` is `i - start`, where `start` is [`PartEntry::list_start`].
     Scatter,
     /// `[meta, keys, state, histogram]` — A step of selecting the smallest keys of each part: of the items of block `b` whose key

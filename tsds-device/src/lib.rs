@@ -7,6 +7,8 @@
 
 mod arena;
 mod bandwidth;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod device;
 mod encode;
 pub mod kernel;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tsds_traits::{ColumnId, Result, SortKey};
+use tsds_traits::{ColumnId, Error, Result, SortKey};
 
 use super::views::{Blocks, Views};
 use super::{Rows, TablesAt, Wave, launch};
@@ -10,14 +10,13 @@ use crate::device::{Device, Step};
 use crate::kernel::{BLOCK_ITEMS, Class, Kernel};
 use crate::tables::Tables;
 
-const DIGIT_BITS: u32 = 4;
-const DIGITS: u32 = 1 << DIGIT_BITS;
-
 /// What the passes of a sort work with.
 struct Passes<D: Device> {
     meta: Arc<D::Buffer>,
     at: TablesAt,
     blocks: u32,
+    /// Of a digit.
+    bits: u32,
     keys: [Arc<D::Buffer>; 2],
     rows: [Arc<D::Buffer>; 2],
     histogram: Arc<D::Buffer>,
@@ -54,17 +53,21 @@ impl<D: Device> Wave<D> {
                 entry.stride += 1;
             }
         }
+        let digit_bits = self.device.info().radix_bits;
+        let blocks = table.len() as u32;
+        let counts = blocks
+            .checked_mul(1 << digit_bits)
+            .ok_or_else(|| Error::internal("wave has too many rows to sort"))?;
         // The counts of a part stand together, digit by digit: their running sum is where items go.
         let (mut base, mut number, mut part) = (0, 0, u32::MAX);
         for block in &mut table {
             if block.part != part {
-                base += DIGITS * number;
+                base += number << digit_bits;
                 (number, part) = (0, block.part);
             }
             block.aux = base + number;
             number += 1;
         }
-        let blocks = table.len() as u32;
         let mut tables = Tables::default();
         let at = views.place(&mut tables, &table, &entries)?;
         let total = items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
@@ -72,10 +75,11 @@ impl<D: Device> Wave<D> {
             meta: self.upload(&tables.bytes()).await?,
             at,
             blocks,
+            bits: digit_bits,
             keys: [self.buffer(total * 8).await?, self.buffer(total * 8).await?],
             rows: [self.buffer(total * 4).await?, self.buffer(total * 4).await?],
-            histogram: self.buffer(u64::from(blocks * DIGITS) * 4).await?,
-            totals: self.totals(blocks * DIGITS).await?,
+            histogram: self.buffer(u64::from(counts) * 4).await?,
+            totals: self.totals(counts).await?,
             list,
             steps,
         };
@@ -84,7 +88,7 @@ impl<D: Device> Wave<D> {
             let bits = self.varying_bits(key.column)?;
             if bits > 0 {
                 passes.keys_of(&runs, slot, key.descending.into());
-                (0..bits).step_by(DIGIT_BITS as usize).for_each(|shift| passes.pass(shift));
+                (0..bits).step_by(digit_bits as usize).for_each(|shift| passes.pass(shift));
             }
             if self.has_nulls(&views, slot) {
                 passes.keys_of(&runs, slot, if key.nulls_first { 3 } else { 2 });
@@ -167,9 +171,9 @@ impl<D: Device> Passes<D> {
         let [keys, keys_out] = &self.keys;
         let [_, rows_out] = &self.rows;
         let (list, none) = self.list();
-        let params = self.at.params(self.blocks, 0, &[shift]);
+        let params = self.at.params(self.blocks, 0, &[shift, 0, none, self.bits]);
         let mut steps = vec![launch(Kernel::Histogram, &[&self.meta, keys, &self.histogram], params)];
-        let mut levels = vec![(&self.histogram, self.blocks * DIGITS)];
+        let mut levels = vec![(&self.histogram, self.blocks << self.bits)];
         levels.extend(self.totals.iter().map(|(buffer, words)| (buffer, *words)));
         let pairs = || levels.iter().zip(levels.iter().skip(1));
         let over = |words: u32| TablesAt::default().params(words.div_ceil(BLOCK_ITEMS), 0, &[words]);
@@ -179,7 +183,6 @@ impl<D: Device> Passes<D> {
         for ((data, words), (totals, _)) in pairs().rev().filter(|(_, (_, words))| *words > 1) {
             steps.push(launch(Kernel::ScanAdd, &[data, totals], over(*words)));
         }
-        let params = self.at.params(self.blocks, 0, &[shift, 0, none]);
         let buffers = [&self.meta, keys, list, &self.histogram, keys_out, rows_out];
         steps.push(launch(Kernel::Scatter, &buffers, params));
         self.list = Some(Arc::clone(rows_out));

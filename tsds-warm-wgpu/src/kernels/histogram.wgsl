@@ -1,4 +1,4 @@
-// Counts the digits of four bits of each block's keys, without atomics: every thread counts its at most 32 items in bytes of
+// Counts the digits of four bits, the only width that these devices are asked for, of each block's keys, without atomics: every thread counts its at most 32 items in bytes of
 // four words, which are then added up. O(items).
 
 @group(0) @binding(0) var<storage, read> tables: array<u32>;

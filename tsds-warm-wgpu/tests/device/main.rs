@@ -1,16 +1,17 @@
-//! What a device promises beside its kernels: memory, order, refusals, and what follows from its loss.
+//! What a device promises beside its kernels, and what only devices of this crate have: adapters that are listed, or absent.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod absence;
-mod loss;
-mod memory;
-mod order;
-mod refusals;
+mod adapters;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::process::ExitCode;
 
+use tsds_device::conformance::{Bench, Test, device_tests, run};
+
+use support::Adapter;
+
 fn main() -> ExitCode {
-    support::run(&[absence::TESTS, loss::TESTS, memory::TESTS, order::TESTS, refusals::TESTS].concat())
+    run(Adapter, [absence::TESTS.to_vec(), adapters::TESTS.to_vec(), device_tests()].concat())
 }

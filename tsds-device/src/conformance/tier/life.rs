@@ -4,23 +4,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use tsds_device::DeviceTier;
 use tsds_traits::{ErrorKind, ScanRequest, SegmentSource, StoredSegment, Tier};
-use tsds_warm_wgpu::{NAME, WgpuDevice};
 
-use crate::source::Blocks;
-use crate::support::{self, Bench, Test};
-use crate::{data, ids, put, tier};
+use super::source::Blocks;
+use super::{data, ids, put, tier};
+use crate::DeviceTier;
+use crate::conformance::{Bench, Subject, Test};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("puts_and_removes_leave_nothing_behind", puts_and_removes_leave_nothing_behind),
-    ("what_is_removed_makes_room", what_is_removed_makes_room),
-    (
-        "a_lost_device_fails_what_is_asked_and_holds_nothing",
-        a_lost_device_fails_what_is_asked_and_holds_nothing,
-    ),
-    ("a_scan_whose_device_is_lost_ends_with_that", a_scan_whose_device_is_lost_ends_with_that),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("puts_and_removes_leave_nothing_behind", puts_and_removes_leave_nothing_behind),
+        ("what_is_removed_makes_room", what_is_removed_makes_room),
+        (
+            "a_lost_device_fails_what_is_asked_and_holds_nothing",
+            a_lost_device_fails_what_is_asked_and_holds_nothing,
+        ),
+        ("a_scan_whose_device_is_lost_ends_with_that", a_scan_whose_device_is_lost_ends_with_that),
+    ]
+}
 
 const CYCLES: u64 = 3_000;
 
@@ -28,7 +29,7 @@ fn stored(source: &Blocks) -> StoredSegment {
     StoredSegment { id: source.meta().id, record: Bytes::new() }
 }
 
-fn puts_and_removes_leave_nothing_behind(bench: &Bench) {
+fn puts_and_removes_leave_nothing_behind<S: Subject>(bench: &Bench<S>) {
     let tier = tier(bench, 16);
     let sources: Vec<_> =
         (1..=7).map(|id| Arc::new(Blocks::new(id, &data::readings(200 * id as usize), &[500]))).collect();
@@ -46,7 +47,7 @@ fn puts_and_removes_leave_nothing_behind(bench: &Bench) {
     assert!(tier.reserved_bytes() <= 16 << 20);
 }
 
-fn what_is_removed_makes_room(bench: &Bench) {
+fn what_is_removed_makes_room<S: Subject>(bench: &Bench<S>) {
     let tier = tier(bench, 2);
     let sources: Vec<_> =
         (1..).map(|id| Arc::new(Blocks::new(id, &data::readings(20_000), &[16_384]))).take(20).collect();
@@ -60,18 +61,18 @@ fn what_is_removed_makes_room(bench: &Bench) {
     put(bench, &tier, &sources[full]);
 }
 
-fn lost_tier(bench: &Bench) -> (Arc<DeviceTier<WgpuDevice>>, Arc<Blocks>) {
-    let device = bench.runtime.block_on(WgpuDevice::open(&support::settings(), &bench.world())).unwrap();
-    let tier = DeviceTier::new(NAME, bench.world(), device, 64 << 20);
+fn lost_tier<S: Subject>(bench: &Bench<S>) -> (Arc<DeviceTier<S::Device>>, Arc<Blocks>) {
+    let device = bench.runtime.block_on(bench.subject.open(&bench.world())).unwrap();
+    let tier = DeviceTier::new(bench.subject.name(), bench.world(), device, 64 << 20);
     let source = Arc::new(Blocks::new(1, &data::readings(5_000), &[2_048]));
     put(bench, &tier, &source);
     (tier, source)
 }
 
-fn a_lost_device_fails_what_is_asked_and_holds_nothing(bench: &Bench) {
+fn a_lost_device_fails_what_is_asked_and_holds_nothing<S: Subject>(bench: &Bench<S>) {
     for _ in 0..5 {
         let (tier, source) = lost_tier(bench);
-        tier.device().destroy("pulled out");
+        bench.subject.lose(tier.device(), "pulled out");
         let request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], ids(&source));
         let rows: Vec<_> = bench.runtime.block_on(Arc::clone(&tier).scan(request).collect());
         assert_eq!(rows.len(), 1);
@@ -83,7 +84,7 @@ fn a_lost_device_fails_what_is_asked_and_holds_nothing(bench: &Bench) {
     }
 }
 
-fn a_scan_whose_device_is_lost_ends_with_that(bench: &Bench) {
+fn a_scan_whose_device_is_lost_ends_with_that<S: Subject>(bench: &Bench<S>) {
     let (tier, source) = lost_tier(bench);
     let mut request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], ids(&source));
     request.batch_rows = 100;
@@ -91,7 +92,7 @@ fn a_scan_whose_device_is_lost_ends_with_that(bench: &Bench) {
     bench.runtime.block_on(async {
         let first = rows.next().await.unwrap().unwrap();
         assert_eq!(first.rows.num_rows(), 100);
-        tier.device().destroy("pulled out");
+        bench.subject.lose(tier.device(), "pulled out");
         // Rows that are on the host already may come; whatever comes is right, and an end without an error is a whole answer.
         let mut seen = 100;
         while let Some(batch) = rows.next().await {

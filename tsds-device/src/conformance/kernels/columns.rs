@@ -1,19 +1,22 @@
 //! What kernels copy from columns: values, bits, sort keys, buckets of times.
 
-use tsds_device::kernel::{BlockEntry, Class, Form, Kernel};
+use crate::kernel::{BlockEntry, Class, Form, Kernel};
 
-use crate::model::{Items, Request, SHAPES, bits_of, slot_of};
-use crate::support::{Bench, Numbers, launch};
-use crate::{Test, for_requests, launches};
+use super::model::{Items, Request, SHAPES, bits_of, slot_of};
+use super::{for_requests, launches};
+use crate::conformance::Test;
+use crate::conformance::{Bench, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("gather_64_copies_values_of_several_columns", gather_64),
-    ("gather_32_copies_values_of_several_columns", gather_32),
-    ("gather_small_packs_bytes_and_pairs_of_bytes", gather_small),
-    ("gather_bits_copies_booleans_and_validity", gather_bits),
-    ("keys_order_as_values_do_and_put_nulls_where_asked", keys),
-    ("buckets_are_the_last_start_not_after_the_time", buckets),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("gather_64_copies_values_of_several_columns", gather_64),
+        ("gather_32_copies_values_of_several_columns", gather_32),
+        ("gather_small_packs_bytes_and_pairs_of_bytes", gather_small),
+        ("gather_bits_copies_booleans_and_validity", gather_bits),
+        ("keys_order_as_values_do_and_put_nulls_where_asked", keys),
+        ("buckets_are_the_last_start_not_after_the_time", buckets),
+    ]
+}
 
 fn items_of(numbers: &mut Numbers) -> (Items, u32) {
     match numbers.below(3) {
@@ -42,7 +45,13 @@ struct Gather<'a> {
 }
 
 impl Gather<'_> {
-    fn run(self, bench: &Bench, request: &mut Request, numbers: &mut Numbers, none: u32) -> Vec<u32> {
+    fn run<S: Subject>(
+        self,
+        bench: &Bench<S>,
+        request: &mut Request,
+        numbers: &mut Numbers,
+        none: u32,
+    ) -> Vec<u32> {
         let skip = 3;
         let table = request.meta.len() as u32;
         for (i, (slot, extra)) in self.slots.iter().enumerate() {
@@ -80,7 +89,7 @@ fn slots_of_bits(bits: u32) -> Vec<usize> {
     (0..SHAPES.len()).filter(|slot| bits_of(SHAPES[*slot].0) == bits).collect()
 }
 
-fn gather_whole(bench: &Bench, kernel: Kernel, words_of_value: usize) {
+fn gather_whole<S: Subject>(bench: &Bench<S>, kernel: Kernel, words_of_value: usize) {
     for_requests(12, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let (items, none) = items_of(&mut numbers);
@@ -104,15 +113,15 @@ fn gather_whole(bench: &Bench, kernel: Kernel, words_of_value: usize) {
     });
 }
 
-fn gather_64(bench: &Bench) {
+fn gather_64<S: Subject>(bench: &Bench<S>) {
     gather_whole(bench, Kernel::Gather64, 2);
 }
 
-fn gather_32(bench: &Bench) {
+fn gather_32<S: Subject>(bench: &Bench<S>) {
     gather_whole(bench, Kernel::Gather32, 1);
 }
 
-fn gather_small(bench: &Bench) {
+fn gather_small<S: Subject>(bench: &Bench<S>) {
     for_requests(12, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let (items, none) = items_of(&mut numbers);
@@ -135,12 +144,12 @@ fn gather_small(bench: &Bench) {
                     expected[first + j * bytes..][..bytes].copy_from_slice(&value[..bytes]);
                 }
             }
-            assert_eq!(crate::support::bytes_of(&got[i * words..(i + 1) * words]), expected);
+            assert_eq!(crate::conformance::bench::bytes_of(&got[i * words..(i + 1) * words]), expected);
         }
     });
 }
 
-fn gather_bits(bench: &Bench) {
+fn gather_bits<S: Subject>(bench: &Bench<S>) {
     for_requests(12, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let (items, none) = items_of(&mut numbers);
@@ -168,7 +177,7 @@ fn gather_bits(bench: &Bench) {
     });
 }
 
-fn keys(bench: &Bench) {
+fn keys<S: Subject>(bench: &Bench<S>) {
     for_requests(24, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let (items, none) = if numbers.chance(2) { (Items::NoList, 1) } else { (Items::Listed, 0) };
@@ -212,7 +221,7 @@ fn keys(bench: &Bench) {
     });
 }
 
-fn buckets(bench: &Bench) {
+fn buckets<S: Subject>(bench: &Bench<S>) {
     let slot = slot_of(Form::Plain64, Class::Signed);
     for_requests(24, |seed, sizes| {
         let mut numbers = Numbers(seed);

@@ -2,37 +2,38 @@
 
 use std::sync::Arc;
 
+use crate::kernel::Kernel;
+use crate::{Device, Fault, Step, Work};
 use futures::future::join_all;
-use tsds_device::kernel::Kernel;
-use tsds_device::{Device, Fault, Step, Work};
-use tsds_warm_wgpu::WgpuDevice;
 
-use crate::support::{Bench, Test, launch, settings};
+use crate::conformance::{Bench, BufferOf, Subject, Test, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("after_a_loss_every_call_gives_lost_with_the_reason", every_call),
-    ("works_under_way_when_the_device_is_lost_are_lost_or_answered", under_way),
-    ("a_hundred_losses_harm_neither_the_process_nor_other_devices", hundred),
-    ("a_device_is_dropped_with_works_under_way", dropped),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("after_a_loss_every_call_gives_lost_with_the_reason", every_call),
+        ("works_under_way_when_the_device_is_lost_are_lost_or_answered", under_way),
+        ("a_hundred_losses_harm_neither_the_process_nor_other_devices", hundred),
+        ("a_device_is_dropped_with_works_under_way", dropped),
+    ]
+}
 
-fn open(bench: &Bench) -> WgpuDevice {
-    bench.runtime.block_on(WgpuDevice::open(&settings(), &bench.world())).unwrap()
+fn open<S: Subject>(bench: &Bench<S>) -> S::Device {
+    bench.runtime.block_on(bench.subject.open(&bench.world())).unwrap()
 }
 
 fn lost<T>() -> Result<T, Fault> {
     Err(Fault::Lost("pulled out".into()))
 }
 
-fn every_call(bench: &Bench) {
+fn every_call<S: Subject>(bench: &Bench<S>) {
     let device = open(bench);
     let block_on = |work| bench.runtime.block_on(device.run(work));
     let a = Arc::new(bench.runtime.block_on(device.allocate(16)).unwrap());
     let b = Arc::new(bench.runtime.block_on(device.allocate(16)).unwrap());
     device.write(&a, 0, &[1; 16]).unwrap();
     assert!(!device.is_lost());
-    device.destroy("pulled out");
-    device.destroy("and again");
+    bench.subject.lose(&device, "pulled out");
+    bench.subject.lose(&device, "and again");
     for _ in 0..3 {
         assert!(device.is_lost());
         assert_eq!(device.write(&a, 0, &[1; 16]), lost());
@@ -50,7 +51,7 @@ fn every_call(bench: &Bench) {
 }
 
 /// Works that take the device a while.
-fn works(bench: &Bench, device: &WgpuDevice, count: usize) -> Vec<Work<tsds_warm_wgpu::WgpuBuffer>> {
+fn works<S: Subject>(bench: &Bench<S>, device: &S::Device, count: usize) -> Vec<Work<BufferOf<S>>> {
     let words = 1_000_000;
     let one = || {
         let out = Arc::new(bench.runtime.block_on(device.allocate(words * 4)).unwrap());
@@ -60,7 +61,7 @@ fn works(bench: &Bench, device: &WgpuDevice, count: usize) -> Vec<Work<tsds_warm
     (0..count).map(|_| one()).collect()
 }
 
-fn under_way(bench: &Bench) {
+fn under_way<S: Subject>(bench: &Bench<S>) {
     let device = open(bench);
     let works = works(bench, &device, 20);
     let runs = join_all(works.into_iter().map(|work| device.run(work)));
@@ -68,7 +69,7 @@ fn under_way(bench: &Bench) {
         let mut runs = Box::pin(runs);
         // Submits them all.
         assert!(futures::poll!(&mut runs).is_pending());
-        device.destroy("pulled out");
+        bench.subject.lose(&device, "pulled out");
         runs.await
     });
     // i * 2654435761 + 1, since i is 7 and ~7 is above 7.
@@ -79,14 +80,14 @@ fn under_way(bench: &Bench) {
     assert!(outcomes.contains(&lost()), "all were faster than the loss");
 }
 
-fn hundred(bench: &Bench) {
+fn hundred<S: Subject>(bench: &Bench<S>) {
     for i in 0..100 {
         let device = open(bench);
         let buffer = Arc::new(bench.runtime.block_on(device.allocate(4096)).unwrap());
         if i % 2 == 0 {
             device.write(&buffer, 0, &[1; 4096]).unwrap();
         }
-        device.destroy("pulled out");
+        bench.subject.lose(&device, "pulled out");
         let work = Work { steps: vec![], reads: vec![(Arc::clone(&buffer), 0..4096)] };
         assert_eq!(bench.runtime.block_on(device.run(work)), lost());
         if i % 3 == 0 {
@@ -98,7 +99,7 @@ fn hundred(bench: &Bench) {
     assert_eq!(bench.launch(vec![], &[(&buffer, 2)]), [[3, 3]]);
 }
 
-fn dropped(bench: &Bench) {
+fn dropped<S: Subject>(bench: &Bench<S>) {
     for _ in 0..3 {
         let device = open(bench);
         let works = works(bench, &device, 5);

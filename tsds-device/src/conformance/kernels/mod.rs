@@ -1,5 +1,4 @@
-//! Every kernel against plain Rust, on whatever adapter there is.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! Every kernel against plain Rust.
 
 mod columns;
 mod lists;
@@ -9,21 +8,23 @@ mod reduction;
 mod runs;
 mod selection;
 mod sorting;
-#[path = "../support/mod.rs"]
-mod support;
-
-use std::process::ExitCode;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use support::{Numbers, Test};
+use super::{Numbers, Subject, Test};
 
-fn main() -> ExitCode {
-    let tests =
-        [columns::TESTS, lists::TESTS, predicates::TESTS, reduction::TESTS, runs::TESTS, selection::TESTS]
-            .concat();
-    support::run(&[tests, sorting::TESTS.to_vec()].concat())
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    let tests = [
+        columns::tests(),
+        lists::tests(),
+        predicates::tests(),
+        reduction::tests(),
+        runs::tests(),
+        selection::tests(),
+    ]
+    .concat();
+    [tests, sorting::tests()].concat()
 }
 
 /// Sizes at the borders of words, of workgroups' words and of blocks.

@@ -1,14 +1,16 @@
 //! Histograms and scatters, alone and as a whole radix sort.
 
-use tsds_device::kernel::{BLOCK_ITEMS, BlockEntry, Kernel, PartEntry};
+use crate::kernel::{BLOCK_ITEMS, BlockEntry, Kernel, PartEntry};
 
-use crate::Test;
-use crate::for_requests;
-use crate::model::{Items, Request};
-use crate::support::{Bench, Buffer, Numbers, launch};
+use super::for_requests;
+use super::model::{Items, Request};
+use crate::Device;
+use crate::conformance::Test;
+use crate::conformance::{Bench, Buffer, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] =
-    &[("histogram_counts_digits_at_any_place", histogram), ("passes_sort_every_part_stably", whole_sort)];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![("histogram_counts_digits_at_any_place", histogram), ("passes_sort_every_part_stably", whole_sort)]
+}
 
 /// Keys that agree often.
 fn some_keys(numbers: &mut Numbers, count: usize) -> Vec<u64> {
@@ -21,7 +23,7 @@ fn words_of_keys(keys: &[u64]) -> Vec<u32> {
 }
 
 /// Gives blocks their place among the counts of a digit, parts one after the other; the number of counts.
-fn lay_out(request: &mut Request) -> u32 {
+fn lay_out(request: &mut Request, digits: u32) -> u32 {
     let mut next = 0;
     for part in 0..request.parts.len() as u32 {
         let blocks = request.blocks.iter_mut().filter(|block| block.part == part);
@@ -31,16 +33,17 @@ fn lay_out(request: &mut Request) -> u32 {
             count += 1;
         }
         request.entries[part as usize].stride = count;
-        next += 16 * count;
+        next += digits * count;
     }
     next
 }
 
-fn histogram(bench: &Bench) {
+fn histogram<S: Subject>(bench: &Bench<S>) {
     for_requests(20, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let mut request = Request::new(seed, sizes, Items::NoList);
-        let counts = lay_out(&mut request) as usize;
+        let bits = bench.device.info().radix_bits;
+        let counts = lay_out(&mut request, 1 << bits) as usize;
         let tables = request.finish();
         let keys = some_keys(&mut numbers, request.items_end());
         let at = numbers.pick(&[0, 4, 28, 29, 30, 31, 32, 36, 57, 60]);
@@ -48,14 +51,14 @@ fn histogram(bench: &Bench) {
         let keys_in = bench.upload(&words_of_keys(&keys));
         let out = bench.filled(counts, 0x5555_5555);
         let mut params = tables;
-        params.extend([(0, request.blocks.len() as u32), (6, at)]);
+        params.extend([(0, request.blocks.len() as u32), (6, at), (9, bits)]);
         let run = launch(Kernel::Histogram, &[&meta, &keys_in, &out], &params);
         let got = bench.launch(vec![run], &[(&out, counts)]).remove(0);
         let mut expected = vec![0; counts];
         for block in &request.blocks {
             let stride = request.entries[block.part as usize].stride;
             for item in block.first..block.first + block.items {
-                let digit = (keys[item as usize] >> at) as u32 & 15;
+                let digit = (keys[item as usize] >> at) as u32 & ((1 << bits) - 1);
                 expected[(block.aux + digit * stride) as usize] += 1;
             }
         }
@@ -63,22 +66,24 @@ fn histogram(bench: &Bench) {
     });
 }
 
-struct Sort<'a> {
-    bench: &'a Bench,
+struct Sort<'a, S: Subject> {
+    bench: &'a Bench<S>,
     tables: Vec<(usize, u32)>,
     blocks: u32,
-    meta: Buffer,
+    /// Of a digit.
+    bits: u32,
+    meta: Buffer<S>,
     /// The first item of every part, for each of the words of its histogram.
     counts: usize,
     starts: Vec<u32>,
 }
 
-impl Sort<'_> {
+impl<S: Subject> Sort<'_, S> {
     /// One pass; offsets are summed up on the host, which the test of scans is about.
-    fn pass(&self, at: u32, from: (&Buffer, &Buffer), to: (&Buffer, &Buffer), no_rows: bool) {
+    fn pass(&self, at: u32, from: (&Buffer<S>, &Buffer<S>), to: (&Buffer<S>, &Buffer<S>), no_rows: bool) {
         let out = self.bench.filled(self.counts, 0);
         let mut params = self.tables.clone();
-        params.extend([(0, self.blocks), (6, at), (8, u32::from(no_rows))]);
+        params.extend([(0, self.blocks), (6, at), (8, u32::from(no_rows)), (9, self.bits)]);
         let run = launch(Kernel::Histogram, &[&self.meta, from.0, &out], &params);
         let counts = self.bench.launch(vec![run], &[(&out, self.counts)]).remove(0);
         let mut offsets = Vec::new();
@@ -96,12 +101,13 @@ impl Sort<'_> {
     }
 }
 
-fn whole_sort(bench: &Bench) {
+fn whole_sort<S: Subject>(bench: &Bench<S>) {
     for_requests(12, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let mut request = Request::new(seed, sizes, Items::NoList);
         let with_rows = numbers.chance(2);
-        let counts = lay_out(&mut request) as usize;
+        let bits = bench.device.info().radix_bits;
+        let counts = lay_out(&mut request, 1 << bits) as usize;
         let tables = request.finish();
         let mut keys = some_keys(&mut numbers, request.items_end());
         // Only some digits differ, so that a few passes sort.
@@ -117,16 +123,16 @@ fn whole_sort(bench: &Bench) {
         }
         let mut starts = Vec::new();
         for (part, entry) in request.parts.iter().zip(&request.entries) {
-            starts.extend(vec![part.start as u32; 16 * entry.stride as usize]);
+            starts.extend(vec![part.start as u32; (entry.stride as usize) << bits]);
         }
         let meta = bench.upload(&request.meta);
         let blocks = request.blocks.len() as u32;
-        let sort = Sort { bench, tables, blocks, meta, counts, starts };
+        let sort = Sort { bench, tables, blocks, bits, meta, counts, starts };
         let (keys_a, rows_a) = (bench.upload(&words_of_keys(&keys)), bench.upload(&rows));
         let (keys_b, rows_b) = (bench.filled(keys.len() * 2, 0), bench.filled(keys.len(), 0));
         let (mut from, mut to) = ((&keys_a, &rows_a), (&keys_b, &rows_b));
-        for pass in 0..3 {
-            sort.pass(shift + 4 * pass, from, to, pass == 0 && !with_rows);
+        for at in (shift..shift + 12).step_by(bits as usize) {
+            sort.pass(at, from, to, at == shift && !with_rows);
             (from, to) = (to, from);
         }
         let got = bench.launch(vec![], &[(from.0, keys.len() * 2), (from.1, keys.len())]);

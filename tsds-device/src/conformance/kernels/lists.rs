@@ -1,19 +1,22 @@
 //! From bitmaps to lists: prefix sums and compaction.
 
-use tsds_device::kernel::Kernel;
+use crate::kernel::Kernel;
 
-use crate::model::{Items, Request, bitmap};
-use crate::support::{Bench, Numbers, launch};
-use crate::{BORDERS, Test, for_requests, launches};
+use super::model::{Items, Request, bitmap};
+use super::{BORDERS, for_requests, launches};
+use crate::conformance::Test;
+use crate::conformance::{Bench, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("scan_and_scan_add_give_prefix_sums_that_wrap", scan),
-    ("scan_leaves_alone_what_is_beyond_its_words", scan_is_bounded),
-    ("compact_lists_ones_in_order_up_to_the_end", compact),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("scan_and_scan_add_give_prefix_sums_that_wrap", scan),
+        ("scan_leaves_alone_what_is_beyond_its_words", scan_is_bounded),
+        ("compact_lists_ones_in_order_up_to_the_end", compact),
+    ]
+}
 
 /// Prefix sums in as many levels as there are.
-fn prefix_sums(bench: &Bench, data: &[u32]) -> Vec<u32> {
+fn prefix_sums<S: Subject>(bench: &Bench<S>, data: &[u32]) -> Vec<u32> {
     let mut levels = vec![(bench.upload(data), data.len())];
     let mut launches = Vec::new();
     loop {
@@ -37,7 +40,7 @@ fn prefix_sums(bench: &Bench, data: &[u32]) -> Vec<u32> {
     bench.launch(launches, &[(&levels[0].0, data.len())]).remove(0)
 }
 
-fn scan(bench: &Bench) {
+fn scan<S: Subject>(bench: &Bench<S>) {
     let mut numbers = Numbers(5);
     for size in BORDERS.into_iter().chain([100_000]) {
         let data: Vec<u32> = (0..size).map(|_| numbers.word()).collect();
@@ -54,7 +57,7 @@ fn scan(bench: &Bench) {
     }
 }
 
-fn scan_is_bounded(bench: &Bench) {
+fn scan_is_bounded<S: Subject>(bench: &Bench<S>) {
     let data = bench.filled(3000, 1);
     let totals = bench.filled(4, 9);
     let run = launch(Kernel::Scan, &[&data, &totals], &[(0, 2), (6, 2500)]);
@@ -64,7 +67,7 @@ fn scan_is_bounded(bench: &Bench) {
     assert_eq!(got[1], [2048, 452, 9, 9]);
 }
 
-fn compact(bench: &Bench) {
+fn compact<S: Subject>(bench: &Bench<S>) {
     for_requests(30, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let mut request = Request::new(seed, sizes, Items::Listed);

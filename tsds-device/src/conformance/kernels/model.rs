@@ -1,8 +1,8 @@
 //! Requests of several parts in plain Rust, and their tables as devices read them.
 
-use tsds_device::kernel::{BLOCK_ITEMS, BlockEntry, Class, ColumnEntry, Form, NONE, PartEntry};
+use crate::kernel::{BLOCK_ITEMS, BlockEntry, Class, ColumnEntry, Form, NONE, PartEntry};
 
-use crate::support::Numbers;
+use crate::conformance::Numbers;
 
 /// Every pair of form and class that a column can have.
 pub(crate) const SHAPES: [(Form, Class); 11] = [

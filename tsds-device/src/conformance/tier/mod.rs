@@ -1,14 +1,9 @@
-//! The tier on a device: columns that stay encoded there, in every mode and form of the Gorilla codec, decoded and compared by
-//! the kernels; and what is left when segments or the device are gone.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! The tier on a device.
 
 mod data;
 mod life;
 mod source;
-#[path = "../support/mod.rs"]
-mod support;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
@@ -17,36 +12,37 @@ use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
 use futures::StreamExt;
 use tsds_compute::{CompiledPredicate, sort_indices};
-use tsds_device::DeviceTier;
 use tsds_traits::{
     Aggregate, AggregatePlan, AggregateRequest, ColumnId, Function, Predicate, Put, ScanRequest, SortKey,
     Tier,
 };
-use tsds_warm_wgpu::{NAME, WgpuDevice};
 
+use super::{Bench, Subject, Test};
+use crate::{Device, DeviceTier};
 use source::Blocks;
-use support::{Bench, Test};
 
-const TESTS: &[Test] = &[
-    ("every_mode_and_form_gives_its_values_back", every_mode_and_form_gives_its_values_back),
-    ("comparisons_find_what_comparing_values_finds", comparisons_find_what_comparing_values_finds),
-    ("orders_are_those_of_the_values", orders_are_those_of_the_values),
-    ("aggregates_are_those_of_the_values", aggregates_are_those_of_the_values),
-    (
-        "readings_take_little_more_than_their_encoded_blocks",
-        readings_take_little_more_than_their_encoded_blocks,
-    ),
-];
+/// A tier whose device is the one that all tests share.
+type Shared<S> = Arc<DeviceTier<Arc<<S as Subject>::Device>>>;
 
-fn main() -> ExitCode {
-    support::run(&[TESTS, life::TESTS].concat())
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    let own: Vec<Test<S>> = vec![
+        ("every_mode_and_form_gives_its_values_back", every_mode_and_form_gives_its_values_back),
+        ("comparisons_find_what_comparing_values_finds", comparisons_find_what_comparing_values_finds),
+        ("orders_are_those_of_the_values", orders_are_those_of_the_values),
+        ("aggregates_are_those_of_the_values", aggregates_are_those_of_the_values),
+        (
+            "readings_take_little_more_than_their_encoded_blocks",
+            readings_take_little_more_than_their_encoded_blocks,
+        ),
+    ];
+    [own, life::tests()].concat()
 }
 
-fn tier(bench: &Bench, limit_mb: u64) -> Arc<DeviceTier<WgpuDevice>> {
-    DeviceTier::new(NAME, bench.world(), bench.device.share(bench.world()), limit_mb << 20)
+fn tier<S: Subject>(bench: &Bench<S>, limit_mb: u64) -> Shared<S> {
+    DeviceTier::new(bench.subject.name(), bench.world(), Arc::clone(&bench.device), limit_mb << 20)
 }
 
-fn put(bench: &Bench, tier: &DeviceTier<WgpuDevice>, source: &Arc<Blocks>) {
+fn put<S: Subject, D: Device>(bench: &Bench<S>, tier: &DeviceTier<D>, source: &Arc<Blocks>) {
     let put = bench.runtime.block_on(tier.put(Arc::clone(source) as _)).unwrap();
     assert!(matches!(put, Put::Stored(_)), "{put:?}");
 }
@@ -55,9 +51,9 @@ fn ids(source: &Blocks) -> Vec<ColumnId> {
     source.schema.columns().iter().map(|column| column.id).collect()
 }
 
-fn scan(
-    bench: &Bench,
-    tier: &Arc<DeviceTier<WgpuDevice>>,
+fn scan<S: Subject>(
+    bench: &Bench<S>,
+    tier: &Shared<S>,
     source: &Blocks,
     columns: &[usize],
     predicate: Option<Predicate>,
@@ -91,7 +87,7 @@ fn assert_same(found: &RecordBatch, expected: &RecordBatch, what: &dyn std::fmt:
     }
 }
 
-fn every_mode_and_form_gives_its_values_back(bench: &Bench) {
+fn every_mode_and_form_gives_its_values_back<S: Subject>(bench: &Bench<S>) {
     for (id, (rows, lengths)) in (1..).zip(data::SHAPES) {
         let tier = tier(bench, 64);
         let source = Arc::new(Blocks::new(id, &data::columns(*rows, id), lengths));
@@ -100,7 +96,7 @@ fn every_mode_and_form_gives_its_values_back(bench: &Bench) {
     }
 }
 
-fn comparisons_find_what_comparing_values_finds(bench: &Bench) {
+fn comparisons_find_what_comparing_values_finds<S: Subject>(bench: &Bench<S>) {
     for (id, (rows, lengths)) in (1..).zip(data::SHAPES) {
         let tier = tier(bench, 64);
         let source = Arc::new(Blocks::new(id, &data::columns(*rows, id), lengths));
@@ -119,7 +115,7 @@ fn comparisons_find_what_comparing_values_finds(bench: &Bench) {
     }
 }
 
-fn orders_are_those_of_the_values(bench: &Bench) {
+fn orders_are_those_of_the_values<S: Subject>(bench: &Bench<S>) {
     let tier = tier(bench, 64);
     let source = Arc::new(Blocks::new(1, &data::columns(9_000, 3), &[2_048, 700, 5_000]));
     put(bench, &tier, &source);
@@ -149,7 +145,7 @@ fn orders_are_those_of_the_values(bench: &Bench) {
     }
 }
 
-fn aggregates_are_those_of_the_values(bench: &Bench) {
+fn aggregates_are_those_of_the_values<S: Subject>(bench: &Bench<S>) {
     let (rows, lengths) = (5_000, [2_048, 300, 1_111]);
     let tier = tier(bench, 64);
     let source = Arc::new(Blocks::new(1, &data::columns(rows, 7), &lengths));
@@ -184,7 +180,7 @@ fn aggregates_are_those_of_the_values(bench: &Bench) {
     assert_same(&found[0], &expected[0], &"aggregates");
 }
 
-fn readings_take_little_more_than_their_encoded_blocks(bench: &Bench) {
+fn readings_take_little_more_than_their_encoded_blocks<S: Subject>(bench: &Bench<S>) {
     let tier = tier(bench, 256);
     let columns = data::readings(200_000);
     let source = Arc::new(Blocks::new(1, &columns, &[16_384]));

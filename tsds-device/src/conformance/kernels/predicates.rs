@@ -1,15 +1,18 @@
 //! Predicate programs.
 
-use tsds_device::kernel::{Instruction, Kernel};
+use crate::kernel::{Instruction, Kernel};
 
-use crate::model::{Items, Request, SHAPES, bitmap};
-use crate::support::{Bench, Numbers, launch};
-use crate::{Test, for_requests, launches};
+use super::model::{Items, Request, SHAPES, bitmap};
+use super::{for_requests, launches};
+use crate::conformance::Test;
+use crate::conformance::{Bench, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("mask_runs_the_program_of_each_part", mask),
-    ("mask_of_a_grid_of_two_dimensions_is_whole", two_dimensions),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("mask_runs_the_program_of_each_part", mask),
+        ("mask_of_a_grid_of_two_dimensions_is_whole", two_dimensions),
+    ]
+}
 
 /// A predicate, as a tree.
 enum Term {
@@ -95,7 +98,7 @@ fn ranges(numbers: &mut Numbers, request: &Request, part: usize, slot: usize) ->
     ranges
 }
 
-fn mask(bench: &Bench) {
+fn mask<S: Subject>(bench: &Bench<S>) {
     for_requests(40, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let mut request = Request::new(seed, sizes, Items::Rows);
@@ -131,7 +134,7 @@ fn mask(bench: &Bench) {
     });
 }
 
-fn two_dimensions(bench: &Bench) {
+fn two_dimensions<S: Subject>(bench: &Bench<S>) {
     // One row in a block, so that there are more blocks than one dimension of a grid holds.
     let rows = 70_001;
     let slot = 0;
@@ -143,7 +146,7 @@ fn two_dimensions(bench: &Bench) {
     request.meta.extend(Instruction::Keys { slot, ranges, count: 1 }.words());
     request.meta.extend(Instruction::End.words());
     request.blocks = (0..rows as u32)
-        .map(|first| tsds_device::kernel::BlockEntry { part: 0, first, items: 1, aux: 0 })
+        .map(|first| crate::kernel::BlockEntry { part: 0, first, items: 1, aux: 0 })
         .collect();
     let mut params = request.finish();
     params.push((0, rows as u32));

@@ -1,17 +1,20 @@
 //! Folds of runs against exact arithmetic in plain Rust.
 
-use tsds_device::kernel::{BlockEntry, Class, Form, GROUP_THREADS, Kernel, NONE, REDUCED_WORDS, reduce};
+use crate::kernel::{BlockEntry, Class, Form, GROUP_THREADS, Kernel, NONE, REDUCED_WORDS, reduce};
 
-use crate::model::{Column, Items, Request, SHAPES, bits_of, slot_of};
-use crate::support::{Bench, Numbers, launch};
-use crate::{Test, for_requests};
+use super::for_requests;
+use super::model::{Column, Items, Request, SHAPES, bits_of, slot_of};
+use crate::conformance::Test;
+use crate::conformance::{Bench, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("reduce_folds_pieces_of_every_shape", any_shape),
-    ("reduce_counts_the_items_of_no_column", no_column),
-    ("reduce_sums_floats_that_just_fit_and_refuses_those_that_just_do_not", borders_of_width),
-    ("reduce_sums_floats_of_like_size_exactly", like_floats),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("reduce_folds_pieces_of_every_shape", any_shape),
+        ("reduce_counts_the_items_of_no_column", no_column),
+        ("reduce_sums_floats_that_just_fit_and_refuses_those_that_just_do_not", borders_of_width),
+        ("reduce_sums_floats_of_like_size_exactly", like_floats),
+    ]
+}
 
 const TIME: usize = 1;
 
@@ -114,8 +117,8 @@ fn sum_flag(class: Class) -> u32 {
 }
 
 /// Cuts every part's items into pieces, makes blocks of pieces, folds them, and compares.
-fn check(
-    bench: &Bench,
+fn check<S: Subject>(
+    bench: &Bench<S>,
     mut request: Request,
     none: u32,
     numbers: &mut Numbers,
@@ -176,7 +179,7 @@ fn check(
     }
 }
 
-fn any_shape(bench: &Bench) {
+fn any_shape<S: Subject>(bench: &Bench<S>) {
     for_requests(12, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let (items, none) = if numbers.chance(2) { (Items::NoList, 1) } else { (Items::Listed, 0) };
@@ -194,7 +197,7 @@ fn any_shape(bench: &Bench) {
     });
 }
 
-fn no_column(bench: &Bench) {
+fn no_column<S: Subject>(bench: &Bench<S>) {
     for_requests(8, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let request = Request::new(seed, sizes, Items::Listed);
@@ -203,7 +206,7 @@ fn no_column(bench: &Bench) {
 }
 
 /// Floats with few exponents, so that nearly all sums fit.
-fn like_floats(bench: &Bench) {
+fn like_floats<S: Subject>(bench: &Bench<S>) {
     let double = slot_of(Form::Plain64, Class::Float64);
     let single = slot_of(Form::Plain32, Class::Float32);
     for_requests(8, |seed, sizes| {
@@ -226,7 +229,7 @@ fn like_floats(bench: &Bench) {
     });
 }
 
-fn borders_of_width(bench: &Bench) {
+fn borders_of_width<S: Subject>(bench: &Bench<S>) {
     let double = slot_of(Form::Plain64, Class::Float64);
     for (apart, base) in [(114, 0), (115, 0), (116, 0), (117, 0), (115, -1074), (116, -1074), (115, 900)] {
         let mut numbers = Numbers(1);
@@ -244,7 +247,7 @@ fn borders_of_width(bench: &Bench) {
 fn rewrite(
     slab: &mut [u32],
     meta: &[u32],
-    part: &mut crate::model::Part,
+    part: &mut super::model::Part,
     slot: usize,
     mut value: impl FnMut(usize) -> u64,
 ) {

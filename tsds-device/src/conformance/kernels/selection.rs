@@ -1,19 +1,21 @@
 //! Selecting the smallest keys of each part.
 
-use tsds_device::kernel::{Kernel, SELECTION_WORDS};
+use crate::kernel::{Kernel, SELECTION_WORDS};
 
-use crate::Test;
-use crate::for_requests;
-use crate::model::{Items, Request, bitmap};
-use crate::support::{Bench, Numbers, launch};
+use super::for_requests;
+use super::model::{Items, Request, bitmap};
+use crate::conformance::Test;
+use crate::conformance::{Bench, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("selection_finds_the_smallest_keys_of_every_part", selection),
-    ("select_pick_puts_the_digit_at_any_place", any_place),
-    ("select_pick_with_2_only_sets_the_state_and_clears", reset),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("selection_finds_the_smallest_keys_of_every_part", selection),
+        ("select_pick_puts_the_digit_at_any_place", any_place),
+        ("select_pick_with_2_only_sets_the_state_and_clears", reset),
+    ]
+}
 
-fn selection(bench: &Bench) {
+fn selection<S: Subject>(bench: &Bench<S>) {
     for_requests(20, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let mut request = Request::new(seed, sizes, Items::NoList);
@@ -75,7 +77,7 @@ fn selection(bench: &Bench) {
     });
 }
 
-fn any_place(bench: &Bench) {
+fn any_place<S: Subject>(bench: &Bench<S>) {
     let mut request = Request::new(4, &[10], Items::NoList);
     let tables = request.finish();
     let meta = bench.upload(&request.meta);
@@ -95,7 +97,7 @@ fn any_place(bench: &Bench) {
     }
 }
 
-fn reset(bench: &Bench) {
+fn reset<S: Subject>(bench: &Bench<S>) {
     let mut request = Request::new(3, &[10, 20, 30], Items::NoList);
     for (entry, wanted) in request.entries.iter_mut().zip([4, 5, 6]) {
         entry.wanted = wanted;

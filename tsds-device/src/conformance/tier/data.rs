@@ -12,7 +12,7 @@ use arrow_array::{
 };
 use tsds_traits::{ColumnId, Comparison, Predicate, Value};
 
-use crate::support::Numbers;
+use crate::conformance::Numbers;
 
 /// Rows, and the lengths of blocks.
 pub(crate) const SHAPES: &[(usize, &[usize])] = &[

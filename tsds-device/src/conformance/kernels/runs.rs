@@ -1,15 +1,17 @@
 //! Where runs begin.
 
-use tsds_device::kernel::Kernel;
+use crate::kernel::Kernel;
 
-use crate::model::{Items, Request, SHAPES, bitmap};
-use crate::support::{Bench, Numbers, launch};
-use crate::{Test, for_requests, launches};
+use super::model::{Items, Request, SHAPES, bitmap};
+use super::{for_requests, launches};
+use crate::conformance::Test;
+use crate::conformance::{Bench, Numbers, Subject, launch};
 
-pub(crate) const TESTS: &[Test] =
-    &[("runs_begin_where_a_slot_or_the_bucket_differs_and_at_every_nth_item", runs)];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![("runs_begin_where_a_slot_or_the_bucket_differs_and_at_every_nth_item", runs)]
+}
 
-fn runs(bench: &Bench) {
+fn runs<S: Subject>(bench: &Bench<S>) {
     for_requests(30, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let (items, none) = match numbers.below(3) {

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use tsds_device::{Device, Fault, Work};
+use crate::{Device, Fault, Work};
 
-use crate::support::{Bench, Numbers, Test};
+use crate::conformance::{Bench, Numbers, Subject, Test};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("memory_is_zero_when_it_is_allocated", zero),
-    ("what_is_written_is_read_at_any_place", write_and_read),
-    ("a_large_answer_comes_whole", large_answer),
-    ("more_than_the_largest_buffer_is_refused_and_the_device_lives_on", over_limit),
-    ("the_largest_buffer_can_be_allocated_and_used", largest),
-    ("memory_is_given_back_when_buffers_are_dropped", given_back),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("memory_is_zero_when_it_is_allocated", zero),
+        ("what_is_written_is_read_at_any_place", write_and_read),
+        ("a_large_answer_comes_whole", large_answer),
+        ("more_than_the_largest_buffer_is_refused_and_the_device_lives_on", over_limit),
+        ("the_largest_buffer_can_be_allocated_and_used", largest),
+        ("memory_is_given_back_when_buffers_are_dropped", given_back),
+    ]
+}
 
-fn zero(bench: &Bench) {
+fn zero<S: Subject>(bench: &Bench<S>) {
     // Memory that was used before and given back.
     drop(bench.filled(300_000, 0x5555_5555));
     for bytes in [4, 60, 1_200_000] {
@@ -26,7 +28,7 @@ fn zero(bench: &Bench) {
     }
 }
 
-fn write_and_read(bench: &Bench) {
+fn write_and_read<S: Subject>(bench: &Bench<S>) {
     let mut numbers = Numbers(1);
     let buffer = bench.filled(1000, 0);
     let mut expected = vec![0_u8; 4000];
@@ -44,14 +46,14 @@ fn write_and_read(bench: &Bench) {
     assert_eq!(answer, expected);
 }
 
-fn large_answer(bench: &Bench) {
+fn large_answer<S: Subject>(bench: &Bench<S>) {
     let mut numbers = Numbers(2);
     let words: Vec<u32> = (0..3_000_000).map(|_| numbers.word()).collect();
     let buffer = bench.upload(&words);
     assert_eq!(bench.launch(vec![], &[(&buffer, words.len())]), [words]);
 }
 
-fn over_limit(bench: &Bench) {
+fn over_limit<S: Subject>(bench: &Bench<S>) {
     let limit = bench.device.info().max_buffer_bytes;
     assert!(limit >= 128 << 20 && limit.is_multiple_of(256), "{limit}");
     for bytes in [limit + 1, limit * 2, 1 << 60, u64::MAX] {
@@ -61,7 +63,7 @@ fn over_limit(bench: &Bench) {
     write_and_read(bench);
 }
 
-fn largest(bench: &Bench) {
+fn largest<S: Subject>(bench: &Bench<S>) {
     let limit = bench.device.info().max_buffer_bytes;
     let buffer = Arc::new(bench.runtime.block_on(bench.device.allocate(limit)).unwrap());
     bench.device.write(&buffer, limit - 4, &[1, 2, 3, 4]).unwrap();
@@ -69,7 +71,7 @@ fn largest(bench: &Bench) {
     assert_eq!(bench.runtime.block_on(bench.device.run(work)).unwrap(), [[0, 0, 0, 0, 1, 2, 3, 4]]);
 }
 
-fn given_back(bench: &Bench) {
+fn given_back<S: Subject>(bench: &Bench<S>) {
     // Far more than any machine that tests run on has, were it kept.
     let bytes = 64 << 20;
     for _ in 0..100 {

@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
+use crate::kernel::Kernel;
+use crate::{Device, Step, Work};
 use futures::future::join_all;
-use tsds_device::kernel::Kernel;
-use tsds_device::{Device, Step, Work};
 use tsds_io::SimWorld;
-use tsds_warm_wgpu::{WgpuDevice, list_adapters};
 
-use crate::support::{Bench, Test, bytes_of, launch, settings, words_of};
+use crate::conformance::bench::{bytes_of, words_of};
+use crate::conformance::{Bench, BufferOf, Subject, Test, launch};
 
-pub(crate) const TESTS: &[Test] = &[
-    ("steps_of_a_work_see_each_others_effects_in_order", steps),
-    ("a_work_sees_what_was_written_before_it", writes),
-    ("many_works_at_once_each_get_their_own_answer", many),
-    ("a_work_whose_future_is_dropped_harms_no_other", dropped),
-    ("a_launch_of_no_workgroups_does_nothing", nothing),
-    ("a_grid_of_two_dimensions_covers_every_workgroup", two_dimensions),
-    ("the_device_runs_in_a_simulated_world", simulated),
-    ("the_device_is_among_the_adapters_that_are_listed", listed),
-];
+pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
+    vec![
+        ("steps_of_a_work_see_each_others_effects_in_order", steps),
+        ("a_work_sees_what_was_written_before_it", writes),
+        ("many_works_at_once_each_get_their_own_answer", many),
+        ("a_work_whose_future_is_dropped_harms_no_other", dropped),
+        ("a_launch_of_no_workgroups_does_nothing", nothing),
+        ("a_grid_of_two_dimensions_covers_every_workgroup", two_dimensions),
+        ("the_device_runs_in_a_simulated_world", simulated),
+    ]
+}
 
-fn steps(bench: &Bench) {
+fn steps<S: Subject>(bench: &Bench<S>) {
     let a = bench.upload(&[1, 2, 3, 4]);
     let b = bench.filled(4, 0);
     let totals = bench.filled(1, 0);
@@ -42,7 +43,7 @@ fn steps(bench: &Bench) {
     assert_eq!(words, [vec![0; 4], vec![1, 0, 6, 1], vec![5]]);
 }
 
-fn writes(bench: &Bench) {
+fn writes<S: Subject>(bench: &Bench<S>) {
     let buffer = bench.filled(1, 0);
     for i in 0..50_u32 {
         bench.device.write(&buffer, 0, &bytes_of(&[i])).unwrap();
@@ -51,7 +52,7 @@ fn writes(bench: &Bench) {
 }
 
 /// A work that sums up ones, and what it answers.
-fn work(bench: &Bench, words: u32) -> (Work<tsds_warm_wgpu::WgpuBuffer>, Vec<Vec<u8>>) {
+fn work<S: Subject>(bench: &Bench<S>, words: u32) -> (Work<BufferOf<S>>, Vec<Vec<u8>>) {
     let data = bench.filled(words as usize, 1);
     let totals = bench.filled(1, 0);
     let steps = vec![Step::Launch(launch(Kernel::Scan, &[&data, &totals], &[(0, 1), (6, words)]))];
@@ -59,7 +60,7 @@ fn work(bench: &Bench, words: u32) -> (Work<tsds_warm_wgpu::WgpuBuffer>, Vec<Vec
     (Work { steps, reads: vec![(data, 0..u64::from(words) * 4), (totals, 0..4)] }, expected)
 }
 
-fn many(bench: &Bench) {
+fn many<S: Subject>(bench: &Bench<S>) {
     let (works, expected): (Vec<_>, Vec<_>) = (1..=200).map(|words| work(bench, words * 10)).unzip();
     let runs = works.into_iter().map(|work| bench.device.run(work));
     let answers = bench.runtime.block_on(join_all(runs));
@@ -68,7 +69,7 @@ fn many(bench: &Bench) {
     }
 }
 
-fn dropped(bench: &Bench) {
+fn dropped<S: Subject>(bench: &Bench<S>) {
     for words in 1..50 {
         let (abandoned, _) = work(bench, words);
         let mut run = Box::pin(bench.device.run(abandoned));
@@ -79,14 +80,14 @@ fn dropped(bench: &Bench) {
     }
 }
 
-fn nothing(bench: &Bench) {
+fn nothing<S: Subject>(bench: &Bench<S>) {
     let data = bench.filled(4, 1);
     let totals = bench.filled(1, 7);
     let run = launch(Kernel::Scan, &[&data, &totals], &[(0, 0), (6, 4)]);
     assert_eq!(bench.launch(vec![run], &[(&data, 4), (&totals, 1)]), [vec![1; 4], vec![7]]);
 }
 
-fn two_dimensions(bench: &Bench) {
+fn two_dimensions<S: Subject>(bench: &Bench<S>) {
     for groups in [65_535, 65_536, 65_537, 140_000_u32] {
         let words = groups as usize;
         // The kernel lets every group do a word of its own only where it goes through one block of 64 in each.
@@ -105,24 +106,15 @@ fn two_dimensions(bench: &Bench) {
     }
 }
 
-fn simulated(_: &Bench) {
+fn simulated<S: Subject>(bench: &Bench<S>) {
     let machine = SimWorld::new(1);
     let world = machine.world();
     machine.block_on(async {
-        let device = WgpuDevice::open(&settings(), &world).await.unwrap();
+        let device = bench.subject.open(&world).await.unwrap();
         let buffer = Arc::new(device.allocate(8).await.unwrap());
         device.write(&buffer, 0, &[1, 2, 3, 4]).unwrap();
         let reads = vec![(Arc::clone(&buffer), 0..8)];
         let answer = device.run(Work { steps: vec![], reads }).await.unwrap();
         assert_eq!(answer, [[1, 2, 3, 4, 0, 0, 0, 0]]);
     });
-}
-
-fn listed(bench: &Bench) {
-    let found = bench.runtime.block_on(list_adapters(&bench.world())).unwrap();
-    let info = bench.device.info();
-    let is_it = |adapter: &tsds_warm_wgpu::AdapterSummary| {
-        adapter.name == info.name && adapter.driver == info.driver && adapter.software == info.software
-    };
-    assert!(found.iter().any(is_it), "{found:?}");
 }
