@@ -41,7 +41,14 @@ pub struct AdapterSummary {
 impl fmt::Display for AdapterSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (major, minor) = self.capability;
-        write!(f, "{}: {} ({}, sm_{major}{minor}, {} MiB", self.ordinal, self.name, self.driver, self.memory_bytes >> 20)?;
+        write!(
+            f,
+            "{}: {} ({}, sm_{major}{minor}, {} MiB",
+            self.ordinal,
+            self.name,
+            self.driver,
+            self.memory_bytes >> 20
+        )?;
         match &self.trouble {
             Some(trouble) => write!(f, "; {trouble})"),
             None => write!(f, ")"),
@@ -68,10 +75,12 @@ pub(crate) fn open(settings: &CudaSettings) -> Result<(&'static Api, CUdevice, A
 
 /// Never none. Blocking.
 pub(crate) fn find() -> Result<(&'static Api, Vec<(CUdevice, AdapterSummary)>)> {
-    let unavailable =
-        |reason: String| Error::new(ErrorKind::Unavailable, format!("CUDA cannot be used: {reason}")).with("reason", reason);
+    let unavailable = |reason: String| {
+        Error::new(ErrorKind::Unavailable, format!("CUDA cannot be used: {reason}")).with("reason", reason)
+    };
     let api = driver().map_err(unavailable)?;
-    let summaries = summaries(api).map_err(|code| unavailable(format!("the devices cannot be listed: {code}")))?;
+    let summaries =
+        summaries(api).map_err(|code| unavailable(format!("the devices cannot be listed: {code}")))?;
     match summaries.is_empty() {
         true => Err(unavailable("no device".into())),
         false => Ok((api, summaries)),
@@ -102,7 +111,9 @@ fn summary(api: &Api, ordinal: c_int, driver: &str) -> std::result::Result<(CUde
         api.cuDeviceGetName(name.as_mut_ptr().cast(), NAME_BYTES as c_int, device)?;
         api.cuDeviceGetUuid(&mut uuid, device)?;
         api.cuDeviceTotalMem_v2(&mut memory, device)?;
-        for (value, attribute) in [(&mut major, CAPABILITY[0]), (&mut minor, CAPABILITY[1]), (&mut mode, COMPUTE_MODE)] {
+        for (value, attribute) in
+            [(&mut major, CAPABILITY[0]), (&mut minor, CAPABILITY[1]), (&mut mode, COMPUTE_MODE)]
+        {
             api.cuDeviceGetAttribute(value, attribute, device)?;
         }
     }
@@ -137,15 +148,22 @@ fn choose(found: &[AdapterSummary], settings: &CudaSettings) -> Result<usize> {
     let best = |fits: &dyn Fn(&AdapterSummary) -> bool| {
         let fitting = found.iter().enumerate().filter(|(_, device)| fits(device));
         // Of equal ones the first.
-        fitting.min_by_key(|(_, device)| (device.trouble.is_some(), u64::MAX - device.memory_bytes)).map(|(place, _)| place)
+        fitting
+            .min_by_key(|(_, device)| (device.trouble.is_some(), u64::MAX - device.memory_bytes))
+            .map(|(place, _)| place)
     };
     let chosen = match &settings.device {
         None => best(&|_| true),
         Some(wanted) => {
             let lower = wanted.to_lowercase();
             let number = best(&|device| wanted.trim() == device.ordinal.to_string());
-            let uuid = || best(&|device| lower.starts_with("gpu-") && device.uuid.starts_with(&lower.replacen("gpu-", "GPU-", 1)));
-            let chosen = number.or_else(uuid).or_else(|| best(&|device| device.name.to_lowercase().contains(&lower)));
+            let uuid = || {
+                best(&|device| {
+                    lower.starts_with("gpu-") && device.uuid.starts_with(&lower.replacen("gpu-", "GPU-", 1))
+                })
+            };
+            let chosen =
+                number.or_else(uuid).or_else(|| best(&|device| device.name.to_lowercase().contains(&lower)));
             Some(chosen.ok_or_else(|| {
                 Error::new(
                     ErrorKind::ConfigInvalid,
@@ -184,7 +202,11 @@ mod tests {
     }
 
     fn all() -> Vec<AdapterSummary> {
-        vec![device(0, "NVIDIA T4", 16 << 30), device(1, "NVIDIA H100", 80 << 30), device(2, "NVIDIA H100", 80 << 30)]
+        vec![
+            device(0, "NVIDIA T4", 16 << 30),
+            device(1, "NVIDIA H100", 80 << 30),
+            device(2, "NVIDIA H100", 80 << 30),
+        ]
     }
 
     fn asked(device: &str) -> CudaSettings {
@@ -210,7 +232,10 @@ mod tests {
             let error = choose(&all(), &asked(unknown)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
             let text = error.to_string();
-            assert!(text.contains(unknown) && text.contains("NVIDIA T4") && text.contains("`device`"), "{text}");
+            assert!(
+                text.contains(unknown) && text.contains("NVIDIA T4") && text.contains("`device`"),
+                "{text}"
+            );
         }
     }
 

@@ -28,6 +28,8 @@ const MANY_STEPS: usize = 256;
 const COPIES: usize = 2;
 /// Words are numbered with 32 bits.
 const MAX_BUFFER_BYTES: u64 = (1 << 34) - 256;
+/// A block of the grid has a thread for each digit.
+const RADIX_BITS: u32 = 8;
 /// How many words the health kernel computes.
 const HEALTH_WORDS: u32 = 1000;
 
@@ -110,7 +112,8 @@ impl CudaDevice {
         let settings = settings.clone();
         let (open, adapter) = (*world.executor).blocking(move || Open::new(&settings)).await?;
         let max_buffer_bytes = adapter.memory_bytes.min(MAX_BUFFER_BYTES);
-        let info = DeviceInfo::new(adapter.name, adapter.driver, false, max_buffer_bytes);
+        let info = DeviceInfo::new(adapter.name, adapter.driver, false, max_buffer_bytes)
+            .with_radix_bits(RADIX_BITS);
         let device = Self::handle(Arc::new(open), world.clone(), info);
         device.check_health().await?;
         Ok(device)
@@ -263,7 +266,11 @@ impl Open {
         Ok(Self {
             kernels,
             queues: Arc::new(queues),
-            bulk: Arc::new(Lane::new(bulk, Some(Arc::clone(&front)), pinned(settings.upload_bytes() - for_front)?)),
+            bulk: Arc::new(Lane::new(
+                bulk,
+                Some(Arc::clone(&front)),
+                pinned(settings.upload_bytes() - for_front)?,
+            )),
             front: Arc::new(Lane::new(front, None, pinned(for_front)?)),
             readback: Readback::new(readback),
             // The driver and others need some of it, too.
@@ -367,7 +374,9 @@ impl Device for CudaDevice {
             let Some(mut landing) = landings.pop_front() else { break };
             let told = self.unless_lost(&mut landing.told).await?;
             self.loss().check()?;
-            told.map_err(|_| Fault::Rejected("the answer cannot be read: nobody says when it is there".into()))??;
+            told.map_err(|_| {
+                Fault::Rejected("the answer cannot be read: nobody says when it is there".into())
+            })??;
             landing.is_over = true;
         }
         let answer = std::mem::take(&mut *answer.lock().unwrap_or_else(PoisonError::into_inner));

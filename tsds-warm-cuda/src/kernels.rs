@@ -41,7 +41,7 @@ impl Kernels {
 /// Threads of a block of the kernel's grid: what its source says in `__launch_bounds__`.
 pub(crate) fn threads(kernel: Kernel) -> u32 {
     match kernel {
-        Kernel::Health | Kernel::MaskEncoded | Kernel::Decode => 64,
+        Kernel::Health => 64,
         _ => 256,
     }
 }

@@ -121,7 +121,9 @@ impl Reads {
         for (_, range) in &self.reads {
             let mut bytes = Vec::new();
             let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
-            bytes.try_reserve_exact(length).map_err(|_| Fault::Rejected(format!("an answer of {length} bytes")))?;
+            bytes
+                .try_reserve_exact(length)
+                .map_err(|_| Fault::Rejected(format!("an answer of {length} bytes")))?;
             answer.push(bytes);
         }
         Ok(Mutex::new(answer))
@@ -134,7 +136,12 @@ impl Reads {
     }
 
     /// Asks for as much as slots hold.
-    pub(crate) fn download(&mut self, entered: &Entered<'_>, queue: &Stream, slots: Slots) -> (Batch, Result<(), Fault>) {
+    pub(crate) fn download(
+        &mut self,
+        entered: &Entered<'_>,
+        queue: &Stream,
+        slots: Slots,
+    ) -> (Batch, Result<(), Fault>) {
         let mut batch = Batch { slots, pieces: Vec::new() };
         let outcome = self.fill(entered, queue, &mut batch);
         (batch, outcome)

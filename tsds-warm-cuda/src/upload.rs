@@ -71,14 +71,25 @@ impl Lane {
     }
 
     /// Copies bytes, which are within the buffer. Returns whether they wait, and nobody is there who moves them on.
-    pub(crate) fn write(&self, entered: &Entered<'_>, to: &Arc<Held>, at: u64, bytes: &[u8]) -> Result<bool, Fault> {
+    pub(crate) fn write(
+        &self,
+        entered: &Entered<'_>,
+        to: &Arc<Held>,
+        at: u64,
+        bytes: &[u8],
+    ) -> Result<bool, Fault> {
         let mut state = self.state();
         let done = match state.waiting.is_empty() {
             true => self.copy(entered, &mut state.ring, to, at, bytes)?,
             false => 0,
         };
         let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) else { return Ok(false) };
-        state.waiting.push_back(Waiting { to: Arc::clone(to), at: at + done as u64, bytes: rest.to_vec(), done: 0 });
+        state.waiting.push_back(Waiting {
+            to: Arc::clone(to),
+            at: at + done as u64,
+            bytes: rest.to_vec(),
+            done: 0,
+        });
         state.accepted += 1;
         Ok(!std::mem::replace(&mut state.is_pumped, true))
     }

@@ -76,7 +76,13 @@ impl Plan {
     }
 
     /// Lets the queue wait for everything that was written before, and puts all steps in it.
-    fn enqueue(&self, entered: &Entered<'_>, kernels: &Kernels, queue: &Queue, front: &Stream) -> Result<(), Fault> {
+    fn enqueue(
+        &self,
+        entered: &Entered<'_>,
+        kernels: &Kernels,
+        queue: &Queue,
+        front: &Stream,
+    ) -> Result<(), Fault> {
         let earlier = front.record(entered)?;
         queue.stream.wait_for(entered, &earlier)?;
         let mut written: Vec<Arc<Event>> = self.buffers().filter_map(|buffer| buffer.written()).collect();
@@ -95,7 +101,12 @@ impl Plan {
                     unsafe { function.launch(entered, &queue.stream, shape, buffers, &launch.params) }?;
                 }
                 Step::Clear(buffer, range) => {
-                    buffer.memory().clear(entered, &queue.stream, range.start, (range.end - range.start) as usize)?;
+                    buffer.memory().clear(
+                        entered,
+                        &queue.stream,
+                        range.start,
+                        (range.end - range.start) as usize,
+                    )?;
                 }
                 Step::Copy { from, to, bytes } => {
                     let target = (to.0.memory(), to.1);

@@ -118,11 +118,13 @@ pub(crate) fn driver() -> Result<&'static Api, String> {
     if !unsafe { sys::is_culib_present() } {
         return Err("no CUDA driver library".into());
     }
-    let api = Api::load()
-        .map_err(|name| format!("the CUDA driver is too old for PTX 8.0: it has no {name}; install driver 525 or later"))?;
+    let api = Api::load().map_err(|name| {
+        format!("the CUDA driver is too old for PTX 8.0: it has no {name}; install driver 525 or later")
+    })?;
     let mut version = 0;
     // SAFETY: the driver writes one number, and may be asked for it before it is initialised.
-    unsafe { api.cuDriverGetVersion(&mut version) }.map_err(|code| format!("the CUDA driver does not say its version: {code}"))?;
+    unsafe { api.cuDriverGetVersion(&mut version) }
+        .map_err(|code| format!("the CUDA driver does not say its version: {code}"))?;
     if version < OLDEST_VERSION {
         let (major, minor) = (version / 1000, version % 1000 / 10);
         return Err(format!(

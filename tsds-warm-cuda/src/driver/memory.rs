@@ -117,7 +117,13 @@ impl Memory {
     }
 
     /// Sets words to zero, in the order of `queue`. The range is within the memory.
-    pub(crate) fn clear(&self, entered: &Entered<'_>, queue: &Stream, at: u64, bytes: usize) -> Result<(), Fault> {
+    pub(crate) fn clear(
+        &self,
+        entered: &Entered<'_>,
+        queue: &Stream,
+        at: u64,
+        bytes: usize,
+    ) -> Result<(), Fault> {
         debug_assert!(at as usize + bytes <= self.bytes);
         // SAFETY: as in `copy_to`.
         entered.check(unsafe { entered.api().cuMemsetD32Async(self.address(at), 0, bytes / 4, queue.raw()) })
@@ -128,17 +134,15 @@ impl Drop for Memory {
     fn drop(&mut self) {
         let context = self.queue.context();
         if let Some(entered) = context.enter_anyway() {
-            let free = || match self.is_pooled {
+            let freed = match self.is_pooled {
                 // SAFETY: nobody has the address any more, and what the device does with it comes earlier in the queue.
                 true => unsafe { entered.api().cuMemFreeAsync(self.at, self.queue.raw()) },
                 // SAFETY: as above; waits for the device.
                 false => unsafe { entered.api().cuMemFree_v2(self.at) },
             };
-            // A call that did nothing is worth a second one; memory that stays counts for nobody.
-            match free().or_else(|code| if code.is_harmless() { free() } else { Err(code) }) {
-                Ok(()) => {}
-                Err(code) if context.loss().is_lost() => entered.released(Err(code)),
-                Err(code) => entered.give_up(format!("memory cannot be given back: {code}")),
+            if let Err(code) = freed {
+                // Memory that stays would count for nobody: a reset frees it.
+                entered.give_up(format!("memory cannot be given back: {code}"));
             }
         }
         context.allocated.fetch_sub(self.bytes as u64, Ordering::AcqRel);
@@ -160,16 +164,29 @@ unsafe impl Sync for Pinned {}
 
 impl Pinned {
     /// Memory that the host writes and the device reads.
-    pub(crate) fn for_upload(context: &Arc<Context>, entered: &Entered<'_>, bytes: usize) -> Result<Self, Fault> {
+    pub(crate) fn for_upload(
+        context: &Arc<Context>,
+        entered: &Entered<'_>,
+        bytes: usize,
+    ) -> Result<Self, Fault> {
         Self::new(context, entered, bytes, WRITE_COMBINED)
     }
 
     /// Memory that the device writes and the host reads.
-    pub(crate) fn for_readback(context: &Arc<Context>, entered: &Entered<'_>, bytes: usize) -> Result<Self, Fault> {
+    pub(crate) fn for_readback(
+        context: &Arc<Context>,
+        entered: &Entered<'_>,
+        bytes: usize,
+    ) -> Result<Self, Fault> {
         Self::new(context, entered, bytes, 0)
     }
 
-    fn new(context: &Arc<Context>, entered: &Entered<'_>, bytes: usize, flags: c_uint) -> Result<Self, Fault> {
+    fn new(
+        context: &Arc<Context>,
+        entered: &Entered<'_>,
+        bytes: usize,
+        flags: c_uint,
+    ) -> Result<Self, Fault> {
         let mut at = ptr::null_mut();
         // SAFETY: the driver writes one address.
         entered.check(unsafe { entered.api().cuMemHostAlloc(&mut at, bytes, flags) })?;

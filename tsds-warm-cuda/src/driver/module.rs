@@ -40,14 +40,15 @@ impl Module {
     ///
     /// `Rejected` if the driver cannot compile it.
     pub(crate) fn load(context: &Arc<Context>, entered: &Entered<'_>, ptx: &str) -> Result<Self, Fault> {
-        let text = CString::new(ptx).map_err(|_| Fault::Rejected("the kernels' PTX has a zero in it".into()))?;
+        let text =
+            CString::new(ptx).map_err(|_| Fault::Rejected("the kernels' PTX has a zero in it".into()))?;
         let mut raw = ptr::null_mut();
         // SAFETY: the text ends with a zero; the driver writes one handle.
         match unsafe { entered.api().cuModuleLoadData(&mut raw, text.as_ptr().cast()) } {
             Ok(()) => Ok(Self { context: Arc::clone(context), raw }),
-            Err(code @ Code::UNSUPPORTED_PTX) => {
-                Err(Fault::Rejected(format!("the CUDA driver is too old for PTX 8.0: {code}; install driver 525 or later")))
-            }
+            Err(code @ Code::UNSUPPORTED_PTX) => Err(Fault::Rejected(format!(
+                "the CUDA driver is too old for PTX 8.0: {code}; install driver 525 or later"
+            ))),
             Err(code @ (Code::NO_BINARY | Code::INVALID_PTX)) => {
                 Err(Fault::Rejected(format!("the kernels cannot be compiled for this device: {code}")))
             }

@@ -5,8 +5,7 @@
 extern "C" __global__ void __launch_bounds__(256) histogram(const u32* meta, const u64* keys, u32* counts, Params p) {
     __shared__ u32 digits[MAX_DIGITS];
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
-    u32 bits = p.w[9] == 0u ? 4u : p.w[9];
-    u32 many = 1u << bits;
+    u32 many = 1u << p.w[9];
     u64 loaded[ROUNDS];
     u32 wanted = load_keys(keys, block, threadIdx.x, THREADS, loaded);
     digits[threadIdx.x] = 0;

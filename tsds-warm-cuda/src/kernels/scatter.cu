@@ -14,8 +14,7 @@ scatter(const u32* meta, const u64* keys, const u32* rows, const u32* offsets, u
     __shared__ u32 moves[MAX_DIGITS];
     __shared__ u32 sums[WARPS];
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
-    u32 bits = p.w[9] == 0u ? 4u : p.w[9];
-    u32 many = 1u << bits;
+    u32 many = 1u << p.w[9];
     u32 t = threadIdx.x;
     u32 warp = warp_of_thread();
     u32 start = WARP_ITEMS * warp + lane_of_thread();
