@@ -12,6 +12,10 @@ use crate::driver::{Context, Entered, Function, Module};
 /// All kernels: what `scripts/ptx` makes of `kernels/*.cu`.
 const PTX: &str = include_str!("kernels.ptx");
 
+/// What entries are named, before the kernel's name: for devices before Hopper the driver's assembler defines helpers with words like
+/// `mask` of its own in a module, and breaks down where an entry is named like one.
+const PREFIX: &str = "tsds_";
+
 /// All kernels.
 #[derive(Debug)]
 pub(crate) struct Kernels {
@@ -26,7 +30,7 @@ impl Kernels {
         let module = Module::load(context, entered, PTX)?;
         let mut by_kernel = BTreeMap::new();
         for kernel in Kernel::ALL {
-            let name = CString::new(kernel.name()).map_err(|error| Fault::Rejected(error.to_string()))?;
+            let name = CString::new(format!("{PREFIX}{}", kernel.name())).map_err(|error| Fault::Rejected(error.to_string()))?;
             by_kernel.insert(kernel, module.function(entered, &name)?);
         }
         Ok(Self { by_kernel, _module: module })

@@ -17,7 +17,7 @@ static __device__ __forceinline__ u32 starts_until(const u32* starts, u32 low, u
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-buckets(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
+tsds_buckets(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     Column column = column_at(slab, meta, p, block.part, p.w[6]);
     Rows from = rows_of(meta, p, list, block.part);

@@ -3,7 +3,7 @@
 #include "strand.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-compact(const u32* meta, const u32* mask, const u32* offsets, const u32* source, u32* out, Params p) {
+tsds_compact(const u32* meta, const u32* mask, const u32* offsets, const u32* source, u32* out, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     u32 lane = lane_of_thread();
     // Words `2l` and `2l + 1` of the block, and where their ones go.

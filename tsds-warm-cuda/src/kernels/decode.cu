@@ -2,7 +2,7 @@
 // time, and lanes write neighbours. O(rows) for each column.
 #include "encoded.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) decode(const u32* slab, const u32* meta, u32* out, Params p) {
+extern "C" __global__ void __launch_bounds__(256) tsds_decode(const u32* slab, const u32* meta, u32* out, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x % p.w[7]);
     const u32* entry = meta + p.w[6] + 2u * (blockIdx.x / p.w[7]);
     Encoded own = encoded_at(slab, meta, p, block.part, __ldg(entry), block.first);

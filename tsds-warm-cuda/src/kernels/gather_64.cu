@@ -2,7 +2,7 @@
 #include "gather.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-gather_64(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
+tsds_gather_64(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
     Gather gather = gather_at(slab, meta, list, p, 2u);
     u32 rows[ROUNDS];
     u32 wanted = gather_rows(gather, threadIdx.x, THREADS, rows);

@@ -4,7 +4,7 @@
 #include "strand.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-gather_bits(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
+tsds_gather_bits(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
     Gather gather = gather_at(slab, meta, list, p, 3u);
     u32 rows[ROUNDS];
     u32 wanted = gather_rows(gather, strand_start(), 32u, rows);

@@ -3,7 +3,7 @@
 #include "gather.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-gather_small(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
+tsds_gather_small(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
     Gather gather = gather_at(slab, meta, list, p, 2u);
     // Values in a word: 4 or 2.
     bool is_bytes = p.w[9] == 1u;

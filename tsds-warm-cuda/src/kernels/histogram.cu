@@ -2,7 +2,7 @@
 // alike cost no more than others. O(items).
 #include "radix.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) histogram(const u32* meta, const u64* keys, u32* counts, Params p) {
+extern "C" __global__ void __launch_bounds__(256) tsds_histogram(const u32* meta, const u64* keys, u32* counts, Params p) {
     __shared__ u32 digits[MAX_DIGITS];
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     u32 many = 1u << p.w[9];

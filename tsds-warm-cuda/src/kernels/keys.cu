@@ -2,7 +2,7 @@
 #include "column.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-keys(const u32* slab, const u32* meta, const u32* list, u64* keys_out, Params p) {
+tsds_keys(const u32* slab, const u32* meta, const u32* list, u64* keys_out, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     Column column = column_at(slab, meta, p, block.part, p.w[6]);
     Rows from = rows_of(meta, p, list, block.part);

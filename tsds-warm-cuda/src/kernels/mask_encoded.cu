@@ -20,7 +20,7 @@ static __device__ __forceinline__ u32 encoded_within(const Encoded& own, u32 ite
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-mask_encoded(const u32* slab, const u32* meta, u32* mask_out, u32* counts, Params p) {
+tsds_mask_encoded(const u32* slab, const u32* meta, u32* mask_out, u32* counts, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     u32 wanted = strand_mask(block.items);
     u32 rows[ROUNDS];

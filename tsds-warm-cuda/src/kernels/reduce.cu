@@ -29,7 +29,7 @@ valid_rows(const Rows& from, const Column& column, bool has_column, u32 item, u3
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-reduce(const u32* slab, const u32* meta, const u32* list, const u32* pieces, u32* out, Params p) {
+tsds_reduce(const u32* slab, const u32* meta, const u32* list, const u32* pieces, u32* out, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     Rows from = rows_of(meta, p, list, block.part);
     u32 list_end = from.start + part_word(meta, p, block.part, PART_LIST_ITEMS);

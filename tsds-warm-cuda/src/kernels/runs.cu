@@ -4,7 +4,7 @@
 #include "strand.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-runs(const u32* slab, const u32* meta, const u32* list, const u32* buckets_in, u32* mask_out, u32* counts, Params p) {
+tsds_runs(const u32* slab, const u32* meta, const u32* list, const u32* buckets_in, u32* mask_out, u32* counts, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     Rows from = rows_of(meta, p, list, block.part);
     u32 wanted = strand_mask(block.items);

@@ -2,7 +2,7 @@
 // writes as two vectors. O(words).
 #include "prefix.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) scan(u32* data, u32* totals, Params p) {
+extern "C" __global__ void __launch_bounds__(256) tsds_scan(u32* data, u32* totals, Params p) {
     __shared__ u32 sums[WARPS];
     u32 first = BLOCK_ITEMS * blockIdx.x + ROUNDS * threadIdx.x;
     u32 end = p.w[6];

@@ -1,7 +1,7 @@
 // `[data, totals]`: adds to each 2048 words what is before them. O(words).
 #include "tables.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) scan_add(u32* data, const u32* totals, Params p) {
+extern "C" __global__ void __launch_bounds__(256) tsds_scan_add(u32* data, const u32* totals, Params p) {
     u32 before = __ldg(totals + blockIdx.x);
     u32 first = BLOCK_ITEMS * blockIdx.x + threadIdx.x;
     u32 words[ROUNDS];

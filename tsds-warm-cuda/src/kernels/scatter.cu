@@ -5,7 +5,7 @@
 #include "radix.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-scatter(const u32* meta, const u64* keys, const u32* rows, const u32* offsets, u64* keys_out, u32* rows_out, Params p) {
+tsds_scatter(const u32* meta, const u64* keys, const u32* rows, const u32* offsets, u64* keys_out, u32* rows_out, Params p) {
     // How many items of a digit a warp has had; later where those of the warp begin among the block's.
     __shared__ u32 tallies[WARPS][MAX_DIGITS];
     __shared__ u64 sorted_keys[BLOCK_ITEMS];

@@ -3,7 +3,7 @@
 #include "radix.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-select_histogram(const u32* meta, const u64* keys, const u32* state, u32* counts, Params p) {
+tsds_select_histogram(const u32* meta, const u64* keys, const u32* state, u32* counts, Params p) {
     __shared__ u32 digits[MAX_DIGITS];
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     u32 at = p.w[6];

@@ -3,7 +3,7 @@
 #include "strand.cuh"
 
 extern "C" __global__ void __launch_bounds__(256)
-select_mark(const u32* meta, const u64* keys, const u32* state, u32* mask_out, u32* counts, Params p) {
+tsds_select_mark(const u32* meta, const u64* keys, const u32* state, u32* mask_out, u32* counts, Params p) {
     Block block = block_at(meta, p, p.w[5] + blockIdx.x);
     u64 threshold = two_words(state + 4u * block.part);
     u64 loaded[ROUNDS];

@@ -2,7 +2,7 @@
 // thread for each digit. O(256).
 #include "prefix.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) select_pick(const u32* meta, u32* state, u32* counts, Params p) {
+extern "C" __global__ void __launch_bounds__(256) tsds_select_pick(const u32* meta, u32* state, u32* counts, Params p) {
     __shared__ u32 sums[WARPS];
     u32 part = p.w[5] + blockIdx.x;
     u32 digit = threadIdx.x;
