@@ -13,6 +13,7 @@ mod device;
 mod encode;
 pub mod kernel;
 mod load;
+mod loss;
 mod program;
 mod query;
 pub mod residency;
@@ -23,5 +24,6 @@ mod wave;
 
 pub use bandwidth::copy_bandwidth;
 pub use device::{Device, DeviceInfo, Fault, Hold, Launch, PARAMS, Step, Work};
+pub use loss::Loss;
 pub use query::{check_segments, distinct};
 pub use tier::DeviceTier;
