@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 
 use super::parse::{Block, Decimal, Values};
 use crate::error::Result;
-use crate::ints::{Select, Stream};
+use crate::ints::{Select, Stream, Within, WithinAny};
 use crate::isa::Isa;
-use crate::simd::{GROUP, Kernel, Simd, vectorize};
+use crate::simd::{Bits, GROUP, Kernel, Narrow, vectorize};
 use crate::values::{Kind, ordered_of_lane};
 
 /// Beyond so many ranges values are decoded once rather than compared in each range.
-const MAX_PASSES: usize = 8;
+const MAX_RANGES: usize = 8;
 /// How many rows are decoded before they are compared.
 const BATCH: usize = 1024;
 
@@ -35,17 +35,18 @@ impl Block<'_> {
         match &self.values {
             Values::Bits(_) => self.select_bits(ranges),
             // Places of floats are what is stored.
-            Values::Integers(stream) if ranges.len() <= MAX_PASSES => passes(stream, ranges, self.isa),
-            Values::Decimal(decimal) if ranges.len() <= MAX_PASSES && decimal.corrections.is_none() => {
+            Values::Integers(stream) if ranges.len() <= MAX_RANGES => pass(stream, ranges, self.isa),
+            Values::Decimal(decimal) if ranges.len() <= MAX_RANGES && decimal.corrections.is_none() => {
                 self.select_decimals(decimal, ranges)
             }
             Values::Dictionary { lanes, codes } => {
                 let is_wanted = |lane: &i64| contains(ranges, ordered_of_lane(self.kind, *lane));
                 let wanted = code_ranges(lanes.iter().map(is_wanted));
-                if wanted.len() > MAX_PASSES {
-                    self.select_decoded(ranges)
+                if wanted.len() <= 1 {
+                    pass(codes, &wanted, self.isa)
                 } else {
-                    passes(codes, &wanted, self.isa)
+                    let stream = codes;
+                    vectorize(self.isa, Select { stream, wanted: &Bits::new(lanes.iter().map(is_wanted)) })
                 }
             }
             _ => self.select_decoded(ranges),
@@ -93,7 +94,7 @@ impl Block<'_> {
     /// Compares integers with those whose quotients lie in the ranges: quotients ascend with integers.
     fn select_decimals(&self, decimal: &Decimal<'_>, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
         let numbers = numbers_within(self.kind, decimal.fit.power.divisor, decimal.fit.single, ranges);
-        let mut words = passes(&decimal.numbers, &numbers, self.isa)?;
+        let mut words = pass(&decimal.numbers, &numbers, self.isa)?;
         for (row, lane) in decimal.exceptions.within(0..self.rows) {
             let found = contains(ranges, ordered_of_lane(self.kind, lane));
             if let Some(word) = words.get_mut(row / 64) {
@@ -145,12 +146,12 @@ impl Kernel for CompareLanes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Narrow>(self, simd: S) {
         let Self { kind, lanes, ranges, words } = self;
         for lane in lanes.iter_mut() {
             *lane = ordered_of_lane(kind, *lane);
         }
-        if ranges.len() > MAX_PASSES {
+        if ranges.len() > MAX_RANGES {
             for (row, place) in lanes.iter().enumerate() {
                 words[row / 64] |= u64::from(contains(ranges, *place)) << (row % 64);
             }
@@ -170,17 +171,13 @@ impl Kernel for CompareLanes<'_> {
     }
 }
 
-/// One pass over the integers for every range.
-fn passes(stream: &Stream<'_>, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
-    let mut found: Option<Vec<u64>> = None;
-    for range in ranges {
-        let words = vectorize(isa, Select { stream, low: *range.start(), high: *range.end() })?;
-        match &mut found {
-            None => found = Some(words),
-            Some(found) => found.iter_mut().zip(words).for_each(|(found, word)| *found |= word),
-        }
+/// One pass over the integers.
+fn pass(stream: &Stream<'_>, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+    match ranges {
+        [] => Ok(vec![0; stream.rows.div_ceil(64)]),
+        [range] => vectorize(isa, Select { stream, wanted: Within::new(*range.start(), *range.end()) }),
+        _ => vectorize(isa, Select { stream, wanted: WithinAny::new(ranges) }),
     }
-    Ok(found.unwrap_or_else(|| vec![0; stream.rows.div_ceil(64)]))
 }
 
 fn contains(ranges: &[RangeInclusive<i64>], place: i64) -> bool {

@@ -3,7 +3,7 @@
 use super::{MINI, Stream, mini_count, positions_len};
 use crate::bits::{MAX_NARROW, packed_len};
 use crate::error::{Damaged, Result};
-use crate::simd::WINDOW;
+use crate::simd::{GROUP, Simd, WINDOW};
 
 /// The most bytes of a mini-block: its own values and as many patches, all as wide as can be, and a bitmap.
 const MAX_LEN: usize = 2 * MINI * 8 + MINI / 8;
@@ -52,14 +52,28 @@ pub(crate) struct Minis<'s, 'a> {
     index: usize,
     /// Where mini-block `index` begins in the payload.
     at: usize,
+    /// What the directory says of eight mini-blocks, `index` among them.
+    eight: Eight,
+}
+
+/// What the directory says of eight mini-blocks.
+struct Eight {
+    widths: [i64; GROUP],
+    patches: [i64; GROUP],
+    patch_widths: [i64; GROUP],
+    bases: [i64; GROUP],
+    steps: [i64; GROUP],
 }
 
 impl<'s, 'a> Minis<'s, 'a> {
     /// Walks from mini-block `first` on.
-    pub(crate) fn from(stream: &'s Stream<'a>, first: usize) -> Result<Self> {
-        let mut minis = Self { stream, index: 0, at: 0 };
+    #[inline(always)]
+    pub(crate) fn from<S: Simd>(simd: S, stream: &'s Stream<'a>, first: usize) -> Result<Self> {
+        let none = [0; GROUP];
+        let eight = Eight { widths: none, patches: none, patch_widths: none, bases: none, steps: none };
+        let mut minis = Self { stream, index: 0, at: 0, eight };
         while minis.index < first {
-            let shape = minis.shape()?;
+            let shape = minis.shape(simd)?;
             minis.at += shape.len;
             minis.index += 1;
         }
@@ -71,17 +85,34 @@ impl<'s, 'a> Minis<'s, 'a> {
         self.at
     }
 
+    #[inline(always)]
+    fn look_up<S: Simd>(&mut self, simd: S) {
+        let (stream, first) = (self.stream, self.index / GROUP * GROUP);
+        simd.store(stream.widths.eight(simd, first), &mut self.eight.widths);
+        simd.store(stream.patches.eight(simd, first), &mut self.eight.patches);
+        simd.store(stream.patch_widths.eight(simd, first), &mut self.eight.patch_widths);
+        if let Some(bases) = &stream.bases {
+            simd.store(bases.eight(simd, first), &mut self.eight.bases);
+        }
+        if let Some(steps) = &stream.steps {
+            simd.store(steps.eight(simd, first), &mut self.eight.steps);
+        }
+    }
+
     /// Width, patches and length of the mini-block that is next, which there must be.
     #[inline(always)]
-    fn shape(&self) -> Result<Shape> {
-        let stream = self.stream;
-        let rows = stream.rows.saturating_sub(self.index * MINI).min(MINI);
-        let width = stream.widths.get(self.index);
-        let patches = stream.patches.get(self.index);
-        let patch_width = stream.patch_widths.get(self.index);
-        let possible = |width: i64| (0..=i64::from(MAX_NARROW)).contains(&width) || width == 64;
+    fn shape<S: Simd>(&mut self, simd: S) -> Result<Shape> {
+        let at = self.index % GROUP;
+        if at == 0 {
+            self.look_up(simd);
+        }
+        let rows = self.stream.rows.saturating_sub(self.index * MINI).min(MINI);
+        let width = self.eight.widths[at];
+        let patches = self.eight.patches[at];
+        let patch_width = self.eight.patch_widths[at];
+        let possible = |width: i64| width as u64 <= u64::from(MAX_NARROW) || width == 64;
         let sound = possible(width)
-            && (0..=rows as i64).contains(&patches)
+            && patches as u64 <= rows as u64
             && (patches == 0 || (width != 64 && possible(patch_width)));
         if !sound {
             return Err(Damaged::new("the directory of integers says what cannot be"));
@@ -94,11 +125,11 @@ impl<'s, 'a> Minis<'s, 'a> {
 
     /// The next mini-block; there must be one.
     #[inline(always)]
-    pub(crate) fn next<'m>(&mut self, pad: &'m mut Pad) -> Result<Mini<'m>>
+    pub(crate) fn next<'m, S: Simd>(&mut self, simd: S, pad: &'m mut Pad) -> Result<Mini<'m>>
     where
         'a: 'm,
     {
-        let Shape { rows, width, patches, patch_width, len } = self.shape()?;
+        let Shape { rows, width, patches, patch_width, len } = self.shape(simd)?;
         let end = self.at + len;
         if end > self.stream.payload_len {
             return Err(Damaged::new("integers go on beyond their end"));
@@ -112,8 +143,8 @@ impl<'s, 'a> Minis<'s, 'a> {
                 &pad.0
             }
         };
-        let base = self.stream.bases.map_or(0, |bases| bases.get(self.index));
-        let step = self.stream.steps.map_or(0, |steps| steps.get(self.index));
+        let at = self.index % GROUP;
+        let (base, step) = (self.eight.bases[at], self.eight.steps[at]);
         self.at = end;
         self.index += 1;
         Ok(Mini { rows, width, patches, patch_width, base, step, bytes })
