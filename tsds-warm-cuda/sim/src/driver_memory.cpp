@@ -5,6 +5,7 @@
 #include "call.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cstdlib>
 #include <cstring>
 
@@ -67,6 +68,9 @@ CUresult copy_to_device(Lock &lock, uint64_t to, const void *from, size_t bytes,
             return result;
         };
     }
+    if (is_traced()) {
+        operation.what = format("%zu bytes from the host to %#" PRIx64, bytes, to);
+    }
     const Place place = enqueue(stream, std::move(operation));
     if (waits) {
         return run_until(lock, place);
@@ -98,6 +102,9 @@ CUresult copy_to_host(Lock &lock, void *to, uint64_t from, size_t bytes, Stream 
         }
         return result;
     };
+    if (is_traced()) {
+        operation.what = format("%zu bytes from %#" PRIx64 " to the host", bytes, from);
+    }
     const Place place = enqueue(stream, std::move(operation));
     if (waits || !pinned) {
         return run_until(lock, place);
@@ -128,6 +135,9 @@ CUresult copy_within(Lock &lock, uint64_t to, uint64_t from, size_t bytes, Strea
         }
         return result;
     };
+    if (is_traced()) {
+        operation.what = format("%zu bytes from %#" PRIx64 " to %#" PRIx64, bytes, from, to);
+    }
     const Place place = enqueue(stream, std::move(operation));
     if (waits) {
         return run_until(lock, place);
@@ -164,6 +174,9 @@ CUresult fill(Lock &lock, uint64_t at, const void *pattern, size_t width, size_t
         }
         return result;
     };
+    if (is_traced()) {
+        operation.what = format("fills %zu bytes at %#" PRIx64, bytes, at);
+    }
     const Place place = enqueue(stream, std::move(operation));
     if (waits) {
         return run_until(lock, place);
@@ -229,7 +242,16 @@ EXPORT CUresult cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream han
         make_usable(allocation_at(made));
         return CUresult(SUCCESS);
     };
-    enqueue(find_stream(handle), std::move(operation));
+    if (is_traced()) {
+        operation.what = format("allocates %zu bytes at %#" PRIx64, bytes, made);
+    }
+    // What made room may have run the host's functions: the stream is looked for again.
+    stream = find_stream(handle);
+    if (stream == nullptr) {
+        release(allocation_at(made));
+        return INVALID_HANDLE;
+    }
+    enqueue(stream, std::move(operation));
     *address = made;
     run_some(lock, false);
     return SUCCESS;
@@ -252,6 +274,9 @@ EXPORT CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
         release(allocation_at(address));
         return CUresult(SUCCESS);
     };
+    if (is_traced()) {
+        operation.what = format("frees %#llx", address);
+    }
     enqueue(stream, std::move(operation));
     run_some(lock, false);
     return failed;

@@ -90,6 +90,10 @@ EXPORT CUresult cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigne
         Operation operation;
         operation.run = [] { return CUresult(SUCCESS); };
         operation.after = {event->place};
+        if (is_traced()) {
+            operation.what = format("waits for number %llu of stream %llu", (unsigned long long)event->place.number,
+                                    (unsigned long long)event->place.stream);
+        }
         enqueue(stream, std::move(operation));
     }
     return SUCCESS;
@@ -133,6 +137,9 @@ EXPORT CUresult cuEventRecord(CUevent handle, CUstream stream_handle) {
         }
         return CUresult(SUCCESS);
     };
+    if (is_traced()) {
+        operation.what = "records an event";
+    }
     event->place = enqueue(stream, std::move(operation));
     event->recorded = true;
     run_some(lock, false);
@@ -292,6 +299,9 @@ EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned gr
         }
         return execute(entry, pointers.data(), grid);
     };
+    if (is_traced()) {
+        operation.what = format("%s, %u blocks", entry->name, grid_x * grid_y * grid_z);
+    }
     enqueue(stream, std::move(operation));
     run_some(lock, false);
     return SUCCESS;

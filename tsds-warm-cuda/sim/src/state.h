@@ -98,6 +98,8 @@ struct Operation {
     std::vector<Place> after;
     // Runs without the lock; may call whatever may wait for the lock.
     bool unlocked = false;
+    // For people; empty unless everything is traced.
+    std::string what;
 };
 struct Stream {
     uint64_t id;
@@ -160,6 +162,8 @@ Stream *find_stream(CUstream handle);
 CUstream new_stream(bool blocking);
 void release_stream(Stream *stream);
 Place enqueue(Stream *stream, Operation operation);
+// Whether operations are to say what they are.
+inline bool is_traced() { return state().settings.trace > 1; }
 bool is_reached(Place place);
 // Runs operations until the place is reached; gives the sticky error that came of it.
 CUresult run_until(Lock &lock, Place place);

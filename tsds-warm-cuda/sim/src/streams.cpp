@@ -3,7 +3,16 @@
 // the default stream.
 #include "state.h"
 
+#include <cstdio>
+
 namespace {
+void trace(const char *verb, const Stream &stream, uint64_t number, const Operation &operation) {
+    if (is_traced() && !operation.what.empty()) {
+        fprintf(stderr, "CUDA (simulated): %s in stream %llu, number %llu: %s\n", verb, (unsigned long long)stream.id,
+                (unsigned long long)number, operation.what.c_str());
+    }
+}
+
 const uint64_t DEFAULT_STREAM = 1, PER_THREAD_STREAM = 2;
 
 Stream *stream_of(uint64_t id) {
@@ -49,6 +58,7 @@ bool run_one(Lock &lock) {
     Operation operation = std::move(stream->operations.front());
     stream->operations.pop_front();
     stream->busy = true;
+    trace("runs", *stream, stream->done + 1, operation);
     const uint64_t generation = s.generation;
     CUresult result;
     if (operation.unlocked) {
@@ -117,8 +127,9 @@ Place enqueue(Stream *stream, Operation operation) {
     } else if (stream->blocking) {
         operation.after.push_back(last_of(stream_of(DEFAULT_STREAM)));
     }
-    stream->operations.push_back(std::move(operation));
     stream->queued++;
+    trace("enqueued", *stream, stream->queued, operation);
+    stream->operations.push_back(std::move(operation));
     return last_of(stream);
 }
 
