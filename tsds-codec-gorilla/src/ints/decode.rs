@@ -172,10 +172,7 @@ impl Kernel for LookUp<'_, '_, '_> {
             let (now, later) = std::mem::take(&mut out).split_at_mut(wanted.len());
             let filled = fill(simd, stream, &mini, &mut narrow, &mut places);
             match (filled, now.as_chunks_mut::<GROUP>().0.first_chunk_mut::<{ MINI / GROUP }>()) {
-                (Filled::Narrow, Some(groups)) if !table.is_empty() => {
-                    for from in &narrow.0 {
-                        is_sound &= simd.narrow_within(simd.narrow_load(from), 0, last) == u16::MAX;
-                    }
+                (Filled::Narrow, Some(groups)) if !table.is_empty() && are_below(simd, &narrow, last) => {
                     look_up(simd, &narrow, table, groups);
                 }
                 _ => {
@@ -195,21 +192,39 @@ impl Kernel for LookUp<'_, '_, '_> {
     }
 }
 
-/// Stores the values of a table, which is not empty, at places; any for places that are none.
+/// Whether all lanes are places, of which `last` is the last.
+#[inline(always)]
+fn are_below<S: Narrow>(simd: S, places: &NarrowLanes, last: u32) -> bool {
+    let mut are_below = u16::MAX;
+    for from in &places.0 {
+        are_below &= simd.narrow_within(simd.narrow_load(from), 0, last);
+    }
+    are_below == u16::MAX
+}
+
+/// Stores the values of a table at places, of which none is beyond it.
 #[inline(always)]
 fn look_up<S: Narrow>(simd: S, places: &NarrowLanes, table: &[i64], groups: &mut WideLanes) {
-    if table.len() <= S::MAX_TABLE {
-        for (from, [first, second]) in places.0.iter().zip(groups.as_chunks_mut::<2>().0) {
-            let [low, high] = simd.narrow_look_up(simd.narrow_load(from), table);
-            simd.store(low, first);
-            simd.store(high, second);
-        }
-        return;
+    if table.len() > S::MAX_TABLE {
+        return look_up_one_by_one(places, table, groups);
     }
-    // One by one: that takes processors no longer than to gather.
-    let last = table.len().saturating_sub(1);
-    for (to, place) in groups.as_flattened_mut().iter_mut().zip(places.0.as_flattened()) {
-        *to = table.get((*place as u32 as usize).min(last)).copied().unwrap_or(0);
+    for (from, [first, second]) in places.0.iter().zip(groups.as_chunks_mut::<2>().0) {
+        let [low, high] = simd.narrow_look_up(simd.narrow_load(from), table);
+        simd.store(low, first);
+        simd.store(high, second);
+    }
+}
+
+/// Not inlined, or compilers turn it into instructions that gather, which take longer on many processors.
+#[inline(never)]
+fn look_up_one_by_one(places: &NarrowLanes, table: &[i64], groups: &mut WideLanes) {
+    let (places, _) = places.0.as_flattened().as_chunks::<GROUP>();
+    for (group, places) in groups.iter_mut().zip(places) {
+        for (to, place) in group.iter_mut().zip(places) {
+            debug_assert!((*place as usize) < table.len());
+            // SAFETY: the caller has compared every place with the last of the table.
+            *to = unsafe { *table.get_unchecked(*place as u32 as usize) };
+        }
     }
 }
 

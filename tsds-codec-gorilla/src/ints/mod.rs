@@ -26,7 +26,8 @@ pub(crate) use encode::{encode, encode_centred};
 pub use layout::Form;
 pub(crate) use layout::Stream;
 pub(crate) use minis::{Minis, Pad};
-pub(crate) use select::{Select, Within, WithinAny};
+pub(crate) use reach::bounds_of_centred;
+pub(crate) use select::{Select, SelectBeside, Within, WithinAny};
 
 /// How many values a mini-block has; the last may have fewer.
 pub(crate) const MINI: usize = 128;

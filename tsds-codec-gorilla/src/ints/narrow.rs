@@ -1,7 +1,6 @@
 //! Mini-blocks whose values are near their base, sixteen at a time in 32 bits.
 
 use super::minis::Mini;
-use super::patch::masks;
 use super::reach::reach;
 use super::{Form, MINI, Stream};
 use crate::simd::{Kernel, MAX_EXPANDED_WIDTH, MAX_NARROW_WIDTH, Narrow, PAIR, WINDOW};
@@ -98,7 +97,6 @@ fn pairs<S: Narrow, F: Undo<S>, const K: usize, const PATCHED: bool>(
     how: Narrowed,
     out: &mut NarrowLanes,
 ) {
-    let masks = if PATCHED { masks(simd, mini) } else { [0; MINI / 64] };
     let patches = mini.bytes.get(mini.patches_at()..).unwrap_or_default();
     let upper = simd.narrow_unpacker(mini.patch_width);
     let unpacker = simd.narrow_unpacker(mini.width);
@@ -116,7 +114,7 @@ fn pairs<S: Narrow, F: Undo<S>, const K: usize, const PATCHED: bool>(
         if PATCHED {
             // Without a branch: whether sixteen values have a patch is hard to foretell.
             for u in &mut u {
-                let mask = (masks[pair / 4 % 2] >> (pair % 4 * PAIR)) as u16;
+                let mask = (mini.masks[pair / 4 % 2] >> (pair % 4 * PAIR)) as u16;
                 let upper = simd.narrow_expand(upper, patches, first_bit, mask);
                 *u = simd.narrow_add(*u, simd.narrow_shl(upper, mini.width));
                 let count = mask.count_ones() as usize;

@@ -1,9 +1,7 @@
 //! The upper bits of values that are wider than their mini-block.
 
-use std::hint::select_unpredictable;
-
+use super::MINI;
 use super::minis::Mini;
-use super::{MAX_POSITIONS, MINI};
 use crate::simd::{GROUP, MAX_SHIFTED, Narrow, WINDOW};
 
 /// Which values of a mini-block have patches, and the patches in the order of the values.
@@ -26,7 +24,7 @@ impl<'m, S: Narrow> Patches<'m, S> {
     pub(super) fn new(simd: S, mini: &Mini<'m>) -> Self {
         let width = mini.patch_width;
         let bytes = mini.bytes.get(mini.patches_at()..).unwrap_or_default();
-        let (masks, unpacker) = (masks(simd, mini), simd.unpacker(width));
+        let (masks, unpacker) = (mini.masks, simd.unpacker(width));
         let mut patches = Self { masks, width, unpacker, bytes, values: [1; MINI + GROUP], taken: 0 };
         if width > 0 && !patches.is_shifted() {
             let (groups, _) = patches.values.as_chunks_mut::<GROUP>();
@@ -68,23 +66,4 @@ impl<'m, S: Narrow> Patches<'m, S> {
         };
         simd.add(v, simd.shl(upper, shift))
     }
-}
-
-/// One bit for every value that has a patch; none if they are not as many as there are patches. Those are forged: what the values
-/// are does not matter, but it must be the same on every path.
-#[inline(always)]
-pub(super) fn masks<S: Narrow>(simd: S, mini: &Mini<'_>) -> [u64; MINI / 64] {
-    let window = mini.bytes.get(mini.positions_at()..).and_then(|rest| rest.first_chunk::<WINDOW>());
-    let Some(window) = window else { return [0; MINI / 64] };
-    let (positions, bitmap) = (simd.positions(window, mini.patches), [le_u64(window, 0), le_u64(window, 8)]);
-    // Which of both it is would be foretold badly.
-    let is_bitmap = mini.patches > MAX_POSITIONS;
-    let [low, high] = [0, 1].map(|half| select_unpredictable(is_bitmap, bitmap[half], positions[half]));
-    let is_sound = (low.count_ones() as usize).wrapping_add(high.count_ones() as usize) == mini.patches;
-    if is_sound { [low, high] } else { [0; MINI / 64] }
-}
-
-#[inline(always)]
-fn le_u64(window: &[u8; WINDOW], at: usize) -> u64 {
-    window.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map_or(0, u64::from_le_bytes)
 }

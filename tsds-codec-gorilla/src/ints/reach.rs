@@ -50,3 +50,16 @@ pub(super) fn bounds(stream: &Stream<'_>, mini: &Mini<'_>) -> Option<(i64, i64)>
         }
     }
 }
+
+/// Between what all values of a stream lie, if they are centred; `None` where the directory does not say.
+pub(crate) fn bounds_of_centred(stream: &Stream<'_>) -> Option<(i64, i64)> {
+    let small = |most: i64| u32::try_from(most).ok().filter(|most| *most <= MAX_BITS);
+    let patches = if stream.patches.max() == 0 { 0 } else { small(stream.patch_widths.max())? + 1 };
+    let bits = small(stream.widths.max())? + patches;
+    let is_small = bits <= MAX_BITS && stream.centre.unsigned_abs() <= 1 << MAX_BITS;
+    if stream.form != Form::Centred || stream.scale.is_some() || !is_small {
+        return None;
+    }
+    let half = (1i64 << bits) / 2;
+    Some((stream.centre - half, stream.centre + half))
+}

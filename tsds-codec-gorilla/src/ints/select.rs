@@ -39,10 +39,70 @@ impl<W: Wanted> Kernel for Select<'_, '_, W> {
         let mut pad = Pad::new();
         for words in words.as_chunks_mut::<{ MINI / 64 }>().0 {
             let mini = minis.next(simd, &mut pad)?;
-            *words = lanes.select(simd, stream, &mini, &wanted);
+            let found = lanes.select(simd, stream, &mini, &wanted);
+            *words = [found as u64, (found >> 64) as u64];
         }
         words.truncate(stream.rows.div_ceil(64));
         minis.finish()?;
+        Ok(words)
+    }
+}
+
+/// Finds the rows of which a stream has numbers in some ranges, or one of a few numbers and beside it, in another stream, what goes
+/// with that number. Bits as [`Select`] gives them.
+pub(crate) struct SelectBeside<'s, 'a> {
+    pub(crate) numbers: &'s Stream<'a>,
+    pub(crate) beside: &'s Stream<'a>,
+    /// Numbers that are wanted whatever is beside them.
+    pub(crate) sure: WithinAny,
+    /// Numbers that are wanted where this is beside them.
+    pub(crate) others: Vec<(i64, WithinAny)>,
+}
+
+impl Kernel for SelectBeside<'_, '_> {
+    type Output = Result<Vec<u64>>;
+
+    #[inline(always)]
+    fn run<S: Narrow>(self, simd: S) -> Result<Vec<u64>> {
+        let Self { numbers, beside, sure, others } = self;
+        let mut words = vec![0u64; numbers.rows.div_ceil(MINI) * (MINI / 64)];
+        let (mut minis, mut minis_beside) = (Minis::from(simd, numbers, 0)?, Minis::from(simd, beside, 0)?);
+        let (mut lanes, mut lanes_beside) = (Lanes::new(), Lanes::new());
+        let (mut pad, mut pad_beside) = (Pad::new(), Pad::new());
+        for words in words.as_chunks_mut::<{ MINI / 64 }>().0 {
+            let mini = minis.next(simd, &mut pad)?;
+            let mini_beside = minis_beside.next(simd, &mut pad_beside)?;
+            let known = bounds(numbers, &mini);
+            let may_be = |number: i64| known.is_none_or(|(min, max)| (min..=max).contains(&number));
+            let known_of_sure = known.and_then(|(min, max)| sure.between(min, max));
+            let has_others = others.iter().any(|(number, _)| may_be(*number));
+            let mut found = match known_of_sure {
+                Some(is_wanted) if !has_others => {
+                    if is_wanted {
+                        u128::MAX
+                    } else {
+                        0
+                    }
+                }
+                _ => {
+                    let filled = fill(simd, numbers, &mini, &mut lanes.narrow, &mut lanes.wide);
+                    let mut found = u128::from_le_bytes(lanes.compare(simd, filled, &sure));
+                    for (number, wanted) in &others {
+                        let here = lanes.compare(simd, filled, &Within::new(*number, *number));
+                        let here = u128::from_le_bytes(here) & rows_of(&mini);
+                        if here != 0 {
+                            found |= here & lanes_beside.select(simd, beside, &mini_beside, wanted);
+                        }
+                    }
+                    found
+                }
+            };
+            found &= rows_of(&mini);
+            *words = [found as u64, (found >> 64) as u64];
+        }
+        words.truncate(numbers.rows.div_ceil(64));
+        minis.finish()?;
+        minis_beside.finish()?;
         Ok(words)
     }
 }
@@ -67,22 +127,20 @@ impl Lanes {
         stream: &Stream<'_>,
         mini: &Mini<'_>,
         wanted: &W,
-    ) -> [u64; MINI / 64] {
+    ) -> u128 {
         let known = bounds(stream, mini).and_then(|(min, max)| wanted.between(min, max));
         let found = match known {
-            Some(false) => return [0; MINI / 64],
+            Some(false) => return 0,
             Some(true) => [u8::MAX; MINI / 8],
             None => {
                 let filled = fill(simd, stream, mini, &mut self.narrow, &mut self.wide);
                 self.compare(simd, filled, wanted)
             }
         };
-        // A mini-block has at least one row and no more than there are bits.
-        let rows = u128::MAX >> (MINI - mini.rows.clamp(1, MINI));
-        let found = u128::from_le_bytes(found) & rows;
-        [found as u64, (found >> 64) as u64]
+        u128::from_le_bytes(found) & rows_of(mini)
     }
 
+    /// Which values are wanted of a mini-block that lanes have been filled with.
     #[inline(always)]
     fn compare<S: Narrow, W: Wanted>(&self, simd: S, filled: Filled, wanted: &W) -> [u8; MINI / 8] {
         let mut found = [0; MINI / 8];
@@ -109,6 +167,12 @@ impl Lanes {
         }
         found
     }
+}
+
+/// One bit for every row of a mini-block, which has at least one and no more than there are bits.
+#[inline(always)]
+pub(super) fn rows_of(mini: &Mini<'_>) -> u128 {
+    u128::MAX >> (MINI - mini.rows.clamp(1, MINI))
 }
 
 /// The integers of a range.

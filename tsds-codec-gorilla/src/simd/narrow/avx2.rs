@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::super::avx2::{Avx2, Pair};
 use super::super::{GROUP, Power, WINDOW};
-use super::{BITS, Bits, MAX_NARROW_WIDTH, Narrow, PAIR, positions_one_by_one};
+use super::{BITS, Bits, MAX_NARROW_WIDTH, Narrow, PAIR};
 
 /// The lower and the upper eight lanes.
 #[derive(Clone, Copy)]
@@ -179,6 +179,15 @@ impl Avx2 {
         ))
     }
 
+    /// The bits that are set in any lane.
+    #[inline(always)]
+    fn any_lane(self, v: __m256i) -> u64 {
+        simd!({
+            let half = _mm_or_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            _mm_cvtsi128_si64(_mm_or_si128(half, _mm_unpackhi_epi64(half, half))) as u64
+        })
+    }
+
     #[inline(always)]
     fn narrow_times_half(self, v: __m256i, factor: i32) -> Pair {
         simd!({
@@ -323,7 +332,33 @@ impl Narrow for Avx2 {
     }
 
     #[inline(always)]
-    fn positions(self, window: &[u8; WINDOW], count: usize) -> [u64; 2] {
-        positions_one_by_one(window, count)
+    fn positions(self, bytes: &[u8; 16], count: usize) -> [u64; 2] {
+        let all = u128::from_le_bytes(*bytes);
+        let mut masks = simd!([_mm256_setzero_si256(); 2]);
+        for first in [0, 8, 16] {
+            // Those that are not there are beyond all.
+            let there = count.saturating_sub(first).min(8) as u32;
+            let beyond = 0x8080_8080_8080_8080_u64.checked_shl(8 * there).unwrap_or(0);
+            let places = spread((all >> (7 * first)) as u64) | beyond;
+            for half in [places as u32, (places >> 32) as u32] {
+                simd!({
+                    let places = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(half as i32));
+                    let one = _mm256_set1_epi64x(1);
+                    // Shifts by 64 and more, and by what is below zero, give zero.
+                    let upper = _mm256_sub_epi64(places, _mm256_set1_epi64x(64));
+                    masks[0] = _mm256_or_si256(masks[0], _mm256_sllv_epi64(one, places));
+                    masks[1] = _mm256_or_si256(masks[1], _mm256_sllv_epi64(one, upper));
+                });
+            }
+        }
+        [self.any_lane(masks[0]), self.any_lane(masks[1])]
     }
+}
+
+/// The lowest 56 bits, seven in each byte.
+#[inline(always)]
+fn spread(bits: u64) -> u64 {
+    let bits = (bits & 0x0fff_ffff) | (bits & 0x00ff_ffff_f000_0000) << 4;
+    let bits = (bits & 0x0000_3fff_0000_3fff) | (bits & 0x0fff_c000_0fff_c000) << 2;
+    (bits & 0x007f_007f_007f_007f) | (bits & 0x3f80_3f80_3f80_3f80) << 1
 }

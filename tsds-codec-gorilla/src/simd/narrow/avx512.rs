@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::super::avx512::Avx512;
 use super::super::{Power, WINDOW};
 use super::{BITS, Bits, MAX_NARROW_WIDTH, Narrow, PAIR};
+use crate::ints::POSITION_BITS;
 
 /// Which bytes make up every lane's window, by how much it is shifted, and which bits remain.
 #[derive(Clone, Copy)]
@@ -232,28 +233,32 @@ impl Narrow for Avx512 {
     }
 
     #[inline(always)]
-    fn positions(self, window: &[u8; WINDOW], count: usize) -> [u64; 2] {
-        let unpack = self.narrow_unpacker(super::super::super::ints::POSITION_BITS);
-        let count = count.min(18) as u32;
+    fn positions(self, bytes: &[u8; 16], count: usize) -> [u64; 2] {
+        let unpack = self.narrow_unpacker(POSITION_BITS);
+        // The 17th and the 18th are the last bits.
+        let last = u32::from(bytes[14]) | u32::from(bytes[15]) << 8;
+        let is_there = (1u32 << count.min(18)) - 1;
         simd!({
-            let first = self.narrow_unpack(unpack, window);
-            let (low, high) = halves!(first);
-            // The 17th and the 18th are the last bits of the sixteen bytes.
-            let last = u16::from_le_bytes([window[14], window[15]]);
-            let last = _mm512_set_epi64(0, 0, 0, 0, 0, 0, i64::from(last >> 7 & 127), i64::from(last & 127));
-            let is_there = (1u32 << count) - 1;
-            let one = _mm512_set1_epi64(1);
-            // Shifts by 64 and more give zero, and so do those by negative amounts.
-            let mut masks = [_mm512_setzero_si512(); 2];
-            for (at, positions) in
-                [(0, _mm512_cvtepu32_epi64(low)), (8, _mm512_cvtepu32_epi64(high)), (16, last)]
-            {
-                let is_there = (is_there >> at) as u8;
-                let upper = _mm512_sub_epi64(positions, _mm512_set1_epi64(64));
-                masks[0] = _mm512_or_si512(masks[0], _mm512_maskz_sllv_epi64(is_there, one, positions));
-                masks[1] = _mm512_or_si512(masks[1], _mm512_maskz_sllv_epi64(is_there, one, upper));
-            }
-            [_mm512_reduce_or_epi64(masks[0]) as u64, _mm512_reduce_or_epi64(masks[1]) as u64]
+            let raw = _mm512_castsi128_si512(_mm_loadu_si128(bytes.as_ptr().cast()));
+            let windows = _mm512_permutexvar_epi8(unpack.bytes, raw);
+            let sixteen = _mm512_and_si512(_mm512_srlv_epi32(windows, unpack.shifts), unpack.mask);
+            let (low, high) = halves!(sixteen);
+            let last =
+                _mm_insert_epi32::<1>(_mm_cvtsi32_si128((last & 127) as i32), (last >> 7 & 127) as i32);
+            let low = _mm512_cvtepu32_epi64(low);
+            let high = _mm512_cvtepu32_epi64(high);
+            let last = _mm512_cvtepu32_epi64(_mm256_castsi128_si256(last));
+            let (one, half) = (_mm512_set1_epi64(1), _mm512_set1_epi64(64));
+            // Shifts by 64 and more, and by what is below zero, give zero.
+            let first = _mm512_maskz_sllv_epi64(is_there as u8, one, low);
+            let second = _mm512_maskz_sllv_epi64((is_there >> 8) as u8, one, high);
+            let third = _mm512_maskz_sllv_epi64((is_there >> 16) as u8, one, last);
+            let lower = _mm512_ternarylogic_epi64::<0xfe>(first, second, third);
+            let first = _mm512_maskz_sllv_epi64(is_there as u8, one, _mm512_sub_epi64(low, half));
+            let second = _mm512_maskz_sllv_epi64((is_there >> 8) as u8, one, _mm512_sub_epi64(high, half));
+            let third = _mm512_maskz_sllv_epi64((is_there >> 16) as u8, one, _mm512_sub_epi64(last, half));
+            let upper = _mm512_ternarylogic_epi64::<0xfe>(first, second, third);
+            [_mm512_reduce_or_epi64(lower) as u64, _mm512_reduce_or_epi64(upper) as u64]
         })
     }
 }

@@ -62,7 +62,7 @@ pub(crate) trait Narrow: Simd {
     /// are no places.
     fn narrow_look_up(self, v: Self::N, table: &[i64]) -> [Self::V; 2];
     /// One bit for each of the first `count` positions, at most 18, of seven bits each.
-    fn positions(self, window: &[u8; WINDOW], count: usize) -> [u64; 2];
+    fn positions(self, bytes: &[u8; 16], count: usize) -> [u64; 2];
     /// `0, step, 2 step, …`
     fn narrow_ramp(self, step: i32) -> Self::N;
 }
@@ -97,19 +97,4 @@ impl Bits {
         let at = at as u32;
         self.words.get(at as usize / 32).is_some_and(|word| word >> (at % 32) & 1 == 1)
     }
-}
-
-/// Positions of seven bits each, one after the other in sixteen bytes.
-#[inline(always)]
-fn positions_one_by_one(window: &[u8; WINDOW], count: usize) -> [u64; 2] {
-    let mut rest = window.first_chunk::<16>().map_or(0, |first| u128::from_le_bytes(*first));
-    let mut masks = [0u64; 2];
-    for _ in 0..count.min(18) {
-        let bit = 1u64 << (rest as u32 & 63);
-        let is_upper = ((rest as u64 >> 6) & 1).wrapping_neg();
-        masks[0] |= bit & !is_upper;
-        masks[1] |= bit & is_upper;
-        rest >>= 7;
-    }
-    masks
 }

@@ -2,7 +2,7 @@
 
 use super::super::portable::Portable;
 use super::super::{GROUP, Power, WINDOW};
-use super::{Bits, MAX_NARROW_WIDTH, Narrow, PAIR, positions_one_by_one};
+use super::{Bits, MAX_NARROW_WIDTH, Narrow, PAIR};
 
 type Lanes = [i32; PAIR];
 type Wide = [i64; GROUP];
@@ -144,7 +144,16 @@ impl Narrow for Portable {
     }
 
     #[inline(always)]
-    fn positions(self, window: &[u8; WINDOW], count: usize) -> [u64; 2] {
-        positions_one_by_one(window, count)
+    fn positions(self, bytes: &[u8; 16], count: usize) -> [u64; 2] {
+        let mut rest = u128::from_le_bytes(*bytes);
+        let mut masks = [0u64; 2];
+        for _ in 0..count.min(18) {
+            let bit = 1u64 << (rest as u32 & 63);
+            let is_upper = ((rest as u64 >> 6) & 1).wrapping_neg();
+            masks[0] |= bit & !is_upper;
+            masks[1] |= bit & is_upper;
+            rest >>= 7;
+        }
+        masks
     }
 }
