@@ -7,9 +7,10 @@ mod states;
 use std::sync::Arc;
 
 use tsds_compute::{CompiledPredicate, Verdict};
-use tsds_traits::{ColumnId, Error, Predicate, Result, World};
+use tsds_traits::{ColumnId, Predicate, Result, TableSchema, World};
 
 use crate::device::Device;
+use crate::request::distinct;
 use crate::residency::Stop;
 use crate::segment::DeviceSegment;
 use crate::wave::{Scratch, Wave, WavePart};
