@@ -150,6 +150,9 @@ impl Candidates<'_> {
             return;
         }
         let ordered: Vec<i64> = self.lanes.iter().map(|lane| ordered_of_lane(self.kind, *lane)).collect();
+        if self.best.is_some() && is_much_more(ints::estimated_len(&ordered), self.bytes.len()) {
+            return;
+        }
         self.offer(Shape::new(Mode::Integers), |out| {
             ints::encode(&ordered, out);
         });
@@ -199,14 +202,35 @@ impl Candidates<'_> {
         };
         values.iter_mut().for_each(|value| *value = lane_of_ordered(kind, *value));
         let (frequent, ranks) = by_frequency(&values, &codes);
-        for (values, codes) in [(values, codes), (frequent, ranks)] {
-            self.offer(Shape::new(Mode::Dictionary), |out| {
-                put_varint(values.len() as u64, out);
-                write_nested(kind, &values, depth + 1, out);
-                ints::encode(&codes, out);
-            });
+        let nested = |values: &[i64]| {
+            let mut bytes = Vec::new();
+            put_varint(values.len() as u64, &mut bytes);
+            write_nested(kind, values, depth + 1, &mut bytes);
+            bytes
+        };
+        // Values take less in their order; codes may where the most frequent come first.
+        let (mut values, mut codes, mut len) = (nested(&values), codes, 0);
+        len += values.len() + ints::estimated_len(&codes);
+        let len_of_ranks = ints::estimated_len(&ranks);
+        if len_of_ranks + values.len() < len {
+            let frequent = nested(&frequent);
+            if frequent.len() + len_of_ranks < len {
+                (len, values, codes) = (frequent.len() + len_of_ranks, frequent, ranks);
+            }
         }
+        if self.best.is_some() && is_much_more(len, self.bytes.len()) {
+            return;
+        }
+        self.offer(Shape::new(Mode::Dictionary), |out| {
+            out.extend_from_slice(&values);
+            ints::encode(&codes, out);
+        });
     }
+}
+
+/// Whether a length that was estimated is so much more than another that it is not worth to find out.
+fn is_much_more(estimated: usize, len: usize) -> bool {
+    estimated > len + len / 4
 }
 
 /// The values of a dictionary and their codes, the most frequent first: then most codes are small, though their order says
