@@ -42,7 +42,7 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Ingest made-up trades, let them move through the tiers, and time queries
     Demo(Demo),
-    /// Import CSV files into a table
+    /// Import files (CSV, Parquet, Arrow) into a table
     Import(Import),
     /// Query a table
     Query(Query),
@@ -162,8 +162,8 @@ pub(crate) struct Demo {
 pub(crate) struct Import {
     /// The table, which is created if there is none
     pub(crate) table: String,
-    /// CSV files with the same columns
-    #[arg(required = true)]
+    /// CSV, Parquet or Arrow files (feather, streams) with the same columns; a directory stands for the files in it
+    #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
     /// The time column; or several that make it: date,time or year,month,day,hour,minute,second from the front
     #[arg(long, value_name = "COL,...", value_parser = parse_list)]
@@ -180,10 +180,13 @@ pub(crate) struct Import {
     /// The series columns, in sorting order; `file` stands for the file's name without ending
     #[arg(long, value_name = "COL,...", value_parser = parse_list)]
     pub(crate) series: Option<List>,
-    /// What stands for null, besides an empty field
+    /// Take only these columns, besides those of --time and --series
+    #[arg(long, value_name = "COL,...", value_parser = parse_list)]
+    pub(crate) columns: Option<List>,
+    /// Which text stands for null; in CSV an empty field does, too
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Option<String>,
-    /// What stands between fields; write \t for a tab
+    /// What stands between fields of CSV; write \t for a tab
     #[arg(long, value_name = "CHAR", default_value = ",", value_parser = parse_delimiter)]
     pub(crate) delimiter: u8,
     /// What to do about rows that cannot be taken
@@ -192,6 +195,9 @@ pub(crate) struct Import {
     /// How many rows are written at a time
     #[arg(long, value_name = "ROWS", default_value = "50000", value_parser = parse_batch)]
     pub(crate) batch_size: usize,
+    /// Write all rows anew, also those that an earlier run of the same import wrote
+    #[arg(long)]
+    pub(crate) again: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
