@@ -15,6 +15,7 @@ mod rows;
 mod time;
 
 pub(crate) use checked::Checked;
+pub(crate) use columnar::{SECONDS, UNIT_KEY};
 pub(crate) use csv::ReadOptions;
 pub(crate) use files::InputFiles;
 pub(crate) use find::find_files;

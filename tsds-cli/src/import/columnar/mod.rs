@@ -21,6 +21,7 @@ pub(super) use file::ColumnarFile;
 pub(super) use framing::starts_stream;
 pub(super) use rows::rows;
 pub(super) use types::common_types;
+pub(crate) use types::{SECONDS, UNIT_KEY};
 
 #[cfg(test)]
 mod damage_tests;
