@@ -134,9 +134,9 @@ fn warn_of_forgetting(session: &Session, batches: u64) -> Result<()> {
     let remembered = session.layers.settings()?.ingest.remembered_batches as u64;
     if batches > remembered {
         session.output.warn(&format!(
-            "this import has {}, and a table remembers the last {}: should it be interrupted, it cannot be resumed, and run \
+            "this import has {} batches, and a table remembers the last {}: should it be interrupted, it cannot be resumed, and run \
              twice, it writes rows twice; a larger --batch-size or --set ingest.remembered_batches={batches} changes that",
-            counted(batches, "batch"),
+            thousands(batches),
             thousands(remembered),
         ));
     }

@@ -29,7 +29,7 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn show(&self, session: &Session, arguments: &Arguments, schema: &TableSchema) -> Result<()> {
-        let per_second = self.rows as f64 / self.elapsed.as_secs_f64().max(1e-9);
+        let per_second = (self.rows + self.already_there) as f64 / self.elapsed.as_secs_f64().max(1e-9);
         if arguments.json {
             return session.output.print_json(&json!({
                 "table": arguments.table,

@@ -12,7 +12,7 @@ use tsds_traits::{Error, Result, type_name};
 use super::super::plan::{Origin, Plan, Planned};
 use super::contain::decoding;
 use super::file::ColumnarFile;
-use super::number::{fitted, in_unit};
+use super::number::{fitted, in_unit, relabelled};
 use super::text::{as_text, with_nulls};
 use super::times::{Time, time_column, times};
 use super::types::taken_type;
@@ -215,7 +215,7 @@ impl Converter {
             },
         };
         for row in misfits {
-            let value = array_value_to_string(array, row)?;
+            let value = shown(array, row)?;
             let to = type_name(fitted.data_type());
             wrong(row, format!("column {}: {value} does not fit {to}", column.name));
         }
@@ -238,6 +238,16 @@ impl Converter {
             kept.collect::<Result<Vec<_>, _>>()?
         };
         Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+    }
+}
+
+/// A value for people; times in UTC, since the names of zones mean nothing without their rules.
+fn shown(array: &ArrayRef, row: usize) -> Result<String, ArrowError> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            array_value_to_string(&relabelled(array, &DataType::Timestamp(*unit, None))?, row)
+        }
+        _ => array_value_to_string(array, row),
     }
 }
 

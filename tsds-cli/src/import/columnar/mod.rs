@@ -26,4 +26,6 @@ pub(crate) use types::{SECONDS, UNIT_KEY};
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod round_trip_tests;
+#[cfg(test)]
 mod tests;

@@ -218,7 +218,8 @@ fn a_view_is_text_and_a_column_without_values_is_text() {
 #[test]
 fn times_come_from_numbers_text_parts_and_dates() {
     let noon = 1_706_702_400;
-    let columns: Vec<(&str, &str, Vec<(&str, ArrayRef)>)> = vec![
+    type Columns = Vec<(&'static str, ArrayRef)>;
+    let cases: Vec<(&str, &str, Columns)> = vec![
         ("t", "s", vec![("t", Arc::new(Int64Array::from(vec![noon])))]),
         ("t", "ms", vec![("t", Arc::new(Float64Array::from(vec![1_706_702_400_000.0])))]),
         ("t", "%Y%m%d%H", vec![("t", Arc::new(Int64Array::from(vec![2024013112])))]),
@@ -250,7 +251,7 @@ fn times_come_from_numbers_text_parts_and_dates() {
             ],
         ),
     ];
-    for (time, format, columns) in columns {
+    for (time, format, columns) in cases {
         let mut folder = Folder::new(time, "");
         folder.options.format = TimeFormat::parse(format).unwrap();
         folder.options.time_as = Some("at".into());
@@ -379,6 +380,16 @@ fn a_value_that_does_not_fit_the_table_is_a_bad_row() {
             ),
         }
     }
+    let zoned: ArrayRef =
+        Arc::new(TimestampMillisecondArray::from(vec![2_000, 2_500]).with_timezone("Europe/Berlin"));
+    let rows = batch(vec![("ts", times(&[1_000, 2_000])), ("x", zoned)]);
+    let seconds = Timestamp(arrow_schema::TimeUnit::Second, None);
+    let error =
+        Folder::new("ts", "").import(&[("a.arrow", ipc_file(&[rows], None))], Some(&table(seconds, true)));
+    assert_eq!(
+        error.unwrap_err(),
+        "a.arrow, row 2: column x: 1970-01-01T00:00:02.500 does not fit timestamp(s)"
+    );
     let fine = batch(vec![("ts", times(&[1_000, 1_001])), ("x", Arc::new(Int64Array::from(vec![1, 2])))]);
     let file = [("a.arrow", ipc_file(&[fine], None))];
     let error = Folder::new("ts", "").import(&file, Some(&table(Int64, true))).unwrap_err();
