@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::{Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::tests::{Folder, batch, every_kind, ipc_file, parquet, sample, times};
 
@@ -129,4 +131,100 @@ fn text_that_is_no_utf_8_is_refused() {
     places.into_iter().for_each(|at| parquet[at] = 0xff);
     let error = folder.import(&[("a.parquet", parquet)], None).unwrap_err();
     assert!(error.contains("the file is damaged"), "{error}");
+}
+
+/// A Parquet file with this footer and nothing else.
+fn with_footer(footer: &[u8]) -> Vec<u8> {
+    [b"PAR1", footer, &u32::try_from(footer.len()).unwrap().to_le_bytes(), b"PAR1"].concat()
+}
+
+#[test]
+fn a_footer_that_would_exhaust_stack_or_memory_is_refused() {
+    // Columns in each other, each with one child: version, and a list of structs with name and number of children.
+    let mut deep = vec![0x15, 2, 0x19, 0xfc, 0xc0, 0x84, 0x3d];
+    deep.extend([0x48, 1, b'a', 0x15, 2, 0].repeat(1_000_000));
+    deep.push(0);
+    // As many row groups as can be said.
+    let groups = [0x15, 2, 0x29, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0, 0, 0];
+    let folder = Folder::new("ts", "");
+    for (footer, why) in
+        [(&deep[..], "the footer has columns too deep in each other"), (&groups, "a header ends too early")]
+    {
+        let error = folder.import(&[("a.parquet", with_footer(footer))], None).unwrap_err();
+        assert!(error.ends_with(why) || error.contains(why), "{error}");
+    }
+    let mut long = with_footer(&[0; 8]);
+    let at = long.len() - 8;
+    long[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let error = folder.import(&[("a.parquet", long)], None).unwrap_err();
+    assert!(error.contains("the length of the footer cannot be"), "{error}");
+}
+
+#[test]
+fn a_page_that_says_it_unpacks_to_too_much_is_refused_before_it_is() {
+    let rows = batch(vec![("ts", times(&[1; 3_000]))]);
+    let bytes = parquet(&[rows], Compression::SNAPPY);
+    // The first header: its type, and how long the page is unpacked, as a zigzag number of at most five bytes.
+    assert_eq!(bytes[4], 0x15);
+    assert_eq!(bytes[6], 0x15);
+    let end = 7 + bytes[7..].iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+    let mut forged = bytes[..7].to_vec();
+    forged.extend([0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    forged.extend(&bytes[end..]);
+    let error = Folder::new("ts", "").import(&[("a.parquet", forged)], None).unwrap_err();
+    assert!(error.contains("a page would unpack to more than 1 GiB"), "{error}");
+}
+
+#[test]
+fn gzip_that_unpacks_to_more_than_its_page_says_is_refused() {
+    use std::io::Write;
+    // What cannot be packed, so that it does not take long: how much a page of this length could be is what counts.
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packer.write_all(&vec![0x5a; 3 << 19]).unwrap();
+    let bomb = packer.finish().unwrap();
+    assert!(bomb.len() > 1 << 20, "{}", bomb.len());
+    let rows = batch(vec![("ts", times(&[1; 3_000]))]);
+    // One column chunk of one page, and the footer.
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::GZIP(Default::default()))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).unwrap();
+    writer.write(&rows).unwrap();
+    let bytes = writer.into_inner().unwrap();
+    // The bomb behind the header of a page that says it unpacks to three bytes.
+    let page = [
+        &[0x15, 0, 0x15, 6, 0x15][..],
+        &zigzag(bomb.len() as u64),
+        &[0x2c, 0x15, 2, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0],
+        &bomb,
+    ]
+    .concat();
+    let footer_len = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+    let tail = &bytes[bytes.len() - 8 - footer_len..];
+    // The chunk starts at byte 4 as before, and ends somewhere in the bomb: so its length must grow, too.
+    let said = zigzag((bytes.len() - 12 - footer_len) as u64);
+    let at = tail
+        .windows(said.len())
+        .position(|window| window == said)
+        .expect("the footer names the chunk's length");
+    let footer = [&tail[..at], &zigzag(page.len() as u64), &tail[at + said.len()..tail.len() - 8]].concat();
+    let len = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    let forged = [b"PAR1", &page[..], &footer, &len, b"PAR1"].concat();
+    let error = Folder::new("ts", "").import(&[("a.parquet", forged)], None).unwrap_err();
+    assert!(error.contains("a page unpacks to another length than it says"), "{error}");
+}
+
+/// A number as Thrift writes it.
+fn zigzag(number: u64) -> Vec<u8> {
+    let mut number = number << 1;
+    let mut bytes = Vec::new();
+    while number > 0x7f {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
 }

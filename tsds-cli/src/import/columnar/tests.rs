@@ -14,8 +14,8 @@ use arrow_array::{
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, GzipLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::basic::{Compression, Encoding, GzipLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use tsds_io::SimWorld;
 use tsds_traits::{OpenMode, TableSchema, type_name};
 
@@ -28,6 +28,20 @@ pub(super) fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
 
 pub(super) fn parquet(batches: &[RecordBatch], compression: Compression) -> Vec<u8> {
     let properties = WriterProperties::builder().set_compression(compression).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties)).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.into_inner().unwrap()
+}
+
+/// In the second version of pages, without dictionaries.
+pub(super) fn parquet_deltas(batches: &[RecordBatch], text: Encoding) -> Vec<u8> {
+    let properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_compression(Compression::SNAPPY)
+        .set_dictionary_enabled(false)
+        .set_column_encoding("large".into(), text)
+        .set_column_encoding("who".into(), text)
+        .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties)).unwrap();
     batches.iter().for_each(|batch| writer.write(batch).unwrap());
     writer.into_inner().unwrap()
@@ -59,6 +73,8 @@ pub(super) fn every_kind(batches: &[RecordBatch]) -> Vec<(&'static str, Vec<u8>)
         ("gzip.parquet", parquet(batches, Compression::GZIP(GzipLevel::default()))),
         ("lz4.parquet", parquet(batches, Compression::LZ4_RAW)),
         ("zstd.parquet", parquet(batches, Compression::ZSTD(Default::default()))),
+        ("deltas.parquet", parquet_deltas(batches, Encoding::DELTA_LENGTH_BYTE_ARRAY)),
+        ("prefixes.parquet", parquet_deltas(batches, Encoding::DELTA_BYTE_ARRAY)),
         ("plain.arrow", ipc_file(batches, None)),
         ("lz4.feather", ipc_file(batches, Some(CompressionType::LZ4_FRAME))),
         ("zstd.feather", ipc_file(batches, Some(CompressionType::ZSTD))),

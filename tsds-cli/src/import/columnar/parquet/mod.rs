@@ -1,58 +1,67 @@
 //! Parquet files, batch by batch.
+//!
+//! The decoder is right for files that are right. What it allocates, and how deep it goes, is told by lengths in the file: so
+//! these are looked over first.
 
-use std::io::BufReader;
+mod chunk;
+mod delta;
+mod pages;
+mod thrift;
+
+use std::io;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::parquet_to_arrow_field_levels;
 use parquet::basic::Type;
 use parquet::errors::{ParquetError, Result as ParquetResult};
-use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::metadata::ParquetMetaDataReader;
 use tsds_traits::Result;
 
-use super::super::input::{Input, InputBytes, InputStream};
+use super::super::input::{Input, InputBytes};
 use super::contain::decoding;
 use super::file::Batches;
 use super::types::is_text;
+use pages::CheckedGroups;
+use thrift::check_footer;
 
 /// How many rows are decoded at once.
 const BATCH_ROWS: usize = 16_384;
-
-impl Length for InputBytes {
-    fn len(&self) -> u64 {
-        Self::len(self)
-    }
-}
-
-impl ChunkReader for InputBytes {
-    type T = BufReader<InputStream>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        Ok(BufReader::new(InputStream::new(self.clone(), start)))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let failed = |error: std::io::Error| ParquetError::External(Box::new(error));
-        let mut bytes = vec![0; self.checked_len(start, length as u64).map_err(failed)?];
-        self.read_exact_at(&mut bytes, start).map_err(failed)?;
-        Ok(bytes.into())
-    }
-}
+/// The length of the footer, and the magic.
+const TAIL_BYTES: u64 = 8;
+/// A longer footer is not read.
+const MAX_FOOTER: u64 = 128 << 20;
 
 /// Reads the footer. Blocking.
 pub(super) fn read_footer(input: &Input) -> Result<ArrowReaderMetadata> {
     let bytes = input.bytes()?;
     decoding(&input.name, || {
-        let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+        let footer = footer(&bytes)?;
+        let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(&footer)?);
+        let metadata = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new())?;
         let schema = decoded_schema(&metadata);
         let options = ArrowReaderOptions::new().with_schema(schema);
         ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)
     })
+}
+
+/// The bytes of the footer, looked over.
+fn footer(bytes: &InputBytes) -> ParquetResult<Vec<u8>> {
+    let failed = |error: io::Error| ParquetError::External(Box::new(error));
+    let refused = |why: &'static str| ParquetError::General(why.into());
+    let tail_at = bytes.len().checked_sub(TAIL_BYTES).ok_or_else(|| refused("the file is too short"))?;
+    let mut len = [0; 4];
+    bytes.read_exact_at(&mut len, tail_at).map_err(failed)?;
+    let len = u64::from(u32::from_le_bytes(len));
+    let start = tail_at.checked_sub(len).filter(|_| len <= MAX_FOOTER);
+    let start = start.ok_or_else(|| refused("the length of the footer cannot be"))?;
+    let mut footer = vec![0; bytes.checked_len(start, len).map_err(failed)?];
+    bytes.read_exact_at(&mut footer, start).map_err(failed)?;
+    check_footer(&footer).map_err(|why| refused(why.text()))?;
+    Ok(footer)
 }
 
 /// The schema that the decoder is asked for: text with offsets that bound its length, whatever form the file suggests; and the
@@ -92,10 +101,10 @@ impl ParquetBatches {
         let order = columns.iter().filter_map(|column| in_file.binary_search(column).ok()).collect();
         let reader = decoding(&input.name, || {
             let mask = ProjectionMask::roots(metadata.parquet_schema(), in_file);
-            ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata.clone())
-                .with_projection(mask)
-                .with_batch_size(BATCH_ROWS)
-                .build()
+            let hint = Some(metadata.schema().fields());
+            let levels = parquet_to_arrow_field_levels(metadata.parquet_schema(), mask, hint)?;
+            let groups = CheckedGroups::new(bytes, metadata.metadata())?;
+            ParquetRecordBatchReader::try_new_with_row_groups(&levels, &groups, BATCH_ROWS, None)
         })?;
         Ok(Self { name: input.name.clone(), reader, order })
     }
