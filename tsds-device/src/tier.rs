@@ -212,7 +212,7 @@ async fn round_trip<D: Device>(world: &World, device: &D) -> Result<Duration> {
         let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
         let reads = vec![(Arc::clone(&out), 0..u64::from(GROUP_THREADS) * 4)];
         let start = world.clock.monotonic();
-        device.run(Work { steps: vec![Step::Launch(launch)], reads }).await?;
+        device.run(Work::new(vec![Step::Launch(launch)], reads)).await?;
         shortest = shortest.min(world.clock.monotonic().saturating_sub(start));
     }
     Ok(shortest)

@@ -19,6 +19,7 @@ use crate::config::Settings;
 use crate::guard::{GuardedEvictor, GuardedTier, Health, Watch};
 use crate::hot::{HardLimit, HotBudget};
 use crate::ingest::Writer;
+use crate::query::spill::Spilled;
 use crate::recovery::RecoveryReport;
 use crate::version::{Reclaim, Version};
 use crate::warm::Warm;
@@ -57,6 +58,8 @@ pub(crate) struct Core {
     pub cold: GuardedTier,
     pub evictor: GuardedEvictor,
     pub reclaim: Reclaim,
+    /// What sorts have written to disk.
+    pub spilled: Spilled,
     pub mover: crate::mover::MoverState,
     pub recovery: RecoveryReport,
     segment_numbers: tokio::sync::Mutex<NumberBlock>,
@@ -129,6 +132,7 @@ impl Core {
             cold: parts.cold,
             evictor: parts.evictor,
             reclaim: parts.reclaim,
+            spilled: Spilled::default(),
             mover: crate::mover::MoverState::default(),
             recovery: parts.recovery,
             segment_numbers: tokio::sync::Mutex::new(numbers),

@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod batches;
+pub mod blocking;
 mod builtin;
 mod catalog;
 pub mod config;

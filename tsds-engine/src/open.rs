@@ -19,6 +19,7 @@ use crate::core::{Core, Parts};
 use crate::guard::{GuardedTier, Watch, guarded_codecs};
 use crate::hot::HotBudget;
 use crate::nolog::NoLog;
+use crate::query::spill;
 use crate::recovery::{self, Leftovers, RecoveryReport};
 use crate::warm::Warm;
 use crate::workshop::{Workshop, check_plugin_ids};
@@ -162,6 +163,7 @@ fn take(world: &World, path: &Path) -> Result<(Box<dyn VfsLock>, Arc<Catalog>, C
         )
         .with("path", path.display()));
     }
+    spill::clean(&*world.vfs, path)?;
     let catalog = Arc::new(Catalog::open(&world.vfs, &path.join(CATALOG))?);
     let contents = catalog.load()?;
     Ok((lock, catalog, contents))

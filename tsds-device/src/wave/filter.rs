@@ -80,7 +80,7 @@ impl<D: Device> Wave<D> {
         blocks: Vec<BlockEntry>,
     ) -> Result<Marked<D::Buffer>> {
         let read = (Arc::clone(&counts), 0..blocks.len() as u64 * 4);
-        let mut read = self.device.run(Work { steps, reads: vec![read] }).await?;
+        let mut read = self.device.run(Work::new(steps, vec![read])).await?;
         let counts = words(&read.pop().unwrap_or_default()).collect();
         Ok(Marked { mask, meta, at, blocks, counts })
     }

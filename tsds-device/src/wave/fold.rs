@@ -8,7 +8,7 @@ use super::filter::mask_bytes;
 use super::gather::PartRows;
 use super::views::{Blocks, Views};
 use super::{Rows, Wave, launch, words};
-use crate::device::{Device, Step, Work};
+use crate::device::{Device, Work};
 use crate::kernel::{GROUP_THREADS, Kernel, NONE, PartEntry, REDUCED_WORDS};
 use crate::program::words_of;
 use crate::tables::{Tables, blocks_of, bytes_of};
@@ -136,7 +136,7 @@ impl<D: Device> Wave<D> {
             .map(|column| (Arc::clone(&out), column * column_bytes..(column + 1) * column_bytes))
             .chain([(Arc::clone(&starts), 0..u64::from(count) * 4)])
             .collect();
-        let mut read = self.device.run(Work { steps, reads }).await?;
+        let mut read = self.device.run(Work::new(steps, reads)).await?;
         let mut pieces: Vec<u32> = words(&read.pop().unwrap_or_default()).collect();
         pieces.push(u32::MAX);
         let found = read.iter().map(|bytes| words(bytes).collect()).collect();
@@ -202,7 +202,7 @@ impl<D: Device> Wave<D> {
         };
         let total = rows.items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
         let reads = vec![(Arc::clone(list), 0..total * 4)];
-        let mut read = self.device.run(Work { steps: Vec::<Step<D::Buffer>>::new(), reads }).await?;
+        let mut read = self.device.run(Work::new(Vec::new(), reads)).await?;
         let list: Vec<u32> = words(&read.pop().unwrap_or_default()).collect();
         let row = |item: &u32| {
             list.get(*item as usize)

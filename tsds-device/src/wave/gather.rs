@@ -58,7 +58,7 @@ impl<D: Device> Wave<D> {
             false => {
                 let out = self.buffer(bytes).await?;
                 steps.extend(self.gathering(&views, list.as_ref(), &items, &starts, &regions, &out).await?);
-                let mut read = self.device.run(Work { steps, reads: vec![(out, 0..bytes)] }).await?;
+                let mut read = self.device.run(Work::new(steps, vec![(out, 0..bytes)])).await?;
                 read.pop().unwrap_or_default()
             }
         };

@@ -242,11 +242,19 @@ pub struct Query {
     pub max_concurrent_files: usize,
     /// How many MiB one query may buffer for sorting and grouping. Default: 512.
     pub memory_limit_mb: u64,
+    /// How many MiB of disk one query may take for sorting what does not fit in memory, in the directory `spill` of the database;
+    /// 0 refuses such sorts. Default: 65,536.
+    pub spill_limit_mb: u64,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { output_batch_size: 65_536, max_concurrent_files: 4, memory_limit_mb: 512 }
+        Self {
+            output_batch_size: 65_536,
+            max_concurrent_files: 4,
+            memory_limit_mb: 512,
+            spill_limit_mb: 65_536,
+        }
     }
 }
 

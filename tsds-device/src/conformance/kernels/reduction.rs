@@ -127,7 +127,7 @@ fn check<S: Subject>(
     let mut pieces = Vec::new();
     let mut owners = Vec::new();
     request.blocks.clear();
-    let length = numbers.pick(&[1, 5, 40, 3000]);
+    let length = numbers.pick(&[1, 5, 40, 2048]);
     for (number, part) in request.parts.iter().enumerate() {
         let first_piece = pieces.len() as u32;
         let (mut item, end) = (part.start, part.start + part.list.len());
