@@ -17,7 +17,7 @@ use crate::tables::{Tables, blocks_of, bytes_of};
 pub(crate) const PIECE_ROWS: u32 = 256;
 
 /// The most that folded pieces take together.
-const MAX_REDUCED_BYTES: u64 = 64 << 20;
+pub(super) const MAX_REDUCED_BYTES: u64 = 64 << 20;
 
 /// What is folded.
 #[derive(Clone, Debug)]
@@ -42,6 +42,18 @@ pub(crate) struct Folded<D: Device> {
     pub(crate) found: Vec<Vec<u32>>,
     /// The rows that the items are.
     pub(crate) rows: Rows<D>,
+}
+
+impl<D: Device> Folded<D> {
+    /// Of no rows.
+    pub(crate) fn nothing(rows: Rows<D>) -> Self {
+        Self { pieces: Vec::new(), of_part: Vec::new(), found: Vec::new(), rows }
+    }
+
+    /// Whether there is no piece.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of_part.iter().all(|(_, pieces)| *pieces == 0)
+    }
 }
 
 impl<D: Device> Wave<D> {
@@ -144,7 +156,7 @@ impl<D: Device> Wave<D> {
     }
 
     /// Entries of the part table with bucket starts.
-    fn entries_with_buckets(
+    pub(super) fn entries_with_buckets(
         &self,
         items: &[(u32, u32)],
         starts: &[Vec<i64>],

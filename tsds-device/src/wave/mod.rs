@@ -2,6 +2,7 @@
 
 mod filter;
 mod fold;
+mod fold_encoded;
 mod gather;
 mod select;
 mod sort;
@@ -18,6 +19,7 @@ use crate::kernel::{Kernel, PartEntry};
 use crate::segment::{DevicePart, DeviceSegment};
 
 pub(crate) use fold::{FoldPlan, Folded};
+pub(crate) use fold_encoded::Fold;
 pub(crate) use gather::PartRows;
 
 /// Memory for what waves compute, beside what segments take: so many bytes in all waves together.
