@@ -16,6 +16,7 @@ mod load;
 mod program;
 mod query;
 pub mod residency;
+mod room;
 mod segment;
 mod tables;
 mod tier;

@@ -78,13 +78,14 @@ impl<D: Device> Aggregation<D> {
             return Ok(Vec::new());
         }
         let states = States {
-            wave: &wave,
-            plan: &self.plan,
-            fold: &self.fold,
-            schema: &self.reading.schema,
-            folded: &folded,
+            wave,
+            plan: self.plan.clone(),
+            fold: self.fold.clone(),
+            schema: Arc::clone(&self.reading.schema),
+            bucketer: self.bucketer,
+            folded,
         };
-        states.batches(self.bucketer.as_ref()).await
+        states.batches().await
     }
 
     /// The runs of the rows that match, folded; `None` if that is not worthwhile.

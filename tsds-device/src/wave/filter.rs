@@ -8,7 +8,7 @@ use tsds_traits::{Error, Result};
 
 use super::views::Blocks;
 use super::{Rows, TablesAt, Wave, launch, words};
-use crate::device::{Device, Step, Work};
+use crate::device::{Device, Step};
 use crate::kernel::{BlockEntry, Form, GROUP_THREADS, Kernel};
 use crate::program;
 use crate::tables::{Tables, bytes_of};
@@ -74,7 +74,7 @@ impl<D: Device> Wave<D> {
         blocks: Vec<BlockEntry>,
     ) -> Result<Marked<D::Buffer>> {
         let read = (Arc::clone(&counts), 0..blocks.len() as u64 * 4);
-        let mut read = self.device.run(Work::new(steps, vec![read])).await?;
+        let mut read = self.run(steps, vec![read]).await?;
         let counts = words(&read.pop().unwrap_or_default()).collect();
         Ok(Marked { mask, meta, at, blocks, counts })
     }
@@ -153,7 +153,7 @@ impl<D: Device> Wave<D> {
             let params = at.params(blocks.len() as u32, 0, &[kind, total]);
             steps.push(launch(Kernel::Compact, &[&meta, &mask, &offsets, &source, &list], params));
         }
-        Ok(Rows { list: Some(list), items, steps })
+        Ok(Rows::new(Some(list), items, steps))
     }
 }
 

@@ -8,10 +8,10 @@ use tsds_compute::predicate::Test;
 use tsds_traits::Result;
 
 use super::filter::{Marked, mask_bytes};
-use super::fold::{FoldPlan, Folded, MAX_REDUCED_BYTES};
+use super::fold::{FoldPlan, Folded};
 use super::views::{Blocks, Views};
 use super::{Rows, TablesAt, Wave, launch, words};
-use crate::device::{Device, Work};
+use crate::device::Device;
 use crate::kernel::{Form, Kernel, NONE, PartEntry, REDUCED_WORDS, reduce};
 use crate::program;
 use crate::tables::{Tables, bytes_of};
@@ -107,7 +107,7 @@ impl<D: Device> Wave<D> {
         let count: u64 = marked.counts.iter().map(|count| u64::from(*count)).sum();
         let column_bytes = count * u64::from(REDUCED_WORDS) * 4;
         let bytes = column_bytes * plan.columns.len() as u64;
-        if bytes > MAX_REDUCED_BYTES.min(self.device.info().max_buffer_bytes) {
+        if bytes > self.reduced_bytes() {
             return Ok(Fold::TooMany);
         }
         let Blocks { mut table, runs } = self.row_blocks(views, &rows)?;
@@ -117,7 +117,7 @@ impl<D: Device> Wave<D> {
             first_piece += pieces;
         }
         let begins = Arc::clone(&marked.mask);
-        let Rows { list: starts, items: of_part, mut steps } = self.listed(marked, None).await?;
+        let Rows { list: starts, items: of_part, mut steps, .. } = self.listed(marked, None).await?;
         let mut tables = Tables::default();
         let at: TablesAt = views.place(&mut tables, &table, &entries)?;
         let meta = self.upload(&tables.bytes()).await?;
@@ -140,7 +140,7 @@ impl<D: Device> Wave<D> {
             .map(|column| (Arc::clone(&out), column * column_bytes..(column + 1) * column_bytes))
             .collect();
         reads.extend(starts.map(|starts| (starts, 0..count * 4)));
-        let mut read = self.device.run(Work::new(steps, reads)).await?;
+        let mut read = self.run(steps, reads).await?;
         let mut pieces: Vec<u32> = words(&read.pop().unwrap_or_default()).collect();
         pieces.push(u32::MAX);
         let found: Vec<Vec<u32>> = read.iter().map(|bytes| words(bytes).collect()).collect();
@@ -148,7 +148,7 @@ impl<D: Device> Wave<D> {
         if filter.none == 0 && found.iter().any(|found| has_wide(found)) {
             return Ok(Fold::Unfit);
         }
-        let rows = Rows { list: None, items: rows, steps: Vec::new() };
+        let rows = Rows::new(None, rows, Vec::new());
         Ok(Fold::Done(Folded { pieces, of_part, found, rows }))
     }
 

@@ -11,7 +11,7 @@ use tsds_traits::{ColumnId, Error, Result};
 
 use super::views::{Blocks, BufferBlocks, Views};
 use super::{Rows, Wave, launch};
-use crate::device::{Device, Step, Work};
+use crate::device::{Device, Step};
 use crate::kernel::{Form, Kernel};
 use crate::load::nulls_of;
 use crate::segment::DeviceColumn;
@@ -59,13 +59,13 @@ impl<D: Device> Wave<D> {
             true => self.stored()?,
             false => self.plain(columns, &mut rows).await?,
         };
-        let Rows { list, items, mut steps } = rows;
+        let Rows { list, items, mut steps, .. } = rows;
         let output = match regions.is_empty() || out_rows == 0 {
             true => Vec::new(),
             false => {
                 let out = self.buffer(bytes).await?;
                 steps.extend(self.gathering(&views, list.as_ref(), &items, &starts, &regions, &out).await?);
-                let mut read = self.device.run(Work::new(steps, vec![(out, 0..bytes)])).await?;
+                let mut read = self.run(steps, vec![(out, 0..bytes)]).await?;
                 read.pop().unwrap_or_default()
             }
         };

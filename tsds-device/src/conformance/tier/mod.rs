@@ -2,6 +2,7 @@
 
 mod data;
 mod life;
+mod memory;
 mod source;
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
             readings_take_little_more_than_their_encoded_blocks,
         ),
     ];
-    [own, life::tests()].concat()
+    [own, life::tests(), memory::tests()].concat()
 }
 
 fn tier<S: Subject>(bench: &Bench<S>, limit_mb: u64) -> Shared<S> {
