@@ -9,11 +9,11 @@ use futures::FutureExt;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 use tsds_device::kernel::Kernel;
-use tsds_device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
+use tsds_device::{Device, DeviceInfo, Fault, Launch, Loss, PARAMS, Step, Work};
 use tsds_traits::{Error, ErrorKind, Result, World};
 
 use crate::adapter::{self, AdapterSummary};
-use crate::fault::{Loss, scoped};
+use crate::fault::scoped;
 use crate::pipelines::{PARAM_BYTES, Pipelines};
 use crate::settings::WgpuSettings;
 use crate::watch::{Submitted, Watch};

@@ -1,55 +1,7 @@
 //! From the ways in which `wgpu` reports errors to [`Fault`].
 
 use futures::FutureExt;
-use tokio::sync::watch;
-use tsds_device::Fault;
-
-/// Whether the device is lost, and why. The first reason stays.
-#[derive(Debug)]
-pub(crate) struct Loss(watch::Sender<Option<String>>);
-
-impl Loss {
-    pub(crate) fn new() -> Self {
-        Self(watch::Sender::new(None))
-    }
-
-    /// The device is lost from now on.
-    pub(crate) fn lose(&self, reason: impl Into<String>) {
-        let reason = reason.into();
-        let is_first = self.0.send_if_modified(|known| {
-            let is_first = known.is_none();
-            if is_first {
-                *known = Some(reason.clone());
-            }
-            is_first
-        });
-        if is_first {
-            tracing::warn!(reason, "a device is lost");
-        }
-    }
-
-    pub(crate) fn is_lost(&self) -> bool {
-        self.0.borrow().is_some()
-    }
-
-    /// `Err` if it is lost.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        match &*self.0.borrow() {
-            Some(reason) => Err(Fault::Lost(reason.clone())),
-            None => Ok(()),
-        }
-    }
-
-    /// Completes when it is lost.
-    pub(crate) async fn wait(&self) -> Fault {
-        let mut receiver = self.0.subscribe();
-        match receiver.wait_for(Option::is_some).await {
-            Ok(reason) => Fault::Lost(reason.clone().unwrap_or_default()),
-            // Cannot be: the sender is here.
-            Err(_) => Fault::Lost("the device was dropped".into()),
-        }
-    }
-}
+use tsds_device::{Fault, Loss};
 
 /// Runs calls of `wgpu`, all on this thread, and returns the error that they report.
 ///

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use tsds_device::kernel::{Access, Kernel};
-use tsds_device::{Fault, PARAMS};
+use tsds_device::{Fault, Loss, PARAMS};
 
-use crate::fault::{Loss, scoped};
+use crate::fault::scoped;
 use crate::kernels::source;
 
 /// Bytes of the parameters of a launch.

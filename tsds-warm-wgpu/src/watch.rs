@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tsds_device::Hold;
 use tsds_traits::{World, panic_text};
 
-use crate::fault::Loss;
+use tsds_device::Loss;
 
 /// How long to wait for another thread that may be calling back before calling into `wgpu` again.
 const LOOK: Duration = Duration::from_millis(2);

@@ -1,0 +1,26 @@
+// `[slab, meta, list, out]`: copies values of 64 bits of listed rows, of several columns in one launch. O(items) for each column.
+#include "gather.cuh"
+
+extern "C" __global__ void __launch_bounds__(256)
+tsds_gather_64(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {
+    Gather gather = gather_at(slab, meta, list, p, 2u);
+    u32 rows[ROUNDS];
+    u32 wanted = gather_rows(gather, threadIdx.x, THREADS, rows);
+    u64 values[ROUNDS];
+    load_values(gather.column, rows, wanted, values);
+    u32* to = out + gather.offset + 2ull * gather.block.aux;
+    bool is_aligned = ((u64)to & 4ull) == 0ull;
+#pragma unroll
+    for (u32 k = 0; k < ROUNDS; k++) {
+        u32 j = threadIdx.x + THREADS * k;
+        if (((wanted >> k) & 1u) == 0u) {
+            continue;
+        }
+        if (is_aligned) {
+            ((u64*)to)[j] = values[k];
+        } else {
+            to[2u * j] = (u32)values[k];
+            to[2u * j + 1u] = (u32)(values[k] >> 32);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A work, checked on the host and then put in a queue.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tsds_device::kernel::{Access, Kernel};
+use tsds_device::{Fault, Launch, PARAMS, Step, Work};
+
+use crate::device::CudaBuffer;
+use crate::driver::{Entered, Event, Stream};
+use crate::kernels::{Kernels, threads};
+use crate::readback::{Answer, Batch, Slots};
+use crate::upload::recorded;
+
+pub(crate) use crate::readback::Reads;
+
+/// Blocks in a grid.
+const MAX_GROUPS: u32 = i32::MAX as u32;
+
+/// Steps that the device will accept.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    steps: Vec<Step<CudaBuffer>>,
+    /// What is only read.
+    read: Vec<Arc<CudaBuffer>>,
+}
+
+impl Plan {
+    /// Checks a work. Returns its steps and its reads.
+    pub(crate) fn new(work: Work<CudaBuffer>) -> Result<(Self, Reads), Fault> {
+        let mut steps = Vec::with_capacity(work.steps.len());
+        for step in work.steps {
+            let does_something = match &step {
+                Step::Launch(launch) => check_launch(launch)?,
+                Step::Clear(buffer, range) => {
+                    check_range(buffer, range)?;
+                    !range.is_empty()
+                }
+                Step::Copy { from, to, bytes } => {
+                    check_range(&from.0, &range_at(from.1, *bytes)?)?;
+                    check_range(&to.0, &range_at(to.1, *bytes)?)?;
+                    if Arc::ptr_eq(&from.0, &to.0) {
+                        return Err(Fault::Rejected("a copy within one buffer".into()));
+                    }
+                    *bytes > 0
+                }
+            };
+            if does_something {
+                steps.push(step);
+            }
+        }
+        for (buffer, range) in &work.reads {
+            check_range(buffer, range)?;
+        }
+        let read = work.reads.iter().map(|(buffer, _)| Arc::clone(buffer)).collect();
+        Ok((Self { steps, read }, Reads::new(work.reads)))
+    }
+
+    /// How many things the device is asked for.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// All buffers that the work names.
+    fn buffers(&self) -> impl Iterator<Item = &Arc<CudaBuffer>> {
+        let of_steps = self.steps.iter().flat_map(|step| {
+            let (many, few) = match step {
+                Step::Launch(launch) => (launch.buffers.as_slice(), [None, None]),
+                Step::Clear(buffer, _) => (&[][..], [Some(buffer), None]),
+                Step::Copy { from, to, .. } => (&[][..], [Some(&from.0), Some(&to.0)]),
+            };
+            many.iter().chain(few.into_iter().flatten())
+        });
+        of_steps.chain(&self.read)
+    }
+
+    /// Lets the queue wait for everything that was written before, and puts all steps in it.
+    fn enqueue(
+        &self,
+        entered: &Entered<'_>,
+        kernels: &Kernels,
+        queue: &Queue,
+        front: &Stream,
+    ) -> Result<(), Fault> {
+        let earlier = front.record(entered)?;
+        queue.stream.wait_for(entered, &earlier)?;
+        let mut written: Vec<Arc<Event>> = self.buffers().filter_map(|buffer| buffer.written()).collect();
+        written.sort_unstable_by_key(Arc::as_ptr);
+        written.dedup_by_key(|event| Arc::as_ptr(event));
+        for event in written {
+            queue.stream.wait_for(entered, &event)?;
+        }
+        for step in &self.steps {
+            match step {
+                Step::Launch(launch) => {
+                    let function = kernels.of(launch.kernel)?;
+                    let shape = (launch.params.first().copied().unwrap_or_default(), threads(launch.kernel));
+                    let buffers = launch.buffers.iter().map(|buffer| buffer.memory());
+                    // SAFETY: the number of buffers was checked; a kernel that is given tables as its contract says stays in them.
+                    unsafe { function.launch(entered, &queue.stream, shape, buffers, &launch.params) }?;
+                }
+                Step::Clear(buffer, range) => {
+                    buffer.memory().clear(
+                        entered,
+                        &queue.stream,
+                        range.start,
+                        (range.end - range.start) as usize,
+                    )?;
+                }
+                Step::Copy { from, to, bytes } => {
+                    let target = (to.0.memory(), to.1);
+                    from.0.memory().copy_to(entered, &queue.stream, from.1, target, *bytes as usize)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether it does anything.
+fn check_launch(launch: &Launch<CudaBuffer>) -> Result<bool, Fault> {
+    let Launch { kernel, buffers, params } = launch;
+    let kernel: &Kernel = kernel;
+    let params: &[u32; PARAMS] = params;
+    let refused = |why: String| Err(Fault::Rejected(format!("kernel {kernel}: {why}")));
+    let bindings = kernel.bindings();
+    if buffers.len() != bindings.len() {
+        return refused(format!("{} buffers, not {}", buffers.len(), bindings.len()));
+    }
+    for (buffer, access) in buffers.iter().zip(bindings) {
+        let times = buffers.iter().filter(|other| Arc::ptr_eq(buffer, other)).count();
+        if *access == Access::Write && times > 1 {
+            return refused("a buffer that is written is bound more than once".into());
+        }
+    }
+    let groups = params.first().copied().unwrap_or_default();
+    if groups > MAX_GROUPS {
+        return refused(format!("{groups} workgroups"));
+    }
+    Ok(groups > 0)
+}
+
+fn range_at(at: u64, bytes: u64) -> Result<Range<u64>, Fault> {
+    let end = at.checked_add(bytes);
+    Ok(at..end.ok_or_else(|| Fault::Rejected(format!("{bytes} bytes at {at}")))?)
+}
+
+/// A range of whole words inside the buffer.
+pub(crate) fn check_range(buffer: &CudaBuffer, range: &Range<u64>) -> Result<(), Fault> {
+    let fits = range.start <= range.end && range.end <= buffer.bytes();
+    if fits && range.start.is_multiple_of(4) && range.end.is_multiple_of(4) {
+        return Ok(());
+    }
+    let (start, end, bytes) = (range.start, range.end, buffer.bytes());
+    Err(Fault::Rejected(format!("bytes {start} to {end} of a buffer of {bytes}: not whole words within it")))
+}
+
+/// The range that `bytes` at `at` are.
+pub(crate) fn written_range(at: u64, bytes: &[u8]) -> Result<Range<u64>, Fault> {
+    range_at(at, bytes.len() as u64)
+}
+
+/// A queue for works.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) stream: Stream,
+    /// How many works are in it.
+    pub(crate) works: AtomicUsize,
+}
+
+/// A work has a place in a queue as long as this is there.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) queues: Arc<Vec<Queue>>,
+    pub(crate) number: usize,
+}
+
+impl Place {
+    /// In the queue with the fewest works; `None` if there are no queues, which does not happen.
+    pub(crate) fn take(queues: &Arc<Vec<Queue>>) -> Option<Self> {
+        let works = |queue: &Queue| queue.works.load(Ordering::Relaxed);
+        let (number, queue) = queues.iter().enumerate().min_by_key(|(_, queue)| works(queue))?;
+        queue.works.fetch_add(1, Ordering::Relaxed);
+        Some(Self { queues: Arc::clone(queues), number })
+    }
+
+    fn queue(&self) -> Option<&Queue> {
+        self.queues.get(self.number)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(queue) = self.queue() {
+            queue.works.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Something of a work that is in a queue. Holds all that the device uses for it until it has landed, or, if nobody waits for that, until
+/// whatever comes later comes after it.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    done: Arc<Event>,
+    batch: Option<Batch>,
+    has_landed: bool,
+    front: Arc<Stream>,
+    _plan: Arc<Plan>,
+    _place: Arc<Place>,
+}
+
+impl Flight {
+    /// Puts in the queue: the steps of the plan, if `kernels` are given, and as much of `reads` as `slots` hold.
+    pub(crate) fn start(
+        entered: &Entered<'_>,
+        front: &Arc<Stream>,
+        plan: &Arc<Plan>,
+        place: &Arc<Place>,
+        kernels: Option<&Kernels>,
+        reads: Option<(&mut Reads, Slots)>,
+    ) -> Result<Self, Fault> {
+        let queue = place.queue().ok_or_else(|| Fault::Rejected("there is no queue".into()))?;
+        let mut outcome = match kernels {
+            Some(kernels) => plan.enqueue(entered, kernels, queue, front),
+            None => Ok(()),
+        };
+        let mut batch = None;
+        if let (Ok(()), Some((reads, slots))) = (&outcome, reads) {
+            let (downloaded, read) = reads.download(entered, &queue.stream, slots);
+            (batch, outcome) = (Some(downloaded), read);
+        }
+        let done = Arc::new(recorded(entered, &queue.stream)?);
+        let (front, plan, place) = (Arc::clone(front), Arc::clone(plan), Arc::clone(place));
+        let flight = Self { done, batch, has_landed: false, front, _plan: plan, _place: place };
+        // What was begun of a work that failed is waited for as for one that nobody wants.
+        outcome.map(|()| flight)
+    }
+
+    /// Where in time it has landed.
+    pub(crate) fn done(&self) -> &Arc<Event> {
+        &self.done
+    }
+
+    /// Waits until it has landed, and takes what was read. Blocking.
+    pub(crate) fn land(mut self, answer: &Answer) -> Result<(), Fault> {
+        let entered = self.front.context().enter()?;
+        self.done.synchronize(&entered)?;
+        drop(entered);
+        self.has_landed = true;
+        if let Some(batch) = self.batch.take() {
+            // SAFETY: the copies come before the event.
+            unsafe { batch.collect(answer) };
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            order(&self.front, &self.done);
+        }
+        if let Some(batch) = self.batch.take() {
+            batch.abandon(&self.done);
+        }
+    }
+}
+
+/// What comes later, in `front` and behind it, comes after `done`. Also of a lost device: its memory may be somebody else's next.
+pub(crate) fn order(front: &Stream, done: &Event) {
+    let Some(entered) = front.context().enter_anyway() else { return };
+    let outcome = front.wait_for(&entered, done).or_else(|_| done.synchronize(&entered));
+    if let Err(fault) = outcome {
+        entered.give_up(format!("a queue cannot be waited for: {fault}"));
+    }
+}
