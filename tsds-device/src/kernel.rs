@@ -81,6 +81,9 @@ pub enum Kernel {
     Gather64,
     /// As [`Kernel::Gather64`] with values of 32 bits: word `offset + aux + j`.
     Gather32,
+    /// As [`Kernel::Gather64`] and [`Kernel::Gather32`], of columns that may be [`Form::Encoded`]: [`ColumnEntry::decoded`] says whether values
+    /// have 64 or 32 bits. For few rows of many: each is found by itself.
+    GatherEncoded,
     /// As [`Kernel::Gather64`] with values of `8 * p9` bits, `p9` 1 or 2, packed in words: row `r` of the output is bytes
     /// `4 * offset + p9 * r` and following. `aux` is a multiple of 32. Bytes of the last word beyond the block's items are 0.
     GatherSmall,
@@ -157,7 +160,7 @@ pub enum Access {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Health,
         Self::Mask,
         Self::MaskEncoded,
@@ -165,6 +168,7 @@ impl Kernel {
         Self::Compact,
         Self::Gather64,
         Self::Gather32,
+        Self::GatherEncoded,
         Self::GatherSmall,
         Self::GatherBits,
         Self::Keys,
@@ -190,10 +194,13 @@ impl Kernel {
             Self::Mask | Self::MaskEncoded => &[Read, Read, Write, Write],
             Self::Decode => &[Read, Read, Write],
             Self::Compact => &[Read, Read, Read, Read, Write],
-            Self::Gather64 | Self::Gather32 | Self::GatherSmall | Self::GatherBits => {
-                &[Read, Read, Read, Write]
-            }
-            Self::Keys | Self::Buckets => &[Read, Read, Read, Write],
+            Self::Gather64
+            | Self::Gather32
+            | Self::GatherEncoded
+            | Self::GatherSmall
+            | Self::GatherBits
+            | Self::Keys
+            | Self::Buckets => &[Read, Read, Read, Write],
             Self::Histogram => &[Read, Read, Write],
             Self::Scan => &[Write, Write],
             Self::ScanAdd => &[Write, Read],
@@ -217,6 +224,7 @@ impl Kernel {
             Self::Compact => "compact",
             Self::Gather64 => "gather_64",
             Self::Gather32 => "gather_32",
+            Self::GatherEncoded => "gather_encoded",
             Self::GatherSmall => "gather_small",
             Self::GatherBits => "gather_bits",
             Self::Keys => "keys",

@@ -28,6 +28,8 @@ mod query;
 mod request;
 pub mod residency;
 #[cfg(feature = "kernels")]
+mod room;
+#[cfg(feature = "kernels")]
 mod segment;
 #[cfg(feature = "kernels")]
 mod tables;

@@ -26,6 +26,9 @@ pub(crate) fn source(kernel: Kernel) -> String {
         Kernel::Compact => (&[TABLES, PREFIX], include_str!("kernels/compact.wgsl")),
         Kernel::Gather64 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_64.wgsl")),
         Kernel::Gather32 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_32.wgsl")),
+        Kernel::GatherEncoded => {
+            (&[TABLES, WIDE, COLUMN, ENCODED, ROWS], include_str!("kernels/gather_encoded.wgsl"))
+        }
         Kernel::GatherSmall => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_small.wgsl")),
         Kernel::GatherBits => (&[TABLES, COLUMN, ROWS, BITMAP], include_str!("kernels/gather_bits.wgsl")),
         Kernel::Keys => (&[TABLES, COLUMN, ROWS], include_str!("kernels/keys.wgsl")),

@@ -11,8 +11,8 @@ use tsds_traits::{ColumnId, Error, Result};
 
 use super::views::{Blocks, BufferBlocks, Views};
 use super::{Rows, Wave, launch};
-use crate::device::{Device, Step, Work};
-use crate::kernel::{Form, Kernel};
+use crate::device::{Device, Step};
+use crate::kernel::{Form, Kernel, NONE};
 use crate::load::nulls_of;
 use crate::segment::DeviceColumn;
 use crate::tables::Tables;
@@ -21,6 +21,10 @@ use crate::tables::Tables;
 const OUTPUT_ROWS: u32 = 32;
 /// Where columns begin in the output, in bytes.
 const OUTPUT_ALIGNMENT: u64 = 64;
+
+/// How many rows of an encoded column a kernel looks at to find one, roughly: half of 32, and for forms that add up half of
+/// those before, too.
+const ROW_STEPS: u64 = 48;
 
 /// Rows of one part of a segment.
 #[derive(Debug)]
@@ -48,17 +52,23 @@ impl<D: Device> Wave<D> {
     ///
     /// What the device says.
     pub(crate) async fn gather(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        if self.is_stored(&rows)? {
+            return self.copied(rows, columns).await;
+        }
         let (starts, out_rows) = output_starts(&rows.items)?;
         let (regions, bytes) = self.regions(columns, u64::from(out_rows))?;
         let mut rows = rows;
-        let views = self.plain(columns, &mut rows).await?;
-        let Rows { list, items, mut steps } = rows;
+        let views = match self.are_few(&rows)? {
+            true => self.stored()?,
+            false => self.plain(columns, &mut rows).await?,
+        };
+        let Rows { list, items, mut steps, .. } = rows;
         let output = match regions.is_empty() || out_rows == 0 {
             true => Vec::new(),
             false => {
                 let out = self.buffer(bytes).await?;
                 steps.extend(self.gathering(&views, list.as_ref(), &items, &starts, &regions, &out).await?);
-                let mut read = self.device.run(Work::new(steps, vec![(out, 0..bytes)])).await?;
+                let mut read = self.run(steps, vec![(out, 0..bytes)]).await?;
                 read.pop().unwrap_or_default()
             }
         };
@@ -73,6 +83,66 @@ impl<D: Device> Wave<D> {
             found.push(PartRows { position: part.position, index: part.index, rows });
         }
         Ok(found)
+    }
+
+    /// Whether the rows of every part are its first ones, as they are stored.
+    fn is_stored(&self, rows: &Rows<D>) -> Result<bool> {
+        let all = self.all_rows()?;
+        let starts = rows.items.iter().zip(&all.items);
+        let is_stored =
+            starts.into_iter().all(|((start, items), (first, rows))| start == first && items <= rows);
+        Ok(rows.list.is_none() && is_stored)
+    }
+
+    /// As [`Wave::gather`], of the first rows of each part: they are read from where they are.
+    async fn copied(&self, mut rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        let views = self.plain(columns, &mut rows).await?;
+        let Rows { items, steps, .. } = rows;
+        let mut reads = Vec::new();
+        for (view, (_, count)) in views.of_part.iter().zip(&items) {
+            for column in columns {
+                let entry = view.entries.get(self.slot(*column)? as usize);
+                let entry = entry.ok_or_else(|| Error::internal("column has no slot"))?;
+                let mut read = |form: Form, word: u32| {
+                    let at = u64::from(word) * 4;
+                    let bytes = form.bytes((*count).into()).next_multiple_of(4);
+                    reads.push((Arc::clone(&view.buffer), at..at + bytes));
+                };
+                read(entry.form, entry.data);
+                if entry.validity != NONE {
+                    read(Form::Bits, entry.validity);
+                }
+            }
+        }
+        let mut read = match reads.is_empty() {
+            true => Vec::new(),
+            false => self.run(steps, reads).await?,
+        }
+        .into_iter();
+        let mut next = || {
+            let bytes = read.next().ok_or_else(|| Error::internal("device returned less than was asked for"));
+            bytes.map(Buffer::from_vec)
+        };
+        let mut found = Vec::with_capacity(self.parts.len());
+        for (part, (view, (_, count))) in self.parts.iter().zip(views.of_part.iter().zip(&items)) {
+            let count = *count as usize;
+            let mut arrays = Vec::with_capacity(columns.len());
+            for column in columns {
+                let entry = view.entries.get(self.slot(*column)? as usize);
+                let has_nulls = entry.is_some_and(|entry| entry.validity != NONE);
+                let data = next()?;
+                let validity = if has_nulls { Some(next()?) } else { None };
+                arrays.push(array(part.segment.column(*column)?, data, validity, count)?);
+            }
+            let rows = batch(arrays, count)?;
+            found.push(PartRows { position: part.position, index: part.index, rows });
+        }
+        Ok(found)
+    }
+
+    /// Whether looking rows up one by one in encoded columns takes less than decoding all rows of the parts.
+    fn are_few(&self, rows: &Rows<D>) -> Result<bool> {
+        Ok(rows.count().saturating_mul(ROW_STEPS) <= self.all_rows()?.count())
     }
 
     /// Where each column goes.
@@ -118,14 +188,22 @@ impl<D: Device> Wave<D> {
         }
         let at = views.place(&mut tables, &table, &self.part_entries(items)?)?;
         let mut copies = Vec::new();
+        let is_encoded = |slot: u32| {
+            let entries = views.of_part.iter().filter_map(|view| view.entries.get(slot as usize));
+            entries.into_iter().any(|entry| entry.form == Form::Encoded)
+        };
         for (kernel, width, forms) in [
-            (Kernel::Gather64, 0, Form::Plain64),
-            (Kernel::Gather32, 0, Form::Plain32),
-            (Kernel::GatherSmall, 2, Form::Plain16),
-            (Kernel::GatherSmall, 1, Form::Plain8),
-            (Kernel::GatherBits, 0, Form::Bits),
+            (Kernel::GatherEncoded, 0, &[Form::Plain64, Form::Plain32][..]),
+            (Kernel::Gather64, 0, &[Form::Plain64]),
+            (Kernel::Gather32, 0, &[Form::Plain32]),
+            (Kernel::GatherSmall, 2, &[Form::Plain16]),
+            (Kernel::GatherSmall, 1, &[Form::Plain8]),
+            (Kernel::GatherBits, 0, &[Form::Bits]),
         ] {
-            let (copied, entries) = self.gather_table(kernel, forms, regions)?;
+            let is_own = |region: &Region, slot: u32| {
+                forms.contains(&region.form) && is_encoded(slot) == (kernel == Kernel::GatherEncoded)
+            };
+            let (copied, entries) = self.gather_table(kernel, is_own, regions)?;
             if entries > 0 {
                 copies.push((kernel, width, tables.push(&copied)?, entries));
             }
@@ -147,14 +225,20 @@ impl<D: Device> Wave<D> {
         Ok(steps)
     }
 
-    /// The table of a kernel that gathers, and how many entries it has.
-    fn gather_table(&self, kernel: Kernel, form: Form, regions: &[Region]) -> Result<(Vec<u32>, u32)> {
+    /// The table of a kernel that gathers, and how many entries it has. `is_own` says whether the values of a region, from a slot,
+    /// are what it copies.
+    fn gather_table(
+        &self,
+        kernel: Kernel,
+        is_own: impl Fn(&Region, u32) -> bool,
+        regions: &[Region],
+    ) -> Result<(Vec<u32>, u32)> {
         let word = |at: u64| u32::try_from(at / 4).map_err(|_| Error::internal("output is too large"));
         let (mut table, mut entries) = (Vec::new(), 0);
         for region in regions {
             let slot = self.slot(region.column)?;
             let is_bits = kernel == Kernel::GatherBits;
-            if region.form == form {
+            if is_own(region, slot) {
                 table.extend([slot, word(region.data)?]);
                 table.extend(is_bits.then_some(0));
                 entries += 1;
@@ -179,21 +263,27 @@ impl Region {
                 _ => Err(Error::internal("device returned less than was asked for")),
             }
         };
-        let bits = |at: u64| {
-            let bytes = slice(at + start as u64 / 8, count.div_ceil(8))?;
-            Ok::<_, Error>(BooleanBuffer::new(bytes, 0, count))
-        };
-        let nulls = self.validity.map(bits).transpose()?.and_then(nulls_of);
+        let validity = self.validity.map(|at| slice(at + start as u64 / 8, count.div_ceil(8))).transpose()?;
         let data = match self.form {
-            Form::Bits => bits(self.data)?.into_inner(),
+            Form::Bits => slice(self.data + start as u64 / 8, count.div_ceil(8))?,
             form => slice(self.data + form.bytes(start as u64), form.bytes(count as u64) as usize)?,
         };
-        let array = ArrayData::builder(column.data_type.clone()).len(count).add_buffer(data).nulls(nulls);
-        let array = make_array(array.align_buffers(true).build()?);
-        let Some(dictionary) = &column.dictionary else { return Ok(array) };
-        let codes = UInt32Array::from(array.to_data());
-        Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?))
+        array(column, data, validity, count)
     }
+}
+
+/// An array of values as a device has them.
+fn array(column: &DeviceColumn, data: Buffer, validity: Option<Buffer>, count: usize) -> Result<ArrayRef> {
+    let is_whole = |buffer: &Buffer, form: Form| buffer.len() as u64 >= form.bytes(count as u64);
+    if !is_whole(&data, column.form) || !validity.iter().all(|bits| is_whole(bits, Form::Bits)) {
+        return Err(Error::internal("device returned less than was asked for"));
+    }
+    let nulls = validity.and_then(|bits| nulls_of(BooleanBuffer::new(bits, 0, count)));
+    let array = ArrayData::builder(column.data_type.clone()).len(count).add_buffer(data).nulls(nulls);
+    let array = make_array(array.align_buffers(true).build()?);
+    let Some(dictionary) = &column.dictionary else { return Ok(array) };
+    let codes = UInt32Array::from(array.to_data());
+    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?))
 }
 
 /// Where the rows of each part begin in the output, and how many rows it has.

@@ -523,6 +523,11 @@ fn form_of(part: u32, slot: u32) -> u32 {
     return tables[p(3u) + 8u * (part * p(4u) + slot)];
 }
 
+// Whether its values have 64 bits, once they are decoded.
+fn is_wide_in(part: u32, slot: u32) -> bool {
+    return tables[p(3u) + 8u * (part * p(4u) + slot) + 5u] == PLAIN_64;
+}
+
 // The validity of `n` rows from `row` on.
 fn valid_word(part: u32, slot: u32, row: u32, n: u32) -> u32 {
     let validity = tables[p(3u) + 8u * (part * p(4u) + slot) + 3u];
