@@ -30,7 +30,8 @@ impl Kernels {
         let module = Module::load(context, entered, PTX)?;
         let mut by_kernel = BTreeMap::new();
         for kernel in Kernel::ALL {
-            let name = CString::new(format!("{PREFIX}{}", kernel.name())).map_err(|error| Fault::Rejected(error.to_string()))?;
+            let name = CString::new(format!("{PREFIX}{}", kernel.name()))
+                .map_err(|error| Fault::Rejected(error.to_string()))?;
             by_kernel.insert(kernel, module.function(entered, &name)?);
         }
         Ok(Self { by_kernel, _module: module })

@@ -2,7 +2,7 @@
 //!
 //! They are looked up here, all at once, rather than called through `cudarc`'s own functions: those panic when a driver lacks
 //! one, and give results as an enum that a newer driver's codes are not in.
-#![allow(non_snake_case, reason = "the driver's names")]
+#![allow(non_snake_case, clippy::too_many_arguments, reason = "the driver's functions")]
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;

@@ -56,6 +56,11 @@ impl Memory {
         }
     }
 
+    /// In whose order it is given back.
+    pub(crate) fn queue(&self) -> &Stream {
+        &self.queue
+    }
+
     /// Its address on the device.
     pub(super) fn address(&self, at: u64) -> CUdeviceptr {
         self.at + at
