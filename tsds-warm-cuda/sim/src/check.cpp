@@ -6,7 +6,7 @@
 // Each word of four bytes has a record of its last writer and one of its last readers:
 //
 //   bits 63-28  interval: counts barriers and blocks over all launches
-//   bits 27-16  how many collectives of its whole warp the thread had passed in the interval
+//   bits 27-16  how many `__syncwarp` of its whole warp the thread had passed in the interval
 //   bits 15-5   thread, or several of them: 1024 + warp, SEVERAL_WARPS, SEVERAL_BLOCKS
 //   bit  4      atomic
 //   bits 3-0    bytes
@@ -193,4 +193,16 @@ void check_access(uintptr_t address, unsigned bytes, bool is_write, bool is_atom
         last = allocation_at(address);
     }
     check_words(last->shadow, address - last->base, address, bytes, is_write, is_atomic, false);
+}
+
+extern "C" __attribute__((visibility("hidden"))) void tsds_sim_constant(const void *at, unsigned long bytes) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(at);
+    check_access(address, unsigned(bytes), false, false);
+    if (address - arena >= ARENA_BYTES) {
+        return;
+    }
+    const Record *writer = reinterpret_cast<const Record *>(last->shadow + (address - last->base) / 4 * 2);
+    if (writer->interval() >= execution.launch_interval) {
+        fail_kernel(LAUNCH_FAILED, "reads %s as a constant, which the launch has written", place_of(address).c_str());
+    }
 }
