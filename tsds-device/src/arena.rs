@@ -51,6 +51,16 @@ impl<D: Device> Arena<D> {
         self.slab_bytes
     }
 
+    /// How much memory all slabs can have.
+    pub(crate) fn limit_bytes(&self) -> u64 {
+        self.slab_bytes.saturating_mul(self.max_slabs as u64)
+    }
+
+    /// The room that there is where nothing is.
+    pub(crate) fn room(&self) -> Room {
+        Room { slab_bytes: self.slab_bytes, left: Vec::new(), max_slabs: self.max_slabs }
+    }
+
     /// How much memory is reserved on the device.
     pub(crate) fn reserved_bytes(&self) -> u64 {
         self.slabs().len() as u64 * self.slab_bytes
@@ -134,6 +144,29 @@ impl<D: Device> Drop for Extent<D> {
         if let Some(slab) = self.arena.slabs().get_mut(self.slab) {
             slab.free.give_back(self.at, self.bytes);
         }
+    }
+}
+
+/// What is left of an arena into which only one segment is put.
+#[derive(Debug)]
+pub(crate) struct Room {
+    slab_bytes: u64,
+    /// Of each slab, at its end.
+    left: Vec<u64>,
+    max_slabs: usize,
+}
+
+impl Room {
+    /// Takes memory as [`Arena::take`] does; whether there was so much.
+    pub(crate) fn take(&mut self, bytes: u64) -> bool {
+        let bytes = bytes.max(1).next_multiple_of(ALIGNMENT);
+        if let Some(left) = self.left.iter_mut().find(|left| **left >= bytes) {
+            *left -= bytes;
+            return true;
+        }
+        let is_free = bytes <= self.slab_bytes && self.left.len() < self.max_slabs;
+        self.left.extend(is_free.then(|| self.slab_bytes - bytes));
+        is_free
     }
 }
 

@@ -27,14 +27,14 @@ pub async fn copy_bandwidth<D: Device>(device: &D, clock: &dyn Clock, bytes: u64
     let stretch = async |copies: usize| -> Result<Duration, Fault> {
         let copy = |_| Step::Copy { from: (Arc::clone(&from), 0), to: (Arc::clone(&to), 0), bytes };
         // The read ends when the copies before it have.
-        let work = Work { steps: (0..copies).map(copy).collect(), reads: vec![(Arc::clone(&to), 0..4)] };
+        let work = Work::new((0..copies).map(copy).collect(), vec![(Arc::clone(&to), 0..4)]);
         let start = clock.monotonic();
         device.run(work).await?;
         Ok(clock.monotonic().saturating_sub(start))
     };
     // Memory that nobody has written may be no memory yet.
     let touch = [&from, &to].map(|buffer| Step::Clear(Arc::clone(buffer), 0..bytes));
-    device.run(Work { steps: touch.into(), reads: Vec::new() }).await?;
+    device.run(Work::new(touch.into(), Vec::new())).await?;
     stretch(1).await?;
     let mut copies = 1;
     let mut best = stretch(copies).await?;

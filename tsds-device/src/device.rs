@@ -1,5 +1,6 @@
 //! [`Device`]: what a backend has to be able to do. Everything else of a device tier is in this crate.
 
+use std::any::Any;
 use std::fmt::{self, Debug, Display};
 use std::ops::Range;
 use std::sync::Arc;
@@ -125,11 +126,29 @@ pub struct Work<B> {
     pub steps: Vec<Step<B>>,
     /// What is returned, in this order. Offsets and lengths are multiples of 4.
     pub reads: Vec<(Arc<B>, Range<u64>)>,
+    /// What the device lets go of when the work has ended, however it ends, and not before: also if its future is dropped.
+    pub holds: Option<Hold>,
+}
+
+/// Whatever somebody wants to know held.
+pub type Hold = Arc<dyn Any + Send + Sync>;
+
+impl<B> Work<B> {
+    /// A work that holds nothing.
+    pub fn new(steps: Vec<Step<B>>, reads: Vec<(Arc<B>, Range<u64>)>) -> Self {
+        Self { steps, reads, holds: None }
+    }
+
+    /// The same work, which holds this.
+    pub fn holding(mut self, hold: Hold) -> Self {
+        self.holds = Some(hold);
+        self
+    }
 }
 
 impl<B> Default for Work<B> {
     fn default() -> Self {
-        Self { steps: Vec::new(), reads: Vec::new() }
+        Self::new(Vec::new(), Vec::new())
     }
 }
 

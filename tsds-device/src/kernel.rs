@@ -46,7 +46,7 @@ pub const COLUMN_WORDS: u32 = 8;
 pub const INSTRUCTION_WORDS: u32 = 4;
 /// The deepest stack that a predicate program may need.
 pub const STACK_WORDS: u32 = 16;
-/// Words that [`Kernel::Reduce`] writes for every piece.
+/// Words that [`Kernel::Reduce`] and [`Kernel::ReduceEncoded`] write for every piece.
 pub const REDUCED_WORDS: u32 = 16;
 /// Words of a selection's state for each part: the threshold (two words), how many items are wanted, and one unused.
 pub const SELECTION_WORDS: u32 = 4;
@@ -81,6 +81,9 @@ pub enum Kernel {
     Gather64,
     /// As [`Kernel::Gather64`] with values of 32 bits: word `offset + aux + j`.
     Gather32,
+    /// As [`Kernel::Gather64`] and [`Kernel::Gather32`], of columns that may be [`Form::Encoded`]: [`ColumnEntry::decoded`] says whether values
+    /// have 64 or 32 bits. For few rows of many: each is found by itself.
+    GatherEncoded,
     /// As [`Kernel::Gather64`] with values of `8 * p9` bits, `p9` 1 or 2, packed in words: row `r` of the output is bytes
     /// `4 * offset + p9 * r` and following. `aux` is a multiple of 32. Bytes of the last word beyond the block's items are 0.
     GatherSmall,
@@ -130,6 +133,20 @@ pub enum Kernel {
     /// pieces in all. `p7` is the slot of the column, [`NONE`] for none; `p9` the slot of the time. `p8`: row list, or none. `p10` is a sum of
     /// [`reduce`] flags. `p11` is the word offset in `out` of the [`REDUCED_WORDS`] of piece 0.
     Reduce,
+    /// `[slab, meta, filter, mask, counts]` — As [`Kernel::Runs`], of rows of parts as they are stored, where columns may be
+    /// [`Form::Encoded`]. Blocks are as in [`Kernel::MaskEncoded`]. Rows count whose bit in `filter`, a bitmap over the items of blocks, is
+    /// 1; with `p8` 1 all do, and `filter` is any buffer. A row *differs* if it is the first one of its block, if one of the `p9` slots at
+    /// word `p7` of `meta` differs from that of the row before as in [`Kernel::Runs`], or if the number of its bucket does: see
+    /// [`Kernel::Buckets`]; the slot of the time is `p6`, [`NONE`] for no buckets. `mask` has a row that counts if it differs, or any row
+    /// does that comes after the row of the block which counts before it: so the first one of a block that counts always has.
+    RunsEncoded,
+    /// `[slab, meta, filter, runs, out]` — As [`Kernel::Reduce`], of rows of parts as they are stored, where the column may be
+    /// [`Form::Encoded`]. Blocks are as in [`Kernel::MaskEncoded`], and `filter` and `p8` as in [`Kernel::RunsEncoded`]. A one of the bitmap
+    /// `runs` begins a piece: that row and all that count up to the next one, or the end of the block. Only rows that count are
+    /// marked, the first one of each block among them. `aux` is the number of the first piece of the block. `p7` is the slot of the
+    /// column, [`NONE`] for none. `p10` is a sum of [`reduce`] flags without [`reduce::EDGES`]. `p11` is the word offset in `out` of the
+    /// [`REDUCED_WORDS`] of piece 0.
+    ReduceEncoded,
 }
 
 /// How a kernel uses a buffer.
@@ -143,7 +160,7 @@ pub enum Access {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Health,
         Self::Mask,
         Self::MaskEncoded,
@@ -151,6 +168,7 @@ impl Kernel {
         Self::Compact,
         Self::Gather64,
         Self::Gather32,
+        Self::GatherEncoded,
         Self::GatherSmall,
         Self::GatherBits,
         Self::Keys,
@@ -164,6 +182,8 @@ impl Kernel {
         Self::Buckets,
         Self::Runs,
         Self::Reduce,
+        Self::RunsEncoded,
+        Self::ReduceEncoded,
     ];
 
     /// The buffers that the kernel is given, in order.
@@ -174,10 +194,13 @@ impl Kernel {
             Self::Mask | Self::MaskEncoded => &[Read, Read, Write, Write],
             Self::Decode => &[Read, Read, Write],
             Self::Compact => &[Read, Read, Read, Read, Write],
-            Self::Gather64 | Self::Gather32 | Self::GatherSmall | Self::GatherBits => {
-                &[Read, Read, Read, Write]
-            }
-            Self::Keys | Self::Buckets => &[Read, Read, Read, Write],
+            Self::Gather64
+            | Self::Gather32
+            | Self::GatherEncoded
+            | Self::GatherSmall
+            | Self::GatherBits
+            | Self::Keys
+            | Self::Buckets => &[Read, Read, Read, Write],
             Self::Histogram => &[Read, Read, Write],
             Self::Scan => &[Write, Write],
             Self::ScanAdd => &[Write, Read],
@@ -186,7 +209,8 @@ impl Kernel {
             Self::SelectPick => &[Read, Write, Write],
             Self::SelectMark => &[Read, Read, Read, Write, Write],
             Self::Runs => &[Read, Read, Read, Read, Write, Write],
-            Self::Reduce => &[Read, Read, Read, Read, Write],
+            Self::Reduce | Self::ReduceEncoded => &[Read, Read, Read, Read, Write],
+            Self::RunsEncoded => &[Read, Read, Read, Write, Write],
         }
     }
 
@@ -200,6 +224,7 @@ impl Kernel {
             Self::Compact => "compact",
             Self::Gather64 => "gather_64",
             Self::Gather32 => "gather_32",
+            Self::GatherEncoded => "gather_encoded",
             Self::GatherSmall => "gather_small",
             Self::GatherBits => "gather_bits",
             Self::Keys => "keys",
@@ -213,6 +238,8 @@ impl Kernel {
             Self::Buckets => "buckets",
             Self::Runs => "runs",
             Self::Reduce => "reduce",
+            Self::RunsEncoded => "runs_encoded",
+            Self::ReduceEncoded => "reduce_encoded",
         }
     }
 }
@@ -294,7 +321,7 @@ pub enum Form {
     Plain8 = 3,
     /// 1 bit each: a bitmap.
     Bits = 4,
-    /// As [`crate::kernel::encoded`] says. Only [`Kernel::MaskEncoded`] and [`Kernel::Decode`] read this form.
+    /// As [`crate::kernel::encoded`] says. Only [`Kernel::Decode`] and kernels that say so read this form.
     Encoded = 5,
 }
 
@@ -411,7 +438,7 @@ impl Instruction {
     }
 }
 
-/// What [`Kernel::Reduce`] is asked for, and where it writes what.
+/// What [`Kernel::Reduce`] and [`Kernel::ReduceEncoded`] are asked for, and where it writes what.
 ///
 /// Words of a piece; those that are not asked for are 0, but for [`reduce::FIRST`] and [`reduce::LAST`], which are [`NONE`] where there is none.
 ///
@@ -428,7 +455,7 @@ impl Instruction {
 ///
 /// The sum of floats fits if the highest bit of the largest and the lowest one bit of any value are less than 116 places apart; then
 /// `EXPONENT` is that of the lowest one bit, or 0 where no value is finite and not zero, or the sum does not fit. A sum of
-/// integers always fits.
+/// integers always fits. Pieces have at most 2048 items where sums are asked for.
 ///
 /// The smallest and the largest key of no valid value are 0. Of no column every item counts as valid, also for `EDGES`.
 pub mod reduce {

@@ -17,13 +17,14 @@ mod loss;
 mod program;
 mod query;
 pub mod residency;
+mod room;
 mod segment;
 mod tables;
 mod tier;
 mod wave;
 
 pub use bandwidth::copy_bandwidth;
-pub use device::{Device, DeviceInfo, Fault, Launch, PARAMS, Step, Work};
+pub use device::{Device, DeviceInfo, Fault, Hold, Launch, PARAMS, Step, Work};
 pub use loss::Loss;
 pub use query::{check_segments, distinct};
 pub use tier::DeviceTier;

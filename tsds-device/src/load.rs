@@ -20,18 +20,29 @@ use crate::device::Device;
 use crate::encode;
 use crate::kernel::BLOCK_ITEMS;
 use crate::residency::{Putting, read_rows};
+use crate::room;
 use crate::segment::{DeviceColumn, DevicePart, DeviceSegment, Encoded, Place};
 
-/// Copies all of a segment to the device, in parts of at most `part_bytes`.
+/// How large parts can be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartLimits {
+    /// Of the part itself.
+    pub(crate) bytes: u64,
+    /// Of the memory in which requests work on it.
+    pub(crate) scratch_bytes: u64,
+}
+
+/// Copies all of a segment to the device, in parts.
 ///
 /// # Errors
 ///
-/// `Corrupt` for a damaged source; `NoSpace`; `Unsupported` for a column that no device holds; `DeviceLost`; as for I/O.
+/// `Corrupt` for a damaged source; `NoSpace`; `Unsupported` for a column that no device holds, and for a segment that would not fit if
+/// there were no other; `DeviceLost`; as for I/O.
 pub(crate) async fn load<D: Device>(
     world: &World,
     device: &Arc<D>,
     arena: &Arc<Arena<D>>,
-    part_bytes: u64,
+    limits: PartLimits,
     source: &dyn SegmentSource,
     putting: &mut Putting<DeviceSegment<D>>,
 ) -> Result<DeviceSegment<D>> {
@@ -41,13 +52,21 @@ pub(crate) async fn load<D: Device>(
     let host = (*world.executor).blocking(move || HostSegment::new(meta, &schema, batches, blocks)).await?;
     let host = Arc::new(host);
 
-    let ranges = host.part_ranges(part_bytes.min(arena.slab_bytes()));
+    let bytes = limits.bytes.min(arena.slab_bytes());
+    let ranges = host.part_ranges(PartLimits { bytes, ..limits })?;
     let (mut parts, mut bytes) = (Vec::with_capacity(ranges.len()), host.dictionary_bytes());
+    let mut room = arena.room();
     for rows in ranges {
         let start = rows.start;
         let job = Arc::clone(&host);
         let image = (*world.executor).blocking(move || job.image(rows)).await?;
         bytes += (image.bytes.len() as u64).next_multiple_of(ALIGNMENT);
+        if !room.take(image.bytes.len() as u64) || bytes > arena.limit_bytes() {
+            return Err(Error::unsupported("segment does not fit, even if it were the only one")
+                .with("needed_bytes", bytes)
+                .with("limit_bytes", arena.limit_bytes())
+                .with("slab_bytes", arena.slab_bytes()));
+        }
         putting.at_least(bytes)?;
         let extent = arena.take(image.bytes.len() as u64).await?;
         device.write(extent.buffer(), extent.at(), &image.bytes)?;
@@ -150,14 +169,26 @@ impl HostSegment {
         Ok(Self { meta, rows, columns, cuts })
     }
 
-    /// The rows of parts of at most so many bytes, if they were plain. Blocks of kernels end where parts do, and parts where
-    /// encoded blocks do, if that is possible.
-    fn part_ranges(&self, bytes: u64) -> Vec<Range<usize>> {
+    /// The rows of parts within limits, if they were plain. Blocks of kernels end where parts do, and parts where encoded blocks do, if
+    /// that is possible.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` for rows of which not even a few fit.
+    fn part_ranges(&self, limits: PartLimits) -> Result<Vec<Range<usize>>> {
         let row_bits: u64 = self.columns.iter().map(|column| column.device.form.bytes(8) + 1).sum();
-        // Each column and each validity begins at a multiple of the alignment.
-        let room = bytes.saturating_sub(2 * ALIGNMENT * self.columns.len() as u64) * 8;
-        let rows = room / row_bits.max(1) / u64::from(BLOCK_ITEMS) * u64::from(BLOCK_ITEMS);
-        let most = usize::try_from(rows.max(u64::from(BLOCK_ITEMS))).unwrap_or(usize::MAX).min(1 << 30);
+        let columns = self.columns.len() as u64;
+        // Each column and each validity begins at a multiple of the alignment, and ends with words that are only looked at.
+        let room = limits.bytes.saturating_sub(2 * ALIGNMENT * columns) * 8;
+        let most = (room / row_bits.max(1)).min(room::most_rows(limits.scratch_bytes, row_bits, columns));
+        let step = u64::from(if most >= u64::from(BLOCK_ITEMS) { BLOCK_ITEMS } else { u32::BITS });
+        let most = usize::try_from(most / step * step).unwrap_or(usize::MAX).min(1 << 30);
+        if most == 0 {
+            return Err(Error::unsupported("rows are too wide for the memory of the device")
+                .with("row_bits", row_bits)
+                .with("part_bytes", limits.bytes)
+                .with("scratch_bytes", limits.scratch_bytes));
+        }
         let mut ranges = Vec::new();
         let mut start = 0;
         while start < self.rows {
@@ -170,7 +201,7 @@ impl HostSegment {
             ranges.push(start..end);
             start = end;
         }
-        ranges
+        Ok(ranges)
     }
 
     /// What the texts behind codes take on the host.

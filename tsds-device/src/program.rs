@@ -124,7 +124,7 @@ impl<D: Device> Writer<'_, D> {
             let (ranges, count) = self.ranges(numbers)?;
             table.extend([ranges, count]);
         }
-        let ranges = self.tables.push(&table)?;
+        let ranges = self.tables.push_once(table)?;
         self.instructions.push(Instruction::EncodedKeys { slot, ranges });
         Ok(())
     }
@@ -134,7 +134,8 @@ impl<D: Device> Writer<'_, D> {
         let words: Vec<u32> = ranges.flat_map(|(first, last)| [first, last]).flat_map(words_of).collect();
         let count =
             u32::try_from(words.len() / 4).map_err(|_| Error::unsupported("set has too many ranges"))?;
-        Ok((self.tables.push(&words)?, count))
+        // Most parts ask for the same.
+        Ok((self.tables.push_once(words)?, count))
     }
 
     fn slot(&self, column: ColumnId) -> Result<u32> {

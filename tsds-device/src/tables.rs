@@ -1,5 +1,7 @@
 //! The buffer `meta`: the tables that the kernels of one work look things up in.
 
+use std::collections::HashMap;
+
 use tsds_traits::{Error, Result};
 
 use crate::kernel::{BLOCK_ITEMS, BlockEntry, PartEntry};
@@ -8,6 +10,8 @@ use crate::kernel::{BLOCK_ITEMS, BlockEntry, PartEntry};
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     words: Vec<u32>,
+    /// Where what was pushed with [`Tables::push_once`] begins.
+    shared: HashMap<Vec<u32>, u32>,
 }
 
 impl Tables {
@@ -19,6 +23,20 @@ impl Tables {
     pub(crate) fn push(&mut self, words: &[u32]) -> Result<u32> {
         let at = u32::try_from(self.words.len()).map_err(|_| Error::internal("tables are too large"))?;
         self.words.extend_from_slice(words);
+        Ok(at)
+    }
+
+    /// Appends words unless the same ones were pushed like this before, and says where they begin.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tables::push`].
+    pub(crate) fn push_once(&mut self, words: Vec<u32>) -> Result<u32> {
+        if let Some(at) = self.shared.get(&words) {
+            return Ok(*at);
+        }
+        let at = self.push(&words)?;
+        self.shared.insert(words, at);
         Ok(at)
     }
 

@@ -15,7 +15,7 @@ use tsds_traits::{
 use crate::arena::Arena;
 use crate::device::{Device, Launch, PARAMS, Step, Work};
 use crate::kernel::{GROUP_THREADS, Kernel};
-use crate::load::load;
+use crate::load::{PartLimits, load};
 use crate::query::{Aggregation, Context, Scan};
 use crate::residency::{Answer, Begin, Putting, Shelf, Stop};
 use crate::segment::DeviceSegment;
@@ -51,7 +51,7 @@ impl Budget {
         // At least four slabs, so that a slab that is nearly full costs little.
         let slab_bytes = (for_segments / 4).clamp(1 << 16, MAX_SLAB_BYTES).min(max_buffer_bytes);
         let slabs = usize::try_from(for_segments / slab_bytes).unwrap_or(usize::MAX);
-        let part_bytes = MAX_PART_BYTES.min(slab_bytes).min(scratch_bytes / 4);
+        let part_bytes = MAX_PART_BYTES.min(slab_bytes);
         Self { slab_bytes, slabs, part_bytes, scratch_bytes }
     }
 
@@ -69,9 +69,9 @@ impl Budget {
 pub struct DeviceTier<D: Device> {
     name: &'static str,
     capabilities: TierCapabilities,
-    context: Arc<Context<D>>,
+    pub(crate) context: Arc<Context<D>>,
     arena: Arc<Arena<D>>,
-    shelf: Arc<Shelf<DeviceSegment<D>>>,
+    pub(crate) shelf: Arc<Shelf<DeviceSegment<D>>>,
     budget: Budget,
 }
 
@@ -162,8 +162,9 @@ impl<D: Device> DeviceTier<D> {
         mut putting: Putting<DeviceSegment<D>>,
     ) -> Result<Put> {
         let Context { world, device, .. } = &*self.context;
-        let part_bytes = self.budget.part_bytes;
-        match load(world, device, &self.arena, part_bytes, source, &mut putting).await {
+        let Budget { part_bytes: bytes, scratch_bytes, .. } = self.budget;
+        let limits = PartLimits { bytes, scratch_bytes };
+        match load(world, device, &self.arena, limits, source, &mut putting).await {
             Ok(segment) => putting.finish(segment).map(Put::Stored),
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(Put::Declined(error.to_string())),
             Err(error) => Err(error),
@@ -212,7 +213,7 @@ async fn round_trip<D: Device>(world: &World, device: &D) -> Result<Duration> {
         let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
         let reads = vec![(Arc::clone(&out), 0..u64::from(GROUP_THREADS) * 4)];
         let start = world.clock.monotonic();
-        device.run(Work { steps: vec![Step::Launch(launch)], reads }).await?;
+        device.run(Work::new(vec![Step::Launch(launch)], reads)).await?;
         shortest = shortest.min(world.clock.monotonic().saturating_sub(start));
     }
     Ok(shortest)
@@ -274,7 +275,11 @@ impl<D: Device> Tier for DeviceTier<D> {
     }
 
     fn usage(&self) -> TierUsage {
-        self.shelf.usage()
+        let usage = self.shelf.usage();
+        match self.context.device.is_lost() {
+            true => TierUsage { limit_bytes: usage.limit_bytes, ..TierUsage::default() },
+            false => usage,
+        }
     }
 
     async fn close(&self) -> Result<()> {

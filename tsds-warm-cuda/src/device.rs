@@ -166,7 +166,7 @@ impl CudaDevice {
         params[6] = words;
         let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
         let read = 0..u64::from(words) * 4;
-        let answer = self.run(Work { steps: vec![Step::Launch(launch)], reads: vec![(out, read)] }).await?;
+        let answer = self.run(Work::new(vec![Step::Launch(launch)], vec![(out, read)])).await?;
         let expected: Vec<u8> = (0..words).flat_map(|i| health_word(i).to_le_bytes()).collect();
         if answer.first() != Some(&expected) {
             return Err(Error::new(

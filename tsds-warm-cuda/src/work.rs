@@ -1,11 +1,12 @@
 //! A work, checked on the host and then put in a queue.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tsds_device::kernel::{Access, Kernel};
-use tsds_device::{Fault, Launch, PARAMS, Step, Work};
+use tsds_device::{Fault, Hold, Launch, PARAMS, Step, Work};
 
 use crate::device::CudaBuffer;
 use crate::driver::{Context, Entered, Event, Stream};
@@ -19,11 +20,17 @@ pub(crate) use crate::readback::Reads;
 const MAX_GROUPS: u32 = i32::MAX as u32;
 
 /// Steps that the device will accept.
-#[derive(Debug)]
 pub(crate) struct Plan {
     steps: Vec<Step<CudaBuffer>>,
     /// What is only read.
     read: Vec<Arc<CudaBuffer>>,
+    _holds: Option<Hold>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("steps", &self.steps).finish_non_exhaustive()
+    }
 }
 
 impl Plan {
@@ -54,7 +61,7 @@ impl Plan {
             check_range(buffer, range)?;
         }
         let read = work.reads.iter().map(|(buffer, _)| Arc::clone(buffer)).collect();
-        Ok((Self { steps, read }, Reads::new(work.reads)))
+        Ok((Self { steps, read, _holds: work.holds }, Reads::new(work.reads)))
     }
 
     /// How many things the device is asked for.

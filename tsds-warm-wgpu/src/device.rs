@@ -123,7 +123,7 @@ impl WgpuDevice {
         params[6] = words;
         let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
         let read = 0..u64::from(words) * 4;
-        let answer = self.run(Work { steps: vec![Step::Launch(launch)], reads: vec![(out, read)] }).await?;
+        let answer = self.run(Work::new(vec![Step::Launch(launch)], vec![(out, read)])).await?;
         let expected: Vec<u8> = (0..words).flat_map(|i| health_word(i).to_le_bytes()).collect();
         if answer.first() != Some(&expected) {
             return Err(Error::new(
@@ -267,10 +267,11 @@ impl Device for WgpuDevice {
         })
     }
 
-    async fn run(&self, work: Work<WgpuBuffer>) -> Result<Vec<Vec<u8>>, Fault> {
+    async fn run(&self, mut work: Work<WgpuBuffer>) -> Result<Vec<Vec<u8>>, Fault> {
         let Open { device, queue, pipelines, loss } = &*self.open;
         loss.check()?;
         self.gone.check()?;
+        let holds = work.holds.take();
         let plan = Plan::new(work, self.limits)?;
         let (params, staging) = self.buffers_for(&plan)?;
         let (sender, outcome) = mpsc::channel();
@@ -294,7 +295,7 @@ impl Device for WgpuDevice {
                 let _ = sender.send(Ok(()));
             }),
         }
-        self.watch.until(Submitted { index, outcome, waiting }, &self.world);
+        self.watch.until(Submitted { index, outcome, waiting, holds }, &self.world);
         let staged = plan.staged();
         let lost =
             select(Box::pin(loss.wait()), Box::pin(self.gone.wait())).map(|fault| fault.factor_first().0);

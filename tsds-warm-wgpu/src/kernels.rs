@@ -8,6 +8,7 @@ const WIDE: &str = include_str!("kernels/wide.wgsl");
 const COLUMN: &str = include_str!("kernels/column.wgsl");
 const ENCODED: &str = include_str!("kernels/encoded.wgsl");
 const PROGRAM: &str = include_str!("kernels/program.wgsl");
+const FOLD: &str = include_str!("kernels/fold.wgsl");
 const ROWS: &str = include_str!("kernels/rows.wgsl");
 const BITMAP: &str = include_str!("kernels/bitmap.wgsl");
 const COUNT: &str = include_str!("kernels/count.wgsl");
@@ -25,6 +26,9 @@ pub(crate) fn source(kernel: Kernel) -> String {
         Kernel::Compact => (&[TABLES, PREFIX], include_str!("kernels/compact.wgsl")),
         Kernel::Gather64 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_64.wgsl")),
         Kernel::Gather32 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_32.wgsl")),
+        Kernel::GatherEncoded => {
+            (&[TABLES, WIDE, COLUMN, ENCODED, ROWS], include_str!("kernels/gather_encoded.wgsl"))
+        }
         Kernel::GatherSmall => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_small.wgsl")),
         Kernel::GatherBits => (&[TABLES, COLUMN, ROWS, BITMAP], include_str!("kernels/gather_bits.wgsl")),
         Kernel::Keys => (&[TABLES, COLUMN, ROWS], include_str!("kernels/keys.wgsl")),
@@ -37,7 +41,13 @@ pub(crate) fn source(kernel: Kernel) -> String {
         Kernel::SelectMark => (&[TABLES, WIDE, BITMAP, COUNT], include_str!("kernels/select_mark.wgsl")),
         Kernel::Buckets => (&[TABLES, WIDE, COLUMN, ROWS], include_str!("kernels/buckets.wgsl")),
         Kernel::Runs => (&[TABLES, COLUMN, ROWS, BITMAP, COUNT], include_str!("kernels/runs.wgsl")),
-        Kernel::Reduce => (&[TABLES, WIDE, COLUMN, ROWS], include_str!("kernels/reduce.wgsl")),
+        Kernel::Reduce => (&[TABLES, WIDE, COLUMN, ROWS, FOLD], include_str!("kernels/reduce.wgsl")),
+        Kernel::RunsEncoded => {
+            (&[TABLES, WIDE, COLUMN, ENCODED, COUNT], include_str!("kernels/runs_encoded.wgsl"))
+        }
+        Kernel::ReduceEncoded => {
+            (&[TABLES, WIDE, COLUMN, ENCODED, PREFIX, FOLD], include_str!("kernels/reduce_encoded.wgsl"))
+        }
     };
     let mut source = String::from(PARAMS);
     for text in preludes.iter().chain([&own]) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tsds_device::Hold;
 use tsds_traits::{World, panic_text};
 
 use tsds_device::Loss;
@@ -25,6 +26,8 @@ pub(crate) struct Submitted {
     pub(crate) outcome: Receiver<Outcome>,
     /// Whom to tell.
     pub(crate) waiting: oneshot::Sender<Outcome>,
+    /// What is let go of when the work has ended.
+    pub(crate) holds: Option<Hold>,
 }
 
 /// Drives the device until submitted work is through: `wgpu` calls back only from calls into it. However many works are
@@ -109,7 +112,7 @@ impl Job {
     fn run(mut self) {
         loop {
             let mut state = self.watch.state();
-            let Some(Submitted { index, outcome, waiting }) = state.submitted.pop_front() else {
+            let Some(Submitted { index, outcome, waiting, holds }) = state.submitted.pop_front() else {
                 state.is_watched = false;
                 drop(state);
                 self.is_through = true;
@@ -118,7 +121,8 @@ impl Job {
             drop(state);
             self.watch.wait_for(index);
             if let Some(outcome) = self.watch.outcome(&outcome) {
-                // Nobody waits any more: the result is not wanted.
+                // What was held is free when whoever waits is told. If nobody does, the result is not wanted.
+                drop(holds);
                 let _ = waiting.send(outcome);
             }
         }

@@ -116,7 +116,7 @@ impl<S: Subject> Bench<S> {
     pub fn launch(&self, launches: Vec<Launch<BufferOf<S>>>, reads: &[(&Buffer<S>, usize)]) -> Vec<Vec<u32>> {
         let steps = launches.into_iter().map(Step::Launch).collect();
         let reads = reads.iter().map(|(buffer, words)| (Arc::clone(buffer), 0..*words as u64 * 4)).collect();
-        let answer = self.runtime.block_on(self.device.run(Work { steps, reads })).unwrap();
+        let answer = self.runtime.block_on(self.device.run(Work::new(steps, reads))).unwrap();
         answer.iter().map(|bytes| words_of(bytes)).collect()
     }
 }

@@ -14,7 +14,7 @@ use crate::device::Device;
 use crate::kernel::reduce;
 use crate::residency::Stop;
 use crate::segment::DeviceSegment;
-use crate::wave::{FoldPlan, PartRows, Wave};
+use crate::wave::{Fold, FoldPlan, Folded, PartRows, Wave};
 
 /// With more buckets in a wave than this, and than it has rows, rows are folded on the host: looking buckets up would be all
 /// the work.
@@ -70,22 +70,37 @@ impl<D: Device> Aggregation<D> {
             let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
             return self.on_host(&wave, found).await;
         };
-        let rows = wave.matching(self.reading.predicate.as_ref()).await?;
-        if rows.count() == 0 {
-            return Ok(Vec::new());
-        }
-        let Some(folded) = wave.fold(rows, &self.fold, &starts).await? else {
+        let Some(folded) = self.folded(&wave, &starts).await? else {
             let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
             return self.on_host(&wave, found).await;
         };
+        if folded.is_empty() {
+            return Ok(Vec::new());
+        }
         let states = States {
-            wave: &wave,
-            plan: &self.plan,
-            fold: &self.fold,
-            schema: &self.reading.schema,
-            folded: &folded,
+            wave,
+            plan: self.plan.clone(),
+            fold: self.fold.clone(),
+            schema: Arc::clone(&self.reading.schema),
+            bucketer: self.bucketer,
+            folded,
         };
-        states.batches(self.bucketer.as_ref()).await
+        states.batches().await
+    }
+
+    /// The runs of the rows that match, folded; `None` if that is not worthwhile.
+    async fn folded(&self, wave: &Wave<D>, starts: &[Vec<i64>]) -> Result<Option<Folded<D>>> {
+        let predicate = self.reading.predicate.as_ref();
+        match wave.fold_encoded(predicate, &self.fold, starts).await? {
+            Fold::Done(folded) => return Ok(Some(folded)),
+            Fold::TooMany => return Ok(None),
+            Fold::Unfit => {}
+        }
+        let rows = wave.matching(predicate).await?;
+        if rows.count() == 0 {
+            return Ok(Some(Folded::nothing(rows)));
+        }
+        wave.fold(rows, &self.fold, starts).await
     }
 
     /// The bucket starts of each part; `None` if there are too many.

@@ -11,19 +11,13 @@ use tsds_traits::{ColumnId, Error, Predicate, Result, SegmentHandle, TableSchema
 
 use crate::device::Device;
 use crate::residency::Stop;
+use crate::room;
 use crate::segment::DeviceSegment;
 use crate::wave::{Scratch, Wave, WavePart};
 
 pub(crate) use aggregate::Aggregation;
 pub(crate) use scan::Scan;
 
-/// How many waves, of different requests, find room at the same time.
-const WAVES_AT_ONCE: u64 = 2;
-/// What a wave computes for every row beside the values that it returns, at most: keys, and a few lists of rows.
-const ROW_BYTES: u64 = 40;
-/// What a part takes in tables, and what is rounded up for it, for each column and beside them.
-const PART_COLUMN_BYTES: u64 = 600;
-const PART_BYTES: u64 = 2048;
 /// How many parts a wave has at most.
 const WAVE_PARTS: usize = 4096;
 
@@ -92,7 +86,7 @@ impl<D: Device> Reading<D> {
                 let (more, bytes) = (u64::from(part.rows), self.bytes_for(segment, u64::from(part.rows)));
                 let found = WavePart { position, segment: Arc::clone(segment), index, verdict };
                 // What a wave computes lies in a few buffers, the largest of which has most of it.
-                let room = (self.context.scratch.bytes() / WAVES_AT_ONCE)
+                let room = room::of_wave(self.context.scratch.bytes())
                     .min(self.context.device.info().max_buffer_bytes / 2);
                 match waves.last_mut() {
                     Some(wave)
@@ -118,9 +112,7 @@ impl<D: Device> Reading<D> {
     fn bytes_for(&self, segment: &DeviceSegment<D>, rows: u64) -> u64 {
         let read = segment.columns.iter().filter(|column| self.columns.contains(&column.id));
         let row_bits: u64 = read.map(|column| column.form.bytes(8) + 1).sum();
-        // What is encoded is decoded first, and all of it is copied out.
-        let tables = PART_BYTES + self.columns.len() as u64 * PART_COLUMN_BYTES;
-        rows * ROW_BYTES + rows * row_bits / 8 * 2 + tables
+        room::taken(rows, row_bits, self.columns.len() as u64)
     }
 
     /// Gives a wave memory.
@@ -139,7 +131,8 @@ impl<D: Device> Reading<D> {
             device: Arc::clone(&self.context.device),
             slots: self.columns.clone(),
             parts,
-            _permit: permit,
+            bytes: planned.bytes.min(self.context.scratch.bytes()),
+            permit: Arc::new(permit),
         })
     }
 }

@@ -16,12 +16,13 @@ use crate::kernel::{NONE, REDUCED_WORDS, reduce};
 use crate::wave::{FoldPlan, Folded, PartRows, Wave, WavePart};
 
 /// Folded runs of a wave, on their way to state batches: one for each part, with one row for each piece of a run.
-pub(crate) struct States<'a, D: Device> {
-    pub(crate) wave: &'a Wave<D>,
-    pub(crate) plan: &'a AggregatePlan,
-    pub(crate) fold: &'a FoldPlan,
-    pub(crate) schema: &'a Arc<TableSchema>,
-    pub(crate) folded: &'a Folded<D>,
+pub(crate) struct States<D: Device> {
+    pub(crate) wave: Wave<D>,
+    pub(crate) plan: AggregatePlan,
+    pub(crate) fold: FoldPlan,
+    pub(crate) schema: Arc<TableSchema>,
+    pub(crate) bucketer: Option<Bucketer>,
+    pub(crate) folded: Folded<D>,
 }
 
 /// What the device found of one column, for each piece of one part.
@@ -35,23 +36,53 @@ struct Edges {
     numbers: Vec<Vec<u32>>,
 }
 
-impl<D: Device> States<'_, D> {
+/// The values of the pieces of each part whose sums the device found too wide, and which pieces those are.
+struct Wide {
+    pieces: Vec<Vec<usize>>,
+    values: Vec<PartRows>,
+}
+
+/// What has to be copied from the device beside what was folded: for groups, and for each aggregate.
+struct Copied {
+    groups: Vec<PartRows>,
+    of_aggregates: Vec<(Option<Edges>, Option<Wide>)>,
+}
+
+impl<D: Device> States<D> {
     /// # Errors
     ///
     /// What the device says.
-    pub(crate) async fn batches(&self, bucketer: Option<&Bucketer>) -> Result<Vec<RecordBatch>> {
+    pub(crate) async fn batches(self) -> Result<Vec<RecordBatch>> {
+        let copied = self.copied().await?;
+        let executor = Arc::clone(&self.wave.world.executor);
+        (*executor).blocking(move || self.assembled(copied)).await
+    }
+
+    async fn copied(&self) -> Result<Copied> {
         let time = self.schema.time_column().id;
         let firsts: Vec<Vec<u32>> =
             (0..self.wave.parts.len()).map(|part| self.starts(part).to_vec()).collect();
         let mut columns = self.plan.group_by.clone();
-        columns.extend(bucketer.map(|_| time));
+        columns.extend(self.bucketer.as_ref().map(|_| time));
         let groups = match columns.is_empty() {
             true => Vec::new(),
             false => self.wave.at_items(&self.folded.rows, &firsts, &columns).await?,
         };
+        let mut of_aggregates = Vec::with_capacity(self.plan.aggregates.len());
+        for (number, aggregate) in self.plan.aggregates.iter().enumerate() {
+            of_aggregates.push(match aggregate.function {
+                Function::First | Function::Last => (Some(self.edges(number, aggregate.column).await?), None),
+                Function::Sum | Function::Avg => (None, self.wide(number, aggregate.column).await?),
+                _ => (None, None),
+            });
+        }
+        Ok(Copied { groups, of_aggregates })
+    }
+
+    fn assembled(&self, copied: Copied) -> Result<Vec<RecordBatch>> {
         let mut arrays: Vec<Vec<ArrayRef>> = Vec::with_capacity(self.wave.parts.len());
         for part in 0..self.wave.parts.len() {
-            let rows = groups.get(part);
+            let rows = copied.groups.get(part);
             let column = |index: usize| {
                 let array = rows.and_then(|rows| rows.rows.columns().get(index)).cloned();
                 array.ok_or_else(|| Error::internal("group columns were not gathered"))
@@ -60,23 +91,17 @@ impl<D: Device> States<'_, D> {
             for (index, id) in self.plan.group_by.iter().enumerate() {
                 own.push(self.typed(&column(index)?, *id)?);
             }
-            if let Some(bucketer) = bucketer {
+            if let Some(bucketer) = &self.bucketer {
                 own.push(self.buckets(bucketer, &column(self.plan.group_by.len())?)?);
             }
             arrays.push(own);
         }
-        for (number, aggregate) in self.plan.aggregates.iter().enumerate() {
-            let edges = match aggregate.function {
-                Function::First | Function::Last => Some(self.edges(number, aggregate.column).await?),
-                _ => None,
-            };
-            let wide = match aggregate.function {
-                Function::Sum | Function::Avg => self.wide_sums(number, aggregate.column).await?,
-                _ => vec![Vec::new(); self.wave.parts.len()],
-            };
+        let aggregates = self.plan.aggregates.iter().zip(&copied.of_aggregates).enumerate();
+        for (number, (aggregate, (edges, wide))) in aggregates {
+            let wide = wide.as_ref().map(|wide| self.wide_sums(wide)).transpose()?.unwrap_or_default();
             for (at, own) in arrays.iter_mut().enumerate() {
                 let (part, pieces) = (self.part(at)?, self.pieces(number, at));
-                own.extend(match (aggregate.function, aggregate.column, &edges) {
+                own.extend(match (aggregate.function, aggregate.column, edges) {
                     (Function::Count, _, _) => vec![pieces.counts()],
                     (Function::Sum | Function::Avg, _, _) => {
                         pieces.sums(wide.get(at).map(Vec::as_slice).unwrap_or_default())?
@@ -89,7 +114,7 @@ impl<D: Device> States<'_, D> {
                 });
             }
         }
-        let schema = self.plan.state_schema(self.schema)?;
+        let schema = self.plan.state_schema(&self.schema)?;
         let batch = |(at, arrays): (usize, Vec<ArrayRef>)| {
             let options = RecordBatchOptions::new().with_row_count(Some(self.starts(at).len()));
             Ok(RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?)
@@ -169,12 +194,8 @@ impl<D: Device> States<'_, D> {
         }
     }
 
-    /// The sums that the device found too wide: the piece, and its sum.
-    async fn wide_sums(
-        &self,
-        aggregate: usize,
-        column: Option<ColumnId>,
-    ) -> Result<Vec<Vec<(usize, SumState)>>> {
+    /// The values of the pieces whose sums the device found too wide.
+    async fn wide(&self, aggregate: usize, column: Option<ColumnId>) -> Result<Option<Wide>> {
         let mut wide: Vec<Vec<usize>> = Vec::with_capacity(self.wave.parts.len());
         let mut items: Vec<Vec<u32>> = Vec::with_capacity(self.wave.parts.len());
         for part in 0..self.wave.parts.len() {
@@ -193,17 +214,22 @@ impl<D: Device> States<'_, D> {
             wide.push(pieces);
         }
         let Some(column) = column.filter(|_| wide.iter().any(|pieces| !pieces.is_empty())) else {
-            return Ok(vec![Vec::new(); self.wave.parts.len()]);
+            return Ok(None);
         };
         let values = self.wave.at_items(&self.folded.rows, &items, &[column]).await?;
-        let mut sums = Vec::with_capacity(wide.len());
-        for (part, (pieces, values)) in wide.into_iter().zip(&values).enumerate() {
+        Ok(Some(Wide { pieces: wide, values }))
+    }
+
+    /// The pieces of each part with wide sums, and these.
+    fn wide_sums(&self, wide: &Wide) -> Result<Vec<Vec<(usize, SumState)>>> {
+        let mut sums = Vec::with_capacity(wide.pieces.len());
+        for (part, (pieces, values)) in wide.pieces.iter().zip(&wide.values).enumerate() {
             let ranges: Vec<_> = self.ranges(part).collect();
             let mut from = 0;
             let mut own = Vec::with_capacity(pieces.len());
             for piece in pieces {
-                let len = ranges.get(piece).map_or(0, ExactSizeIterator::len);
-                own.push((piece, exact_sum(&values.rows.column(0).slice(from, len))?));
+                let len = ranges.get(*piece).map_or(0, ExactSizeIterator::len);
+                own.push((*piece, exact_sum(&values.rows.column(0).slice(from, len))?));
                 from += len;
             }
             sums.push(own);

@@ -18,6 +18,10 @@ impl Budget {
         Self { limit, held: AtomicU64::new(0) }
     }
 
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Acquire)
+    }
+
     pub(super) fn limit(&self) -> Option<u64> {
         self.limit
     }

@@ -129,14 +129,15 @@ impl<S: Held> Shelf<S> {
         self.state().held.keys().map(|id| StoredSegment { id: *id, record: Bytes::new() }).collect()
     }
 
-    /// What is held, in numbers.
+    /// What is held, in numbers. Its bytes are all that count against the limit: also those of segments that were removed and are
+    /// still read, and what puts on their way have set aside.
     pub fn usage(&self) -> TierUsage {
         let state = self.state();
-        let mut usage = TierUsage { limit_bytes: self.budget.limit(), ..TierUsage::default() };
+        let (limit_bytes, bytes) = (self.budget.limit(), self.budget.held());
+        let mut usage = TierUsage { limit_bytes, bytes, ..TierUsage::default() };
         for segment in state.held.values() {
             usage.segments += 1;
             usage.rows += segment.rows();
-            usage.bytes += segment.bytes();
         }
         usage
     }

@@ -8,10 +8,10 @@ use tsds_traits::{Error, Result};
 
 use super::views::Blocks;
 use super::{Rows, TablesAt, Wave, launch, words};
-use crate::device::{Device, Step, Work};
+use crate::device::{Device, Step};
 use crate::kernel::{BlockEntry, Form, GROUP_THREADS, Kernel};
 use crate::program;
-use crate::tables::{Tables, blocks_of, bytes_of};
+use crate::tables::{Tables, bytes_of};
 
 /// A bitmap over items, and how many ones each block of it has.
 pub(super) struct Marked<B> {
@@ -30,12 +30,10 @@ impl<D: Device> Wave<D> {
     /// What the device says; as evaluating on the host does.
     pub(crate) async fn matching(&self, predicate: Option<&CompiledPredicate>) -> Result<Rows<D>> {
         let all = self.all_rows()?;
-        let Some(predicate) = predicate.filter(|_| self.parts.iter().any(|part| !part.matches_all())) else {
-            return Ok(all);
-        };
+        let Some(predicate) = self.asked(predicate) else { return Ok(all) };
         let marked = match program::fits(predicate.test()) {
             true => self.mark_matching(predicate.test()).await?,
-            false => self.mark_on_host(predicate, &all).await?,
+            false => self.mark_on_host(predicate).await?,
         };
         self.listed(marked, None).await
     }
@@ -45,11 +43,7 @@ impl<D: Device> Wave<D> {
         let mut tables = Tables::default();
         let rows = self.parts.iter().map(|part| Ok((0, part.part()?.rows))).collect::<Result<Vec<_>>>()?;
         let mut entries = self.part_entries(&rows)?;
-        for (entry, part) in entries.iter_mut().zip(&self.parts) {
-            let always = Test::Constant(true);
-            let test = if part.matches_all() { &always } else { test };
-            entry.program = program::write(test, &part.segment, part.part()?, &self.slots, &mut tables)?;
-        }
+        self.write_programs(test, &mut entries, &mut tables)?;
         let views = self.stored()?;
         let is_encoded =
             views.of_part.iter().flat_map(|view| &view.entries).any(|entry| entry.form == Form::Encoded);
@@ -80,32 +74,17 @@ impl<D: Device> Wave<D> {
         blocks: Vec<BlockEntry>,
     ) -> Result<Marked<D::Buffer>> {
         let read = (Arc::clone(&counts), 0..blocks.len() as u64 * 4);
-        let mut read = self.device.run(Work { steps, reads: vec![read] }).await?;
+        let mut read = self.run(steps, vec![read]).await?;
         let counts = words(&read.pop().unwrap_or_default()).collect();
         Ok(Marked { mask, meta, at, blocks, counts })
     }
 
-    /// Evaluates a predicate that is too long for a program on the host, on a copy of the columns that it reads.
-    async fn mark_on_host(&self, predicate: &CompiledPredicate, all: &Rows<D>) -> Result<Marked<D::Buffer>> {
-        let columns = predicate.columns().to_vec();
-        let found = self.gather(all.again(), &columns).await?;
-        let (mut blocks, mut counts, mut mask) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, part) in (0u32..).zip(&found) {
-            let matches = predicate.evaluate(&columns, &part.rows)?;
-            let bits: Vec<u64> = matches.bit_chunks().iter_padded().collect();
-            let rows = u32::try_from(matches.len()).map_err(|_| Error::internal("part has too many rows"))?;
-            for block in blocks_of(number, 0, rows, crate::kernel::BLOCK_ITEMS) {
-                let from = block.first as usize / 64;
-                let own: Vec<u64> = (from..from + GROUP_THREADS as usize / 2)
-                    .map(|word| bits.get(word).copied().unwrap_or_default())
-                    .collect();
-                counts.push(own.iter().map(|word| word.count_ones()).sum());
-                mask.extend(own.into_iter().flat_map(program::words_of));
-                blocks.push(block);
-            }
-        }
+    /// Evaluates a predicate that is too long for a program on the host.
+    async fn mark_on_host(&self, predicate: &CompiledPredicate) -> Result<Marked<D::Buffer>> {
+        let rows = self.parts.iter().map(|part| Ok((0, part.part()?.rows))).collect::<Result<Vec<_>>>()?;
+        let Blocks { table: blocks, .. } = self.stored()?.blocks(&rows);
+        let (mask, counts) = self.mask_on_host(predicate, &blocks).await?;
         let mut tables = Tables::default();
-        let rows: Vec<(u32, u32)> = all.items.iter().map(|(_, rows)| (0, *rows)).collect();
         let at = TablesAt {
             blocks: tables.push_blocks(&blocks)?,
             parts: tables.push_parts(&self.part_entries(&rows)?)?,
@@ -113,6 +92,38 @@ impl<D: Device> Wave<D> {
         };
         let (meta, mask) = (self.upload(&tables.bytes()).await?, self.upload(&bytes_of(&mask)).await?);
         Ok(Marked { mask, meta, at, blocks, counts })
+    }
+
+    /// The bitmap over blocks of rows of the rows that match, and its counts: evaluated on a copy of the columns that the
+    /// predicate reads.
+    pub(super) async fn mask_on_host(
+        &self,
+        predicate: &CompiledPredicate,
+        blocks: &[BlockEntry],
+    ) -> Result<(Vec<u32>, Vec<u32>)> {
+        let columns = predicate.columns().to_vec();
+        let found = self.gather(self.all_rows()?, &columns).await?;
+        let (predicate, blocks) = (predicate.clone(), blocks.to_vec());
+        let job = move || {
+            let matches = found.iter().map(|part| predicate.evaluate(&columns, &part.rows));
+            let matches = matches.collect::<Result<Vec<_>>>()?;
+            let (mut mask, mut counts) =
+                (Vec::with_capacity(blocks.len() * GROUP_THREADS as usize), Vec::new());
+            for block in blocks {
+                let (first, items) = (block.first as usize, block.items as usize);
+                let bits = matches
+                    .get(block.part as usize)
+                    .filter(|bits| first + items <= bits.len())
+                    .ok_or_else(|| Error::internal("part has fewer rows than its blocks"))?
+                    .slice(first, items);
+                counts.push(bits.count_set_bits() as u32);
+                let words = bits.bit_chunks().iter_padded().flat_map(program::words_of).collect::<Vec<_>>();
+                let own = words.into_iter().chain(std::iter::repeat(0)).take(GROUP_THREADS as usize);
+                mask.extend(own);
+            }
+            Ok((mask, counts))
+        };
+        (*self.world.executor).blocking(job).await
     }
 
     /// The items that a bitmap marks, as a list: of rows, if the bitmap is over rows or over a list of them, `of`.
@@ -142,14 +153,7 @@ impl<D: Device> Wave<D> {
             let params = at.params(blocks.len() as u32, 0, &[kind, total]);
             steps.push(launch(Kernel::Compact, &[&meta, &mask, &offsets, &source, &list], params));
         }
-        Ok(Rows { list: Some(list), items, steps })
-    }
-}
-
-impl<D: Device> Rows<D> {
-    /// The same rows, where nothing has to run first.
-    fn again(&self) -> Self {
-        Self { list: self.list.clone(), items: self.items.clone(), steps: Vec::new() }
+        Ok(Rows::new(Some(list), items, steps))
     }
 }
 

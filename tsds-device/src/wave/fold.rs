@@ -8,13 +8,16 @@ use super::filter::mask_bytes;
 use super::gather::PartRows;
 use super::views::{Blocks, Views};
 use super::{Rows, Wave, launch, words};
-use crate::device::{Device, Step, Work};
+use crate::device::Device;
 use crate::kernel::{GROUP_THREADS, Kernel, NONE, PartEntry, REDUCED_WORDS};
 use crate::program::words_of;
 use crate::tables::{Tables, blocks_of, bytes_of};
 
 /// Rows that one thread folds at most.
 pub(crate) const PIECE_ROWS: u32 = 256;
+
+/// Items of a workgroup that folds pieces, roughly.
+const GROUP_ITEMS: u64 = 8192;
 
 /// The most that folded pieces take together.
 const MAX_REDUCED_BYTES: u64 = 64 << 20;
@@ -44,6 +47,18 @@ pub(crate) struct Folded<D: Device> {
     pub(crate) rows: Rows<D>,
 }
 
+impl<D: Device> Folded<D> {
+    /// Of no rows.
+    pub(crate) fn nothing(rows: Rows<D>) -> Self {
+        Self { pieces: Vec::new(), of_part: Vec::new(), found: Vec::new(), rows }
+    }
+
+    /// Whether there is no piece.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of_part.iter().all(|(_, pieces)| *pieces == 0)
+    }
+}
+
 impl<D: Device> Wave<D> {
     /// Cuts rows into runs, and these into pieces, and folds each piece; `None` if there are so many pieces that folding them here
     /// saves nothing. `starts` are the bucket starts of each part.
@@ -64,7 +79,7 @@ impl<D: Device> Wave<D> {
         columns.sort_unstable();
         columns.dedup();
         let views = self.plain(&columns, &mut rows).await?;
-        let Rows { list, items, mut steps } = rows;
+        let Rows { list, items, mut steps, .. } = rows;
         let mut tables = Tables::default();
         let entries = self.entries_with_buckets(&items, starts, &mut tables)?;
         let Blocks { table, runs } = views.blocks(&items);
@@ -92,8 +107,13 @@ impl<D: Device> Wave<D> {
         }
         let marked = self.marked(steps, mask, counts, Arc::clone(&meta), at, table).await?;
         let pieces = self.listed(marked, None).await?;
-        let rows = Rows { list, items, steps: Vec::new() };
+        let rows = Rows::new(list, items, Vec::new());
         self.reduce(&views, rows, pieces, plan, entries).await
+    }
+
+    /// The most that folded pieces may take: they are on the device and on their way to the host.
+    pub(super) fn reduced_bytes(&self) -> u64 {
+        MAX_REDUCED_BYTES.min(self.bytes / 4).min(self.device.info().max_buffer_bytes)
     }
 
     /// Folds pieces.
@@ -105,17 +125,21 @@ impl<D: Device> Wave<D> {
         plan: &FoldPlan,
         entries: Vec<PartEntry>,
     ) -> Result<Option<Folded<D>>> {
-        let Rows { list: Some(starts), items: of_part, mut steps } = pieces else {
+        let Rows { list: Some(starts), items: of_part, mut steps, .. } = pieces else {
             return Err(Error::internal("runs were not listed"));
         };
         let count = of_part.iter().map(|(_, pieces)| *pieces).sum::<u32>();
         let bytes = u64::from(count) * u64::from(REDUCED_WORDS) * 4 * plan.columns.len() as u64;
-        if bytes > MAX_REDUCED_BYTES.min(self.device.info().max_buffer_bytes) {
+        if bytes > self.reduced_bytes() {
             return Ok(None);
         }
         let mut tables = Tables::default();
-        let Blocks { table, runs } = views
-            .cut(&of_part, |part, first, pieces| blocks_of(part, first, pieces, GROUP_THREADS).collect());
+        // A workgroup takes so many pieces that it has something to do, and fewer of long ones.
+        let items: u64 = rows.items.iter().map(|(_, items)| u64::from(*items)).sum();
+        let length = (items / u64::from(count.max(1))).max(1);
+        let at_once = (GROUP_ITEMS / length).clamp(1, u64::from(GROUP_THREADS)) as u32;
+        let Blocks { table, runs } =
+            views.cut(&of_part, |part, first, pieces| blocks_of(part, first, pieces, at_once).collect());
         let at = views.place(&mut tables, &table, &entries)?;
         let meta = self.upload(&tables.bytes()).await?;
         let from = rows.list.as_ref().unwrap_or(&meta);
@@ -136,7 +160,7 @@ impl<D: Device> Wave<D> {
             .map(|column| (Arc::clone(&out), column * column_bytes..(column + 1) * column_bytes))
             .chain([(Arc::clone(&starts), 0..u64::from(count) * 4)])
             .collect();
-        let mut read = self.device.run(Work { steps, reads }).await?;
+        let mut read = self.run(steps, reads).await?;
         let mut pieces: Vec<u32> = words(&read.pop().unwrap_or_default()).collect();
         pieces.push(u32::MAX);
         let found = read.iter().map(|bytes| words(bytes).collect()).collect();
@@ -144,7 +168,7 @@ impl<D: Device> Wave<D> {
     }
 
     /// Entries of the part table with bucket starts.
-    fn entries_with_buckets(
+    pub(super) fn entries_with_buckets(
         &self,
         items: &[(u32, u32)],
         starts: &[Vec<i64>],
@@ -189,7 +213,7 @@ impl<D: Device> Wave<D> {
             list.extend(numbers);
         }
         let list = self.upload(&bytes_of(&list)).await?;
-        self.gather(Rows { list: Some(list), items: ranges, steps: Vec::new() }, columns).await
+        self.gather(Rows::new(Some(list), ranges, Vec::new()), columns).await
     }
 
     /// The row numbers, within their parts, of items.
@@ -200,15 +224,19 @@ impl<D: Device> Wave<D> {
                 items.iter().zip(starts).map(|(items, start)| items.iter().map(move |item| item - start));
             return Ok(numbers.map(Iterator::collect).collect());
         };
-        let total = rows.items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
-        let reads = vec![(Arc::clone(list), 0..total * 4)];
-        let mut read = self.device.run(Work { steps: Vec::<Step<D::Buffer>>::new(), reads }).await?;
-        let list: Vec<u32> = words(&read.pop().unwrap_or_default()).collect();
+        let list = rows.on_host.get_or_try_init(|| self.read_list(rows, list)).await?;
         let row = |item: &u32| {
             list.get(*item as usize)
                 .copied()
                 .ok_or_else(|| Error::internal("device named an item that is not there"))
         };
         items.iter().map(|items| items.iter().map(row).collect()).collect()
+    }
+
+    /// All rows that are listed.
+    async fn read_list(&self, rows: &Rows<D>, list: &Arc<D::Buffer>) -> Result<Vec<u32>> {
+        let total = rows.items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
+        let mut read = self.run(Vec::new(), vec![(Arc::clone(list), 0..total * 4)]).await?;
+        Ok(words(&read.pop().unwrap_or_default()).collect())
     }
 }

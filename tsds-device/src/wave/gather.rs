@@ -11,7 +11,7 @@ use tsds_traits::{ColumnId, Error, Result};
 
 use super::views::{Blocks, BufferBlocks, Views};
 use super::{Rows, Wave, launch};
-use crate::device::{Device, Step, Work};
+use crate::device::{Device, Step};
 use crate::kernel::{Form, Kernel};
 use crate::load::nulls_of;
 use crate::segment::DeviceColumn;
@@ -21,6 +21,10 @@ use crate::tables::Tables;
 const OUTPUT_ROWS: u32 = 32;
 /// Where columns begin in the output, in bytes.
 const OUTPUT_ALIGNMENT: u64 = 64;
+
+/// How many rows of an encoded column a kernel looks at to find one, roughly: half of 32, and for forms that add up half of
+/// those before, too.
+const ROW_STEPS: u64 = 48;
 
 /// Rows of one part of a segment.
 #[derive(Debug)]
@@ -51,14 +55,17 @@ impl<D: Device> Wave<D> {
         let (starts, out_rows) = output_starts(&rows.items)?;
         let (regions, bytes) = self.regions(columns, u64::from(out_rows))?;
         let mut rows = rows;
-        let views = self.plain(columns, &mut rows).await?;
-        let Rows { list, items, mut steps } = rows;
+        let views = match self.are_few(&rows)? {
+            true => self.stored()?,
+            false => self.plain(columns, &mut rows).await?,
+        };
+        let Rows { list, items, mut steps, .. } = rows;
         let output = match regions.is_empty() || out_rows == 0 {
             true => Vec::new(),
             false => {
                 let out = self.buffer(bytes).await?;
                 steps.extend(self.gathering(&views, list.as_ref(), &items, &starts, &regions, &out).await?);
-                let mut read = self.device.run(Work { steps, reads: vec![(out, 0..bytes)] }).await?;
+                let mut read = self.run(steps, vec![(out, 0..bytes)]).await?;
                 read.pop().unwrap_or_default()
             }
         };
@@ -73,6 +80,11 @@ impl<D: Device> Wave<D> {
             found.push(PartRows { position: part.position, index: part.index, rows });
         }
         Ok(found)
+    }
+
+    /// Whether looking rows up one by one in encoded columns takes less than decoding all rows of the parts.
+    fn are_few(&self, rows: &Rows<D>) -> Result<bool> {
+        Ok(rows.count().saturating_mul(ROW_STEPS) <= self.all_rows()?.count())
     }
 
     /// Where each column goes.
@@ -118,14 +130,22 @@ impl<D: Device> Wave<D> {
         }
         let at = views.place(&mut tables, &table, &self.part_entries(items)?)?;
         let mut copies = Vec::new();
+        let is_encoded = |slot: u32| {
+            let entries = views.of_part.iter().filter_map(|view| view.entries.get(slot as usize));
+            entries.into_iter().any(|entry| entry.form == Form::Encoded)
+        };
         for (kernel, width, forms) in [
-            (Kernel::Gather64, 0, Form::Plain64),
-            (Kernel::Gather32, 0, Form::Plain32),
-            (Kernel::GatherSmall, 2, Form::Plain16),
-            (Kernel::GatherSmall, 1, Form::Plain8),
-            (Kernel::GatherBits, 0, Form::Bits),
+            (Kernel::GatherEncoded, 0, &[Form::Plain64, Form::Plain32][..]),
+            (Kernel::Gather64, 0, &[Form::Plain64]),
+            (Kernel::Gather32, 0, &[Form::Plain32]),
+            (Kernel::GatherSmall, 2, &[Form::Plain16]),
+            (Kernel::GatherSmall, 1, &[Form::Plain8]),
+            (Kernel::GatherBits, 0, &[Form::Bits]),
         ] {
-            let (copied, entries) = self.gather_table(kernel, forms, regions)?;
+            let is_own = |region: &Region, slot: u32| {
+                forms.contains(&region.form) && is_encoded(slot) == (kernel == Kernel::GatherEncoded)
+            };
+            let (copied, entries) = self.gather_table(kernel, is_own, regions)?;
             if entries > 0 {
                 copies.push((kernel, width, tables.push(&copied)?, entries));
             }
@@ -147,14 +167,20 @@ impl<D: Device> Wave<D> {
         Ok(steps)
     }
 
-    /// The table of a kernel that gathers, and how many entries it has.
-    fn gather_table(&self, kernel: Kernel, form: Form, regions: &[Region]) -> Result<(Vec<u32>, u32)> {
+    /// The table of a kernel that gathers, and how many entries it has. `is_own` says whether the values of a region, from a slot,
+    /// are what it copies.
+    fn gather_table(
+        &self,
+        kernel: Kernel,
+        is_own: impl Fn(&Region, u32) -> bool,
+        regions: &[Region],
+    ) -> Result<(Vec<u32>, u32)> {
         let word = |at: u64| u32::try_from(at / 4).map_err(|_| Error::internal("output is too large"));
         let (mut table, mut entries) = (Vec::new(), 0);
         for region in regions {
             let slot = self.slot(region.column)?;
             let is_bits = kernel == Kernel::GatherBits;
-            if region.form == form {
+            if is_own(region, slot) {
                 table.extend([slot, word(region.data)?]);
                 table.extend(is_bits.then_some(0));
                 entries += 1;

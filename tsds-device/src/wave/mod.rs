@@ -2,22 +2,25 @@
 
 mod filter;
 mod fold;
+mod fold_encoded;
 mod gather;
 mod select;
 mod sort;
 mod views;
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tsds_compute::Verdict;
 use tsds_traits::{ColumnId, Error, Result, World};
 
-use crate::device::{Device, Launch, PARAMS, Step};
+use crate::device::{Device, Hold, Launch, PARAMS, Step, Work};
 use crate::kernel::{Kernel, PartEntry};
 use crate::segment::{DevicePart, DeviceSegment};
 
 pub(crate) use fold::{FoldPlan, Folded};
+pub(crate) use fold_encoded::Fold;
 pub(crate) use gather::PartRows;
 
 /// Memory for what waves compute, beside what segments take: so many bytes in all waves together.
@@ -35,6 +38,12 @@ impl Scratch {
 
     pub(crate) fn bytes(&self) -> u64 {
         u64::from(self.total) * 1024
+    }
+
+    /// How much memory nobody has.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.kibibytes.available_permits() as u64 * 1024
     }
 
     /// Waits until so much memory is free; more than there is at all counts as all of it.
@@ -83,8 +92,10 @@ pub(crate) struct Wave<D: Device> {
     pub(crate) slots: Vec<ColumnId>,
     /// Those in the same slab stand together.
     pub(crate) parts: Vec<WavePart<D>>,
-    /// What the wave may allocate counts against.
-    pub(crate) _permit: OwnedSemaphorePermit,
+    /// How many bytes of scratch memory it has.
+    pub(crate) bytes: u64,
+    /// What the wave may allocate counts against, until its last work has ended.
+    pub(crate) permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// Which rows of each part of a wave, and in which order.
@@ -96,9 +107,15 @@ pub(crate) struct Rows<D: Device> {
     pub(crate) items: Vec<(u32, u32)>,
     /// What has to run first.
     steps: Vec<Step<D::Buffer>>,
+    /// The list, once somebody asked for it.
+    on_host: OnceCell<Vec<u32>>,
 }
 
 impl<D: Device> Rows<D> {
+    fn new(list: Option<Arc<D::Buffer>>, items: Vec<(u32, u32)>, steps: Vec<Step<D::Buffer>>) -> Self {
+        Self { list, items, steps, on_host: OnceCell::new() }
+    }
+
     /// How many rows.
     pub(crate) fn count(&self) -> u64 {
         self.items.iter().map(|(_, items)| u64::from(*items)).sum()
@@ -119,7 +136,17 @@ impl<D: Device> Wave<D> {
             items.push((start, rows));
             start = start.checked_add(rows).ok_or_else(|| Error::internal("wave has too many rows"))?;
         }
-        Ok(Rows { list: None, items, steps: Vec::new() })
+        Ok(Rows::new(None, items, Vec::new()))
+    }
+
+    /// Runs steps and returns what is read. Until they have ended they take memory, whoever waits for them.
+    async fn run(
+        &self,
+        steps: Vec<Step<D::Buffer>>,
+        reads: Vec<(Arc<D::Buffer>, Range<u64>)>,
+    ) -> Result<Vec<Vec<u8>>> {
+        let hold: Hold = Arc::clone(&self.permit) as _;
+        Ok(self.device.run(Work::new(steps, reads).holding(hold)).await?)
     }
 
     /// Memory on the device.

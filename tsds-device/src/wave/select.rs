@@ -29,7 +29,7 @@ impl<D: Device> Wave<D> {
         }
         let mut rows = rows;
         let views = self.plain(&[key.column], &mut rows).await?;
-        let Rows { list, items, mut steps } = rows;
+        let Rows { list, items, mut steps, .. } = rows;
         let total = items.iter().map(|(start, items)| u64::from(start + items)).max().unwrap_or(0);
         let mut tables = Tables::default();
         let mut entries = self.part_entries(&items)?;
@@ -66,6 +66,6 @@ impl<D: Device> Wave<D> {
         let params = at.params(block_count, 0, &[]);
         steps.push(launch(Kernel::SelectMark, &[&meta, &keys, &state, &mask, &counts], params));
         let marked = self.marked(steps, mask, counts, meta, at, table).await?;
-        self.listed(marked, Some(Rows { list, items, steps: Vec::new() })).await
+        self.listed(marked, Some(Rows::new(list, items, Vec::new()))).await
     }
 }

@@ -42,10 +42,10 @@ impl<D: Device> Wave<D> {
         let mut rows = rows;
         let columns: Vec<ColumnId> = order.iter().map(|key| key.column).collect();
         let views = self.plain(&columns, &mut rows).await?;
-        let Rows { list, mut items, steps } = rows;
+        let Rows { list, mut items, steps, .. } = rows;
         let Blocks { mut table, runs } = views.blocks(&items);
         if table.is_empty() {
-            return Ok(Rows { list, items, steps });
+            return Ok(Rows::new(list, items, steps));
         }
         let mut entries = self.part_entries(&items)?;
         for block in &table {
@@ -99,7 +99,7 @@ impl<D: Device> Wave<D> {
             let most = u32::try_from(limit).unwrap_or(u32::MAX);
             items.iter_mut().for_each(|(_, items)| *items = most.min(*items));
         }
-        Ok(Rows { list: passes.list, items, steps: passes.steps })
+        Ok(Rows::new(passes.list, items, passes.steps))
     }
 
     /// Buffers for the sums of so many words, and the sums of those.

@@ -1,5 +1,6 @@
 //! Where a wave's columns are read: in the slabs, or decoded beside them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tsds_traits::{ColumnId, Error, Result};
@@ -184,15 +185,15 @@ impl<D: Device> Wave<D> {
         let mut slots: Vec<u32> = moves.iter().filter(|one| one.is_encoded).map(|one| one.slot).collect();
         slots.sort_unstable();
         slots.dedup();
+        let encoded = moves.iter().filter(|one| one.is_encoded);
+        let places: HashMap<(u32, u32), u64> = encoded.map(|one| ((one.slot, one.part), one.at)).collect();
         let mut launches = Vec::new();
         for slot in slots {
-            let of_slot =
-                |part: u32| moves.iter().find(|one| one.is_encoded && one.slot == slot && one.part == part);
             let mut firsts = Vec::with_capacity(self.parts.len());
             let mut items = Vec::with_capacity(self.parts.len());
             for (number, part) in (0u32..).zip(&self.parts) {
-                let moved = of_slot(number);
-                let at = moved.map_or(0, |moved| moved.at / 4);
+                let moved = places.get(&(slot, number));
+                let at = moved.map_or(0, |at| at / 4);
                 firsts.push(u32::try_from(at).map_err(|_| Error::internal("wave is too large"))?);
                 items.push((0, if moved.is_some() { part.part()?.rows } else { 0 }));
             }

@@ -428,6 +428,11 @@ fn lane_of_place(class_of: u32, place: vec2<u32>) -> vec2<u32> {
 
 // The next lane.
 fn next_lane(own: ptr<function, Lanes>) -> vec2<u32> {
+    return next_lane_if(own, true);
+}
+
+// Goes on to the next lane, and returns it if it is wanted: what is not wanted is not divided.
+fn next_lane_if(own: ptr<function, Lanes>, wanted: bool) -> vec2<u32> {
     let row = (*own).row;
     (*own).row = row + 1u;
     switch ((*own).mode) {
@@ -459,13 +464,12 @@ fn next_lane(own: ptr<function, Lanes>) -> vec2<u32> {
             if (row == (*own).exception_row) {
                 return take_exception(own);
             }
-            var bits = quotient(number, (*own).divisor);
-            if (((*own).flags & SINGLE) != 0u) {
-                let single = to_single(bits);
-                if ((*own).class_of == FLOAT_32) {
-                    return vec2<u32>(single, 0u);
-                }
-                bits = to_double(single);
+            if (!wanted) {
+                return number;
+            }
+            let bits = quotient_of((*own).flags, (*own).class_of, number, (*own).divisor);
+            if ((*own).class_of == FLOAT_32) {
+                return bits;
             }
             return add_64(bits, correction);
         }
@@ -474,6 +478,19 @@ fn next_lane(own: ptr<function, Lanes>) -> vec2<u32> {
             return two_words((*own).at + 2u * code);
         }
     }
+}
+
+// The value of a decimal: `number / divisor`, as a single or a double.
+fn quotient_of(flags: u32, class_of: u32, number: vec2<u32>, divisor: vec2<u32>) -> vec2<u32> {
+    let bits = quotient(number, divisor);
+    if ((flags & SINGLE) == 0u) {
+        return bits;
+    }
+    let single = to_single(bits);
+    if (class_of == FLOAT_32) {
+        return vec2<u32>(single, 0u);
+    }
+    return to_double(single);
 }
 
 fn next_of_numbers(own: ptr<function, Lanes>) -> vec2<u32> {
@@ -499,4 +516,24 @@ fn key_of_lane(class_of: u32, is_wide: bool, lane: vec2<u32>) -> vec2<u32> {
         return wide ^ vec2<u32>(0u, TOP);
     }
     return select(vec2<u32>(lane.x, 0u), lane, is_wide);
+}
+
+// The form of a column.
+fn form_of(part: u32, slot: u32) -> u32 {
+    return tables[p(3u) + 8u * (part * p(4u) + slot)];
+}
+
+// Whether its values have 64 bits, once they are decoded.
+fn is_wide_in(part: u32, slot: u32) -> bool {
+    return tables[p(3u) + 8u * (part * p(4u) + slot) + 5u] == PLAIN_64;
+}
+
+// The validity of `n` rows from `row` on.
+fn valid_word(part: u32, slot: u32, row: u32, n: u32) -> u32 {
+    let validity = tables[p(3u) + 8u * (part * p(4u) + slot) + 3u];
+    let all = select((1u << n) - 1u, 0xffffffffu, n == 32u);
+    if (validity == NONE) {
+        return all;
+    }
+    return field(validity, row, n).x;
 }

@@ -66,16 +66,6 @@ fn encoded_word(part: u32, slot: u32, table: u32, row: u32, n: u32) -> u32 {
     return word;
 }
 
-// The validity of `n` rows from `row` on.
-fn valid_word(part: u32, slot: u32, row: u32, n: u32) -> u32 {
-    let validity = tables[p(3u) + 8u * (part * p(4u) + slot) + 3u];
-    let all = select((1u << n) - 1u, 0xffffffffu, n == 32u);
-    if (validity == NONE) {
-        return all;
-    }
-    return field(validity, row, n).x;
-}
-
 // What a leaf of the program says of the 32 rows that thread `t` has, or as many as there are.
 fn leaf(code: u32, slot: u32, second: u32, third: u32, block: Block, t: u32) -> u32 {
     let row = block.first + 32u * t;

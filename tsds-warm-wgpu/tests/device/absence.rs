@@ -29,8 +29,5 @@ fn without_required_driver(_: &Bench<Adapter>) {
 fn without_driver(_: &Bench<Adapter>) {
     let (passed, text) = run("");
     assert!(passed, "{text}");
-    assert!(
-        text.contains("absent: no Vulkan adapter") && text.contains(" 0 passed; 0 failed;"),
-        "{text}"
-    );
+    assert!(text.contains("absent: no Vulkan adapter") && text.contains(" 0 passed; 0 failed;"), "{text}");
 }

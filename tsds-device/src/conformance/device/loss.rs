@@ -39,12 +39,12 @@ fn every_call<S: Subject>(bench: &Bench<S>) {
         assert_eq!(device.write(&a, 0, &[1; 16]), lost());
         assert_eq!(bench.runtime.block_on(device.allocate(16)).map(drop), lost());
         assert_eq!(block_on(Work::default()), lost());
-        assert_eq!(block_on(Work { steps: vec![], reads: vec![(Arc::clone(&a), 0..16)] }), lost());
+        assert_eq!(block_on(Work::new(vec![], vec![(Arc::clone(&a), 0..16)])), lost());
         let steps = vec![
             Step::Launch(launch(Kernel::Scan, &[&a, &b], &[(0, 1), (6, 4)])),
             Step::Clear(Arc::clone(&a), 0..8),
         ];
-        assert_eq!(block_on(Work { steps, reads: vec![(Arc::clone(&b), 0..16)] }), lost());
+        assert_eq!(block_on(Work::new(steps, vec![(Arc::clone(&b), 0..16)])), lost());
     }
     drop(device);
     drop((a, b));
@@ -56,7 +56,7 @@ fn works<S: Subject>(bench: &Bench<S>, device: &S::Device, count: usize) -> Vec<
     let one = || {
         let out = Arc::new(bench.runtime.block_on(device.allocate(words * 4)).unwrap());
         let launch = launch(Kernel::Health, &[&out], &[(0, words as u32 / 64), (6, words as u32)]);
-        Work { steps: vec![Step::Launch(launch)], reads: vec![(out, 28..32)] }
+        Work::new(vec![Step::Launch(launch)], vec![(out, 28..32)])
     };
     (0..count).map(|_| one()).collect()
 }
@@ -88,7 +88,7 @@ fn hundred<S: Subject>(bench: &Bench<S>) {
             device.write(&buffer, 0, &[1; 4096]).unwrap();
         }
         bench.subject.lose(&device, "pulled out");
-        let work = Work { steps: vec![], reads: vec![(Arc::clone(&buffer), 0..4096)] };
+        let work = Work::new(vec![], vec![(Arc::clone(&buffer), 0..4096)]);
         assert_eq!(bench.runtime.block_on(device.run(work)), lost());
         if i % 3 == 0 {
             drop(device);

@@ -22,7 +22,7 @@ fn zero<S: Subject>(bench: &Bench<S>) {
     drop(bench.filled(300_000, 0x5555_5555));
     for bytes in [4, 60, 1_200_000] {
         let buffer = Arc::new(bench.runtime.block_on(bench.device.allocate(bytes)).unwrap());
-        let work = Work { steps: vec![], reads: vec![(buffer, 0..bytes)] };
+        let work = Work::new(vec![], vec![(buffer, 0..bytes)]);
         let answer = bench.runtime.block_on(bench.device.run(work)).unwrap();
         assert_eq!(answer, [vec![0; bytes as usize]]);
     }
@@ -40,7 +40,7 @@ fn write_and_read<S: Subject>(bench: &Bench<S>) {
     }
     let ranges = [0..4000, 4..8, 12..3000, 4000..4000, 8..8, 3996..4000];
     let reads = ranges.iter().map(|range| (Arc::clone(&buffer), range.clone())).collect();
-    let answer = bench.runtime.block_on(bench.device.run(Work { steps: vec![], reads })).unwrap();
+    let answer = bench.runtime.block_on(bench.device.run(Work::new(vec![], reads))).unwrap();
     let expected: Vec<_> =
         ranges.iter().map(|range| expected[range.start as usize..range.end as usize].to_vec()).collect();
     assert_eq!(answer, expected);
@@ -67,7 +67,7 @@ fn largest<S: Subject>(bench: &Bench<S>) {
     let limit = bench.device.info().max_buffer_bytes;
     let buffer = Arc::new(bench.runtime.block_on(bench.device.allocate(limit)).unwrap());
     bench.device.write(&buffer, limit - 4, &[1, 2, 3, 4]).unwrap();
-    let work = Work { steps: vec![], reads: vec![(buffer, limit - 8..limit)] };
+    let work = Work::new(vec![], vec![(buffer, limit - 8..limit)]);
     assert_eq!(bench.runtime.block_on(bench.device.run(work)).unwrap(), [[0, 0, 0, 0, 1, 2, 3, 4]]);
 }
 

@@ -16,6 +16,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
         ("a_work_sees_what_was_written_before_it", writes),
         ("many_works_at_once_each_get_their_own_answer", many),
         ("a_work_whose_future_is_dropped_harms_no_other", dropped),
+        ("what_a_work_holds_is_let_go_of_when_it_ends", holds),
         ("a_launch_of_no_workgroups_does_nothing", nothing),
         ("a_grid_of_two_dimensions_covers_every_workgroup", two_dimensions),
         ("the_device_runs_in_a_simulated_world", simulated),
@@ -38,7 +39,7 @@ fn steps<S: Subject>(bench: &Bench<S>) {
     ];
     let reads = [&a, &b, &totals]
         .map(|buffer| (Arc::clone(buffer), 0..if Arc::ptr_eq(buffer, &totals) { 4 } else { 16 }));
-    let answer = bench.runtime.block_on(bench.device.run(Work { steps, reads: reads.to_vec() })).unwrap();
+    let answer = bench.runtime.block_on(bench.device.run(Work::new(steps, reads.to_vec()))).unwrap();
     let words: Vec<_> = answer.iter().map(|bytes| words_of(bytes)).collect();
     assert_eq!(words, [vec![0; 4], vec![1, 0, 6, 1], vec![5]]);
 }
@@ -57,7 +58,7 @@ fn work<S: Subject>(bench: &Bench<S>, words: u32) -> (Work<BufferOf<S>>, Vec<Vec
     let totals = bench.filled(1, 0);
     let steps = vec![Step::Launch(launch(Kernel::Scan, &[&data, &totals], &[(0, 1), (6, words)]))];
     let expected = vec![bytes_of(&(0..words).collect::<Vec<_>>()), bytes_of(&[words])];
-    (Work { steps, reads: vec![(data, 0..u64::from(words) * 4), (totals, 0..4)] }, expected)
+    (Work::new(steps, vec![(data, 0..u64::from(words) * 4), (totals, 0..4)]), expected)
 }
 
 fn many<S: Subject>(bench: &Bench<S>) {
@@ -77,6 +78,28 @@ fn dropped<S: Subject>(bench: &Bench<S>) {
         drop((polled, run));
         let (work, expected) = work(bench, words);
         assert_eq!(bench.runtime.block_on(bench.device.run(work)).unwrap(), expected);
+    }
+}
+
+fn holds<S: Subject>(bench: &Bench<S>) {
+    for words in 1..50 {
+        let (abandoned, _) = work(bench, words);
+        let hold = Arc::new(words);
+        let mut run = Box::pin(bench.device.run(abandoned.holding(Arc::clone(&hold) as _)));
+        let polled = bench.runtime.block_on(async { futures::poll!(&mut run) });
+        drop((polled, run));
+        let (work, expected) = work(bench, words);
+        let awaited = Arc::new(words);
+        let work = work.holding(Arc::clone(&awaited) as _);
+        assert_eq!(bench.runtime.block_on(bench.device.run(work)).unwrap(), expected);
+        assert_eq!(Arc::strong_count(&awaited), 1);
+        // Works end in any order, but none is passed by for ever.
+        let passed_by = (0..1_000).take_while(|_| {
+            let (another, _) = self::work(bench, words);
+            bench.runtime.block_on(bench.device.run(another)).unwrap();
+            Arc::strong_count(&hold) > 1
+        });
+        assert!(passed_by.count() < 1_000);
     }
 }
 
@@ -114,7 +137,7 @@ fn simulated<S: Subject>(bench: &Bench<S>) {
         let buffer = Arc::new(device.allocate(8).await.unwrap());
         device.write(&buffer, 0, &[1, 2, 3, 4]).unwrap();
         let reads = vec![(Arc::clone(&buffer), 0..8)];
-        let answer = device.run(Work { steps: vec![], reads }).await.unwrap();
+        let answer = device.run(Work::new(vec![], reads)).await.unwrap();
         assert_eq!(answer, [[1, 2, 3, 4, 0, 0, 0, 0]]);
     });
 }

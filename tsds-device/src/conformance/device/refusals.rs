@@ -19,7 +19,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
 }
 
 fn refused<S: Subject>(bench: &Bench<S>, step: Step<BufferOf<S>>) {
-    refused_work(bench, Work { steps: vec![step], reads: vec![] });
+    refused_work(bench, Work::new(vec![step], vec![]));
 }
 
 fn refused_work<S: Subject>(bench: &Bench<S>, work: Work<BufferOf<S>>) {
@@ -75,7 +75,7 @@ fn ranges<S: Subject>(bench: &Bench<S>) {
     let backwards = core::ops::Range { start: 8, end: 4 };
     for range in [0..20, 16..20, 1..4, 0..6, u64::MAX - 3..u64::MAX, backwards] {
         refused(bench, Step::Clear(Arc::clone(&a), range.clone()));
-        refused_work(bench, Work { steps: vec![], reads: vec![(Arc::clone(&a), range)] });
+        refused_work(bench, Work::new(vec![], vec![(Arc::clone(&a), range)]));
     }
     let write = |buffer: &Buffer<S>, at: u64, bytes: usize| bench.device.write(buffer, at, &vec![0; bytes]);
     for (at, bytes) in [(0, 20), (16, 4), (1, 4), (0, 3), (u64::MAX - 3, 8), (20, 0)] {
@@ -93,6 +93,6 @@ fn copy_within<S: Subject>(bench: &Bench<S>) {
 fn does_nothing<S: Subject>(bench: &Bench<S>) {
     let a = bench.filled(4, 1);
     let steps = vec![Step::Clear(Arc::clone(&a), 0..16), Step::Clear(Arc::clone(&a), 0..20)];
-    refused_work(bench, Work { steps, reads: vec![] });
+    refused_work(bench, Work::new(steps, vec![]));
     assert_eq!(bench.launch(vec![], &[(&a, 4)]), [[1; 4]]);
 }

@@ -11,6 +11,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
     vec![
         ("gather_64_copies_values_of_several_columns", gather_64),
         ("gather_32_copies_values_of_several_columns", gather_32),
+        ("gather_encoded_copies_plain_values_of_either_width", gather_plain_values),
         ("gather_small_packs_bytes_and_pairs_of_bytes", gather_small),
         ("gather_bits_copies_booleans_and_validity", gather_bits),
         ("keys_order_as_values_do_and_put_nulls_where_asked", keys),
@@ -119,6 +120,11 @@ fn gather_64<S: Subject>(bench: &Bench<S>) {
 
 fn gather_32<S: Subject>(bench: &Bench<S>) {
     gather_whole(bench, Kernel::Gather32, 1);
+}
+
+fn gather_plain_values<S: Subject>(bench: &Bench<S>) {
+    gather_whole(bench, Kernel::GatherEncoded, 2);
+    gather_whole(bench, Kernel::GatherEncoded, 1);
 }
 
 fn gather_small<S: Subject>(bench: &Bench<S>) {

@@ -3,6 +3,7 @@
 use crate::kernel::{BLOCK_ITEMS, BlockEntry, Class, ColumnEntry, Form, NONE, PartEntry};
 
 use crate::conformance::Numbers;
+use crate::tables::blocks_of;
 
 /// Every pair of form and class that a column can have.
 pub(crate) const SHAPES: [(Form, Class); 11] = [
@@ -225,6 +226,14 @@ impl Request {
         vec![(1, blocks_at), (2, parts_at), (3, self.columns_at), (4, SHAPES.len() as u32)]
     }
 
+    /// Cuts blocks again, each of all rows that it can have.
+    pub(crate) fn cut_by_rows(&mut self) {
+        self.blocks.clear();
+        for (part, of_part) in (0..).zip(&self.parts) {
+            self.blocks.extend(blocks_of(part, 0, of_part.rows as u32, BLOCK_ITEMS));
+        }
+    }
+
     /// Rows of the items of a block, in order.
     pub(crate) fn rows(&self, block: &BlockEntry) -> Vec<usize> {
         let part = &self.parts[block.part as usize];
@@ -274,4 +283,28 @@ pub(crate) fn bitmap(
         }
     }
     (words, counts)
+}
+
+/// Other values for a column of 32 or 64 bits, in the model and in the slab.
+pub(crate) fn rewrite(
+    slab: &mut [u32],
+    meta: &[u32],
+    part: &mut Part,
+    slot: usize,
+    mut value: impl FnMut(usize) -> u64,
+) {
+    let column = &mut part.columns[slot];
+    let entry = meta.iter().skip(column.entry_at + 2).take(2).copied().collect::<Vec<_>>();
+    if column.valid.iter().all(|valid| *valid) && entry[1] != NONE {
+        let words = column.values.len().div_ceil(32);
+        slab[entry[1] as usize..][..words].fill(u32::MAX);
+    }
+    let width = bits_of(column.form) as usize / 32;
+    for row in 0..column.values.len() {
+        let bits = value(row);
+        column.values[row] = bits;
+        for half in 0..width {
+            slab[entry[0] as usize + row * width + half] = (bits >> (32 * half)) as u32;
+        }
+    }
 }

@@ -2,13 +2,15 @@
 
 use crate::kernel::{BlockEntry, Class, Form, GROUP_THREADS, Kernel, NONE, REDUCED_WORDS, reduce};
 
-use super::for_requests;
-use super::model::{Column, Items, Request, SHAPES, bits_of, slot_of};
+use super::model::{Column, Items, Request, SHAPES, bitmap, bits_of, rewrite, slot_of};
+use super::{for_requests, launches};
 use crate::conformance::Test;
 use crate::conformance::{Bench, Numbers, Subject, launch};
 
 pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
     vec![
+        ("reduce_encoded_folds_pieces_of_rows_that_count", rows_in_place),
+        ("reduce_encoded_sums_floats_of_like_size_exactly", like_floats_in_place),
         ("reduce_folds_pieces_of_every_shape", any_shape),
         ("reduce_counts_the_items_of_no_column", no_column),
         ("reduce_sums_floats_that_just_fit_and_refuses_those_that_just_do_not", borders_of_width),
@@ -127,7 +129,7 @@ fn check<S: Subject>(
     let mut pieces = Vec::new();
     let mut owners = Vec::new();
     request.blocks.clear();
-    let length = numbers.pick(&[1, 5, 40, 3000]);
+    let length = numbers.pick(&[1, 5, 40, 2048]);
     for (number, part) in request.parts.iter().enumerate() {
         let first_piece = pieces.len() as u32;
         let (mut item, end) = (part.start, part.start + part.list.len());
@@ -205,26 +207,106 @@ fn no_column<S: Subject>(bench: &Bench<S>) {
     });
 }
 
-/// Floats with few exponents, so that nearly all sums fit.
-fn like_floats<S: Subject>(bench: &Bench<S>) {
+/// Marks pieces of the rows that count, folds them, and compares.
+fn check_in_place<S: Subject>(
+    bench: &Bench<S>,
+    mut request: Request,
+    numbers: &mut Numbers,
+    asks: &[(Option<usize>, u32)],
+) {
+    request.cut_by_rows();
+    let density = numbers.pick(&[1, 1, 2, 40, 3_000]);
+    let is_filtered = density > 1 || numbers.chance(2);
+    let often = numbers.pick(&[1, 3, 30, 700, 100_000]);
+    let (filter, _) = bitmap(&request.blocks, |_, _| numbers.chance(density));
+    let counts = |number: usize, j: usize| filter[64 * number + j / 32] >> (j % 32) & 1 == 1;
+    let (mut runs, mut pieces) = (vec![0; filter.len()], Vec::new());
+    for (number, block) in request.blocks.iter_mut().enumerate() {
+        block.aux = pieces.len() as u32;
+        for j in (0..block.items as usize).filter(|j| counts(number, *j)) {
+            if pieces.len() as u32 == block.aux || numbers.chance(often) {
+                runs[64 * number + j / 32] |= 1 << (j % 32);
+                pieces.push((block.part as usize, Vec::new()));
+            }
+            pieces.last_mut().unwrap().1.push(block.first as usize + j);
+        }
+    }
+    let tables = request.finish();
+    let slab = bench.upload(&request.slab);
+    let meta = bench.upload(&request.meta);
+    let rows_in = bench.upload(&filter);
+    let runs_in = bench.upload(&runs);
+    let at = 5;
+    let size = at + pieces.len() * REDUCED_WORDS as usize;
+    for &(slot, asked) in asks {
+        let out = bench.filled(size, 0x5555_5555);
+        let all = launches(numbers, request.blocks.len())
+            .into_iter()
+            .map(|(first, count)| {
+                let mut params = tables.clone();
+                params.extend([(0, count), (5, first), (7, slot.map_or(NONE, |slot| slot as u32))]);
+                params.extend([(8, u32::from(!is_filtered)), (10, asked), (11, at as u32)]);
+                launch(Kernel::ReduceEncoded, &[&slab, &meta, &rows_in, &runs_in, &out], &params)
+            })
+            .collect();
+        let got = bench.launch(all, &[(&out, size)]).remove(0);
+        for (piece, (part, rows)) in pieces.iter().enumerate() {
+            let expected = reduced(&request, *part, rows, slot, asked);
+            let words = &got[at + piece * REDUCED_WORDS as usize..][..REDUCED_WORDS as usize];
+            assert_eq!(words, expected, "piece {piece} of {}, {slot:?}, {asked:#x}", rows.len());
+        }
+    }
+}
+
+fn rows_in_place<S: Subject>(bench: &Bench<S>) {
+    for_requests(12, |seed, sizes| {
+        let mut numbers = Numbers(seed);
+        let request = Request::new(seed, sizes, Items::Rows);
+        let mut asks: Vec<_> = (0..SHAPES.len())
+            .map(|slot| {
+                let mut asked = if numbers.chance(3) { 0 } else { reduce::EXTREMES };
+                asked |= if numbers.chance(4) { 0 } else { sum_flag(SHAPES[slot].1) };
+                (Some(slot), asked)
+            })
+            .collect();
+        asks.push((None, 0));
+        check_in_place(bench, request, &mut numbers, &asks);
+    });
+}
+
+fn like_floats_in_place<S: Subject>(bench: &Bench<S>) {
+    for_requests(8, |seed, sizes| {
+        let mut numbers = Numbers(seed);
+        let mut request = Request::new(seed, sizes, Items::Rows);
+        let asks = make_like(&mut numbers, &mut request);
+        check_in_place(bench, request, &mut numbers, &asks);
+    });
+}
+
+/// Gives floats few exponents, so that nearly all sums fit; what to ask for.
+fn make_like(numbers: &mut Numbers, request: &mut Request) -> [(Option<usize>, u32); 2] {
     let double = slot_of(Form::Plain64, Class::Float64);
     let single = slot_of(Form::Plain32, Class::Float32);
+    let base = numbers.pick(&[0, 1, 1000, 1023, 1900]);
+    let wide = numbers.pick(&[1, 10, 64]);
+    for part in &mut request.parts {
+        rewrite(&mut request.slab, &request.meta, part, double, |_| {
+            let exponent = base + numbers.below(wide);
+            (numbers.next() & !(0x7ff << 52)) | exponent << 52
+        });
+        rewrite(&mut request.slab, &request.meta, part, single, |_| {
+            let exponent = 100 + numbers.below(wide);
+            (numbers.next() & 0x807f_ffff) | exponent << 23
+        });
+    }
+    [(Some(double), reduce::SUM_FLOAT64), (Some(single), reduce::SUM_FLOAT32)]
+}
+
+fn like_floats<S: Subject>(bench: &Bench<S>) {
     for_requests(8, |seed, sizes| {
         let mut numbers = Numbers(seed);
         let mut request = Request::new(seed, sizes, Items::NoList);
-        let base = numbers.pick(&[0, 1, 1000, 1023, 1900]);
-        let wide = numbers.pick(&[1, 10, 64]);
-        for part in &mut request.parts {
-            rewrite(&mut request.slab, &request.meta, part, double, |_| {
-                let exponent = base + numbers.below(wide);
-                (numbers.next() & !(0x7ff << 52)) | exponent << 52
-            });
-            rewrite(&mut request.slab, &request.meta, part, single, |_| {
-                let exponent = 100 + numbers.below(wide);
-                (numbers.next() & 0x807f_ffff) | exponent << 23
-            });
-        }
-        let asks = [(Some(double), reduce::SUM_FLOAT64), (Some(single), reduce::SUM_FLOAT32)];
+        let asks = make_like(&mut numbers, &mut request);
         check(bench, request, 1, &mut numbers, &asks);
     });
 }
@@ -232,37 +314,19 @@ fn like_floats<S: Subject>(bench: &Bench<S>) {
 fn borders_of_width<S: Subject>(bench: &Bench<S>) {
     let double = slot_of(Form::Plain64, Class::Float64);
     for (apart, base) in [(114, 0), (115, 0), (116, 0), (117, 0), (115, -1074), (116, -1074), (115, 900)] {
-        let mut numbers = Numbers(1);
-        let mut request = Request::new(1, &[2000], Items::NoList);
-        let low = 2.0_f64.powi(base);
-        let values = [low, low * 2.0_f64.powi(apart), -low, 3.0 * low];
-        let part = &mut request.parts[0];
-        part.columns[double].valid.fill(true);
-        rewrite(&mut request.slab, &request.meta, part, double, |row| values[row % 4].to_bits());
-        check(bench, request, 1, &mut numbers, &[(Some(double), reduce::SUM_FLOAT64 | reduce::EXTREMES)]);
-    }
-}
-
-/// Other values for a column of 32 or 64 bits, in the model and in the slab.
-fn rewrite(
-    slab: &mut [u32],
-    meta: &[u32],
-    part: &mut super::model::Part,
-    slot: usize,
-    mut value: impl FnMut(usize) -> u64,
-) {
-    let column = &mut part.columns[slot];
-    let entry = meta.iter().skip(column.entry_at + 2).take(2).copied().collect::<Vec<_>>();
-    if column.valid.iter().all(|valid| *valid) && entry[1] != NONE {
-        let words = column.values.len().div_ceil(32);
-        slab[entry[1] as usize..][..words].fill(u32::MAX);
-    }
-    let width = bits_of(column.form) as usize / 32;
-    for row in 0..column.values.len() {
-        let bits = value(row);
-        column.values[row] = bits;
-        for half in 0..width {
-            slab[entry[0] as usize + row * width + half] = (bits >> (32 * half)) as u32;
+        for items in [Items::NoList, Items::Rows] {
+            let mut numbers = Numbers(1);
+            let mut request = Request::new(1, &[2000], items);
+            let low = 2.0_f64.powi(base);
+            let values = [low, low * 2.0_f64.powi(apart), -low, 3.0 * low];
+            let part = &mut request.parts[0];
+            part.columns[double].valid.fill(true);
+            rewrite(&mut request.slab, &request.meta, part, double, |row| values[row % 4].to_bits());
+            let asks = [(Some(double), reduce::SUM_FLOAT64 | reduce::EXTREMES)];
+            match items {
+                Items::Rows => check_in_place(bench, request, &mut numbers, &asks),
+                _ => check(bench, request, 1, &mut numbers, &asks),
+            }
         }
     }
 }

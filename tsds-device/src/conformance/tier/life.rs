@@ -80,6 +80,8 @@ fn a_lost_device_fails_what_is_asked_and_holds_nothing<S: Subject>(bench: &Bench
         let put = bench.runtime.block_on(tier.put(Arc::clone(&source) as _));
         assert_eq!(put.unwrap_err().kind(), ErrorKind::DeviceLost);
         assert!(bench.runtime.block_on(tier.list()).unwrap().is_empty());
+        let usage = tier.usage();
+        assert_eq!((usage.segments, usage.rows, usage.bytes), (0, 0, 0));
         bench.runtime.block_on(tier.close()).unwrap();
     }
 }

@@ -2,11 +2,12 @@
 
 mod data;
 mod life;
+mod memory;
 mod source;
 
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, Int32Array, RecordBatch};
 use arrow_select::concat::concat_batches;
 use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
@@ -14,10 +15,10 @@ use futures::StreamExt;
 use tsds_compute::{CompiledPredicate, sort_indices};
 use tsds_traits::{
     Aggregate, AggregatePlan, AggregateRequest, ColumnId, Function, Predicate, Put, ScanRequest, SortKey,
-    Tier,
+    Tier, TimeBucket,
 };
 
-use super::{Bench, Subject, Test};
+use super::{Bench, Numbers, Subject, Test};
 use crate::{Device, DeviceTier};
 use source::Blocks;
 
@@ -31,11 +32,15 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
         ("orders_are_those_of_the_values", orders_are_those_of_the_values),
         ("aggregates_are_those_of_the_values", aggregates_are_those_of_the_values),
         (
+            "aggregates_of_columns_as_they_lie_are_those_of_the_values",
+            aggregates_of_columns_as_they_lie_are_those_of_the_values,
+        ),
+        (
             "readings_take_little_more_than_their_encoded_blocks",
             readings_take_little_more_than_their_encoded_blocks,
         ),
     ];
-    [own, life::tests()].concat()
+    [own, life::tests(), memory::tests()].concat()
 }
 
 fn tier<S: Subject>(bench: &Bench<S>, limit_mb: u64) -> Shared<S> {
@@ -162,22 +167,85 @@ fn aggregates_are_those_of_the_values<S: Subject>(bench: &Bench<S>) {
         }
     }
     let plan = AggregatePlan { group_by: Vec::new(), bucket: None, aggregates };
+    check_aggregate(bench, &tier, &source, plan, None);
+}
+
+/// Compares an aggregate with that of the CPU.
+fn check_aggregate<S: Subject>(
+    bench: &Bench<S>,
+    tier: &Shared<S>,
+    source: &Blocks,
+    plan: AggregatePlan,
+    predicate: Option<Predicate>,
+) {
     let aggregator = || tsds_compute::Aggregator::new(Arc::clone(&source.schema), plan.clone()).unwrap();
-    let names: Vec<String> = (0..plan.aggregates.len()).map(|number| number.to_string()).collect();
+    let columns = plan.group_by.len() + usize::from(plan.bucket.is_some()) + plan.aggregates.len();
+    let names: Vec<String> = (0..columns).map(|number| number.to_string()).collect();
     let mut expected = aggregator();
-    let position = tsds_compute::SegmentPosition { sequence: rows as u64, first_row: 0 };
-    expected.update(&ids(&source), &source.batch, position, None).unwrap();
+    let compiled =
+        predicate.as_ref().map(|predicate| CompiledPredicate::new(predicate, &source.schema).unwrap());
+    let mask = compiled.map(|compiled| compiled.evaluate(&ids(source), &source.batch).unwrap());
+    let position = tsds_compute::SegmentPosition { sequence: source.batch.num_rows() as u64, first_row: 0 };
+    expected.update(&ids(source), &source.batch, position, mask.as_ref()).unwrap();
     let request = AggregateRequest {
         schema: Arc::clone(&source.schema),
         segments: vec![source.handle()],
-        predicate: None,
+        predicate: predicate.clone(),
         plan: plan.clone(),
     };
     let mut found = aggregator();
-    let states = bench.runtime.block_on(Arc::clone(&tier).aggregate(request).collect::<Vec<_>>());
+    let states = bench.runtime.block_on(Arc::clone(tier).aggregate(request).collect::<Vec<_>>());
     states.into_iter().for_each(|states| found.merge_states(&states.unwrap()).unwrap());
     let (found, expected) = (found.finish(&names).unwrap(), expected.finish(&names).unwrap());
-    assert_same(&found[0], &expected[0], &"aggregates");
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_same(found, expected, &(&plan, &predicate));
+    }
+}
+
+fn aggregates_of_columns_as_they_lie_are_those_of_the_values<S: Subject>(bench: &Bench<S>) {
+    for (id, (rows, lengths)) in (1..).zip(data::SHAPES) {
+        let tier = tier(bench, 64);
+        let mut columns = data::columns(*rows, id);
+        let run = Int32Array::from_iter((0..*rows as i32).map(|row| (row % 390 > 96).then_some(row / 97)));
+        columns.push(("run", Arc::new(run)));
+        let source = Arc::new(Blocks::new(id, &columns, lengths));
+        put(bench, &tier, &source);
+        let run = source.schema.columns().last().unwrap().id;
+        let mut numbers = Numbers(id);
+        for (index, column) in source.schema.columns().iter().enumerate() {
+            let predicates = data::predicates(column.id, source.batch.column(index), id);
+            let extremes = [Function::Min, Function::Max];
+            let all = [Function::Count, Function::Min, Function::Avg, Function::Max];
+            for functions in [&extremes[..], &all] {
+                let functions = functions.iter().filter(|one| {
+                    **one != Function::Avg || source.batch.column(index).data_type().is_numeric()
+                });
+                let mut aggregates: Vec<_> = functions
+                    .map(|function| Aggregate { function: *function, column: Some(column.id) })
+                    .collect();
+                aggregates.push(Aggregate { function: Function::Count, column: None });
+                let plan = AggregatePlan {
+                    group_by: if numbers.chance(2) { vec![run] } else { Vec::new() },
+                    bucket: numbers
+                        .chance(2)
+                        .then_some(TimeBucket::Units { width: 333_000_000_000, origin: 0 }),
+                    aggregates,
+                };
+                check_aggregate(bench, &tier, &source, plan.clone(), None);
+                check_aggregate(
+                    bench,
+                    &tier,
+                    &source,
+                    plan.clone(),
+                    Some(predicates[numbers.below(predicates.len() as u64) as usize].clone()),
+                );
+                // Longer than a program may be: evaluated on the host.
+                let long = Predicate::Or(predicates.iter().cycle().take(20).cloned().collect());
+                check_aggregate(bench, &tier, &source, plan, Some(long));
+            }
+        }
+    }
 }
 
 fn readings_take_little_more_than_their_encoded_blocks<S: Subject>(bench: &Bench<S>) {
