@@ -78,8 +78,8 @@ inline double __uint2double_rn(unsigned x) { return (double)x; }
 inline float __uint2float_rn(unsigned x) { return (float)x; }
 inline float __int2float_rn(int x) { return (float)x; }
 
-// Through a cache that does not see what the launch writes.
-template <class T> inline T __ldg(const T *at) {
+// Through a cache that does not see what the launch writes. Checked once, by the call.
+template <class T> __attribute__((noinline, no_sanitize("thread"), no_sanitize("undefined"))) T __ldg(const T *at) {
     tsds_sim_constant(at, sizeof(T));
     return *at;
 }

@@ -41,6 +41,8 @@ void drop_context() {
     // Functions of modules that are gone may still be asked for: their memory stays.
     s.modules.clear();
     drop_allocations();
+    forget_touched();
+    s.host_clock.clear();
     // A context takes with it what was pinned in it, too.
     for (const auto &[memory, bytes] : s.pinned) {
         memset(reinterpret_cast<void *>(memory), 0xcd, bytes);
