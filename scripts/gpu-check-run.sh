@@ -24,7 +24,6 @@ device() {
         nvidia-smi --query-gpu=name,driver_version,memory.total,compute_cap,pci.bus_id --format=csv
         nvidia-smi --query-gpu=clocks.max.mem,clocks.max.sm,ecc.mode.current,pcie.link.gen.max,pcie.link.width.max --format=csv
     fi
-    "$bin/tsds" conformance --backend tsds.warm.cuda --cases 1 --json > work/logs/conformance-one.json
 }
 
 # The tools of compute-sanitizer on the trials of kernels; slow ones on few of them.
