@@ -4,7 +4,7 @@
 #include "encoded.cuh"
 
 // A value and its validity, equal if and only if rows do not differ.
-struct Standing {
+struct __align__(16) Standing {
     u64 value;
     u32 is_valid;
 };
