@@ -48,7 +48,10 @@ fn main() -> ExitCode {
     };
     let wgpu = tsds_warm_wgpu::conformance::fixtures();
     let wgpu = wgpu.into_iter().map(|fixture| Arc::new(fixture) as Arc<dyn TierFixture>).collect();
+    let cuda = tsds_warm_cuda::conformance::fixtures();
+    let cuda = cuda.into_iter().map(|fixture| Arc::new(fixture) as Arc<dyn TierFixture>).collect();
     let trials = vec![
+        trial("tsds.warm.cuda", cuda, &settings),
         trial("tsds.warm.wgpu", wgpu, &settings),
         trial("tsds.cold.parquet", tiers(tsds_cold_parquet::conformance::fixtures()), &settings),
     ];

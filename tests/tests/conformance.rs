@@ -39,6 +39,10 @@ fn main() -> ExitCode {
     // One of them: with little room segments are cut where their blocks are not, and nothing stays encoded.
     let encoded = devices.iter().take(1).map(|device| FromFiles::new(*device, "encoded", gorilla.clone()));
     let suite = encoded.fold(suite, Suite::tier);
+    let cuda = tsds_warm_cuda::conformance::fixtures();
+    let encoded = cuda.iter().take(1).map(|device| FromFiles::new(*device, "encoded", gorilla.clone()));
+    let suite = encoded.fold(suite, Suite::tier);
+    let suite = cuda.into_iter().fold(suite, Suite::tier);
     devices
         .into_iter()
         .fold(suite, Suite::tier)

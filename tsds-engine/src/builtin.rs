@@ -17,6 +17,8 @@ pub fn builtin_registry() -> Result<Registry> {
     for plugin in tsds_warm_cpu::plugins() {
         registry.register(plugin)?;
     }
+    #[cfg(feature = "warm-cuda")]
+    registry.register(tsds_warm_cuda::plugin())?;
     #[cfg(feature = "warm-wgpu")]
     registry.register(tsds_warm_wgpu::plugin())?;
     registry.register(tsds_hot::plugin())?;

@@ -76,7 +76,11 @@ pub(crate) fn open(settings: &CudaSettings) -> Result<(&'static Api, CUdevice, A
 /// Never none. Blocking.
 pub(crate) fn find() -> Result<(&'static Api, Vec<(CUdevice, AdapterSummary)>)> {
     let unavailable = |reason: String| {
-        Error::new(ErrorKind::Unavailable, format!("CUDA cannot be used: {reason}")).with("reason", reason)
+        Error::new(
+            ErrorKind::Unavailable,
+            "CUDA cannot be used on this machine: mend the cause, or use another tier",
+        )
+        .with("reason", reason)
     };
     let api = driver().map_err(unavailable)?;
     let summaries =

@@ -50,7 +50,7 @@ pub struct CudaDevice {
 #[derive(Debug)]
 struct Open {
     context: Arc<Context>,
-    kernels: Kernels,
+    kernels: Arc<Kernels>,
     queues: Arc<Vec<Queue>>,
     /// Memory is allocated and given back in the queue of this lane, and what is small is written in it.
     front: Arc<Lane>,
@@ -84,6 +84,15 @@ impl Held {
     }
 }
 
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It is given back in another queue than it was written in.
+        if let Some(written) = self.written.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            order(self.memory.queue(), written);
+        }
+    }
+}
+
 impl CudaBuffer {
     pub(crate) fn memory(&self) -> &Memory {
         &self.held.memory
@@ -111,7 +120,8 @@ impl CudaDevice {
     pub async fn open(settings: &CudaSettings, world: &World) -> Result<Self> {
         let settings = settings.clone();
         let (open, adapter) = (*world.executor).blocking(move || Open::new(&settings)).await?;
-        let max_buffer_bytes = adapter.memory_bytes.min(MAX_BUFFER_BYTES);
+        // There is always room for two.
+        let max_buffer_bytes = (open.free.min(open.ceiling) / 2).min(MAX_BUFFER_BYTES);
         let info = DeviceInfo::new(adapter.name, adapter.driver, false, max_buffer_bytes)
             .with_radix_bits(RADIX_BITS);
         let device = Self::handle(Arc::new(open), world.clone(), info);
@@ -156,7 +166,7 @@ impl CudaDevice {
         params[6] = words;
         let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
         let read = 0..u64::from(words) * 4;
-        let answer = self.run(Work { steps: vec![Step::Launch(launch)], reads: vec![(out, read)] }).await?;
+        let answer = self.run(Work::new(vec![Step::Launch(launch)], vec![(out, read)])).await?;
         let expected: Vec<u8> = (0..words).flat_map(|i| health_word(i).to_le_bytes()).collect();
         if answer.first() != Some(&expected) {
             return Err(Error::new(
@@ -252,7 +262,7 @@ impl Open {
     fn fill(context: &Arc<Context>, settings: &CudaSettings) -> Result<Self, Fault> {
         let entered = context.enter()?;
         let (free, total) = entered.memory()?;
-        let kernels = Kernels::load(context, &entered)?;
+        let kernels = Arc::new(Kernels::load(context, &entered)?);
         let stream = || Stream::new(context, &entered);
         let (front, bulk) = (Arc::new(stream()?), Arc::new(stream()?));
         let mut queues = Vec::new();
@@ -402,9 +412,9 @@ impl CudaDevice {
         let many = begins && plan.steps() > MANY_STEPS;
         let start = move || {
             let entered = open.context.enter()?;
-            let kernels = begins.then_some(&open.kernels);
             let into = slots.map(|slots| (&mut reads, slots));
-            let flight = Flight::start(&entered, open.front.queue(), &plan, &place, kernels, into)?;
+            let front = open.front.queue();
+            let flight = Flight::start(&entered, front, &open.kernels, (&plan, begins), &place, into)?;
             drop(entered);
             Ok((flight, reads))
         };

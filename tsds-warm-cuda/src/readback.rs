@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tsds_device::Fault;
 
 use crate::device::CudaBuffer;
-use crate::driver::{Entered, Event, Pinned, Stream};
+use crate::driver::{Entered, Pinned, Stream};
 
 /// The pinned memory is shared out in slots of so many bytes.
 const SLOT_BYTES: usize = 1 << 20;
@@ -16,23 +16,16 @@ const SLOT_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Readback {
     memory: Pinned,
-    free: Mutex<Vec<Slot>>,
+    /// Where slots begin that nobody has.
+    free: Mutex<Vec<usize>>,
     permits: Arc<Semaphore>,
 }
 
-/// Some of it.
-#[derive(Debug)]
-struct Slot {
-    at: usize,
-    /// Until when the device may still write there.
-    busy: Option<Arc<Event>>,
-}
-
-/// Slots that somebody has; given back when dropped.
+/// Slots that somebody has; given back when dropped, by when the device writes in them no more.
 #[derive(Debug)]
 pub(crate) struct Slots {
     readback: Arc<Readback>,
-    slots: Vec<Slot>,
+    slots: Vec<usize>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -66,7 +59,7 @@ pub(crate) type Answer = Mutex<Vec<Vec<u8>>>;
 impl Readback {
     pub(crate) fn new(memory: Pinned) -> Arc<Self> {
         let slots = memory.bytes() / SLOT_BYTES;
-        let free = (0..slots).map(|slot| Slot { at: slot * SLOT_BYTES, busy: None }).collect();
+        let free = (0..slots).map(|slot| slot * SLOT_BYTES).collect();
         Arc::new(Self { memory, free: Mutex::new(free), permits: Arc::new(Semaphore::new(slots)) })
     }
 
@@ -96,7 +89,7 @@ impl Readback {
         Slots { readback: Arc::clone(self), slots, _permit: permit }
     }
 
-    fn free(&self) -> MutexGuard<'_, Vec<Slot>> {
+    fn free(&self) -> MutexGuard<'_, Vec<usize>> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,16 +143,13 @@ impl Reads {
     fn fill(&mut self, entered: &Entered<'_>, queue: &Stream, batch: &mut Batch) -> Result<(), Fault> {
         let Batch { slots: Slots { readback, slots, .. }, pieces } = batch;
         for slot in slots {
-            if let Some(busy) = &slot.busy {
-                queue.wait_for(entered, busy)?;
-            }
             let mut used = 0;
             while used < SLOT_BYTES
                 && let Some((buffer, range)) = self.reads.get(self.next)
             {
                 let left = range.end - range.start - self.done;
                 let bytes = usize::try_from(left).unwrap_or(usize::MAX).min(SLOT_BYTES - used);
-                let (from, at) = (range.start + self.done, slot.at + used);
+                let (from, at) = (range.start + self.done, *slot + used);
                 // SAFETY: the range is within the buffer; the slot is nobody else's, and is not read before the queue is through.
                 unsafe { buffer.memory().download(entered, queue, from, (&readback.memory, at), bytes) }?;
                 pieces.push(Piece { read: self.next, at, bytes });
@@ -196,10 +186,5 @@ impl Batch {
                 unsafe { self.slots.readback.memory.read(*at, *bytes, out) };
             }
         }
-    }
-
-    /// Nobody waits for the copies: until then the slots are not used.
-    pub(crate) fn abandon(mut self, until: &Arc<Event>) {
-        self.slots.slots.iter_mut().for_each(|slot| slot.busy = Some(Arc::clone(until)));
     }
 }

@@ -34,6 +34,8 @@ pub enum Setting {
     Races,
     /// Whether it is an error to read shared memory that nothing was written to; 1 at first.
     Uninitialised,
+    /// Whether operations that touch the same memory, with nothing that orders them, are errors; 1 at first.
+    Order,
     /// Whether resetting the primary context ends a sticky error; 0 at first, as for most errors of real devices.
     Recoverable,
     /// 1: says on the error output what goes wrong, and at the end what was not given back; 2: also every call. 0 at first.
@@ -66,6 +68,7 @@ impl Setting {
             Self::Eager => "eager",
             Self::Races => "races",
             Self::Uninitialised => "uninitialised",
+            Self::Order => "order",
             Self::Recoverable => "recoverable",
             Self::Trace => "trace",
             Self::FailAllocation => "fail_allocation",

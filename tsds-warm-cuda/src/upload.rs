@@ -187,6 +187,17 @@ impl Lane {
     }
 }
 
+impl Drop for Lane {
+    /// The device reads from the ring until it has made all copies. Blocking, for as long as those take that are under way.
+    fn drop(&mut self) {
+        let last = self.state().ring.flying.back().map(|(_, event)| Arc::clone(event));
+        if let (Some(last), Some(entered)) = (last, self.queue.context().enter_anyway()) {
+            // Of a device that fails nothing is under way any more.
+            let _ = last.synchronize(&entered);
+        }
+    }
+}
+
 /// The point that a queue is at, into which something was put that must not be forgotten: if it cannot be had, what is in the queue is
 /// waited for.
 pub(crate) fn recorded(entered: &Entered<'_>, queue: &Stream) -> Result<Event, Fault> {

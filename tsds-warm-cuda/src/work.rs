@@ -1,14 +1,15 @@
 //! A work, checked on the host and then put in a queue.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tsds_device::kernel::{Access, Kernel};
-use tsds_device::{Fault, Launch, PARAMS, Step, Work};
+use tsds_device::{Fault, Hold, Launch, PARAMS, Step, Work};
 
 use crate::device::CudaBuffer;
-use crate::driver::{Entered, Event, Stream};
+use crate::driver::{Context, Entered, Event, Stream};
 use crate::kernels::{Kernels, threads};
 use crate::readback::{Answer, Batch, Slots};
 use crate::upload::recorded;
@@ -19,11 +20,17 @@ pub(crate) use crate::readback::Reads;
 const MAX_GROUPS: u32 = i32::MAX as u32;
 
 /// Steps that the device will accept.
-#[derive(Debug)]
 pub(crate) struct Plan {
     steps: Vec<Step<CudaBuffer>>,
     /// What is only read.
     read: Vec<Arc<CudaBuffer>>,
+    _holds: Option<Hold>,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("steps", &self.steps).finish_non_exhaustive()
+    }
 }
 
 impl Plan {
@@ -54,7 +61,7 @@ impl Plan {
             check_range(buffer, range)?;
         }
         let read = work.reads.iter().map(|(buffer, _)| Arc::clone(buffer)).collect();
-        Ok((Self { steps, read }, Reads::new(work.reads)))
+        Ok((Self { steps, read, _holds: work.holds }, Reads::new(work.reads)))
     }
 
     /// How many things the device is asked for.
@@ -198,32 +205,32 @@ impl Drop for Place {
     }
 }
 
-/// Something of a work that is in a queue. Holds all that the device uses for it until it has landed, or, if nobody waits for that, until
-/// whatever comes later comes after it.
+/// Something of a work that is in a queue. Holds all that the device uses for it until it has landed; dropping it before waits for that.
 #[derive(Debug)]
 pub(crate) struct Flight {
     done: Arc<Event>,
     batch: Option<Batch>,
     has_landed: bool,
-    front: Arc<Stream>,
+    context: Arc<Context>,
+    _kernels: Arc<Kernels>,
     _plan: Arc<Plan>,
     _place: Arc<Place>,
 }
 
 impl Flight {
-    /// Puts in the queue: the steps of the plan, if `kernels` are given, and as much of `reads` as `slots` hold.
+    /// Puts in the queue: the steps of the plan, if `begins`, and as much of `reads` as `slots` hold.
     pub(crate) fn start(
         entered: &Entered<'_>,
-        front: &Arc<Stream>,
-        plan: &Arc<Plan>,
+        front: &Stream,
+        kernels: &Arc<Kernels>,
+        (plan, begins): (&Arc<Plan>, bool),
         place: &Arc<Place>,
-        kernels: Option<&Kernels>,
         reads: Option<(&mut Reads, Slots)>,
     ) -> Result<Self, Fault> {
         let queue = place.queue().ok_or_else(|| Fault::Rejected("there is no queue".into()))?;
-        let mut outcome = match kernels {
-            Some(kernels) => plan.enqueue(entered, kernels, queue, front),
-            None => Ok(()),
+        let mut outcome = match begins {
+            true => plan.enqueue(entered, kernels, queue, front),
+            false => Ok(()),
         };
         let mut batch = None;
         if let (Ok(()), Some((reads, slots))) = (&outcome, reads) {
@@ -231,9 +238,16 @@ impl Flight {
             (batch, outcome) = (Some(downloaded), read);
         }
         let done = Arc::new(recorded(entered, &queue.stream)?);
-        let (front, plan, place) = (Arc::clone(front), Arc::clone(plan), Arc::clone(place));
-        let flight = Self { done, batch, has_landed: false, front, _plan: plan, _place: place };
-        // What was begun of a work that failed is waited for as for one that nobody wants.
+        let flight = Self {
+            done,
+            batch,
+            has_landed: false,
+            context: Arc::clone(front.context()),
+            _kernels: Arc::clone(kernels),
+            _plan: Arc::clone(plan),
+            _place: Arc::clone(place),
+        };
+        // What was begun of a work that failed is waited for.
         outcome.map(|()| flight)
     }
 
@@ -244,25 +258,29 @@ impl Flight {
 
     /// Waits until it has landed, and takes what was read. Blocking.
     pub(crate) fn land(mut self, answer: &Answer) -> Result<(), Fault> {
-        let entered = self.front.context().enter()?;
-        self.done.synchronize(&entered)?;
-        drop(entered);
-        self.has_landed = true;
+        self.wait()?;
         if let Some(batch) = self.batch.take() {
             // SAFETY: the copies come before the event.
             unsafe { batch.collect(answer) };
         }
         Ok(())
     }
+
+    /// Also for a device that is lost: it may still be at work, in memory that would be somebody else's next.
+    fn wait(&mut self) -> Result<(), Fault> {
+        if !std::mem::replace(&mut self.has_landed, true)
+            && let Some(entered) = self.context.enter_anyway()
+        {
+            self.done.synchronize(&entered)?;
+        }
+        self.context.loss().check()
+    }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if !self.has_landed {
-            order(&self.front, &self.done);
-        }
-        if let Some(batch) = self.batch.take() {
-            batch.abandon(&self.done);
+        if self.wait().is_err() {
+            tracing::debug!("something of a work was lost with its device");
         }
     }
 }

@@ -43,6 +43,7 @@ unsigned tsds_sim_blocks(unsigned axis) __attribute__((const));
 unsigned tsds_sim_barrier(int reduction, int predicate);
 unsigned long long tsds_sim_warp(int what, unsigned mask, unsigned long long value, unsigned argument, int width);
 unsigned long long tsds_sim_atomic(int what, void *at, int bytes, unsigned long long a, unsigned long long b);
+void tsds_sim_constant(const void *at, unsigned long bytes);
 void tsds_sim_trap(void) __attribute__((noreturn));
 }
 

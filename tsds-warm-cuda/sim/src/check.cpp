@@ -6,7 +6,7 @@
 // Each word of four bytes has a record of its last writer and one of its last readers:
 //
 //   bits 63-28  interval: counts barriers and blocks over all launches
-//   bits 27-16  how many collectives of its whole warp the thread had passed in the interval
+//   bits 27-16  how many `__syncwarp` of its whole warp the thread had passed in the interval
 //   bits 15-5   thread, or several of them: 1024 + warp, SEVERAL_WARPS, SEVERAL_BLOCKS
 //   bit  4      atomic
 //   bits 3-0    bytes
@@ -43,7 +43,7 @@ Record record(uint64_t interval, uint64_t passed, uint64_t thread, bool is_atomi
 std::vector<uint64_t> shared_shadow;
 uintptr_t shared_low = 0, shared_bytes = 0, library_low = 0, library_bytes = 0;
 Allocation *last = nullptr;
-bool checks_races = true, checks_uninitialised = true;
+bool checks_races = true, checks_uninitialised = true, checks_order = true;
 
 // Whether the access is not ordered with that of the current thread.
 bool is_unordered(Record other) {
@@ -158,6 +158,7 @@ void prepare_checks() {
     const Settings &settings = state().settings;
     checks_races = settings.races != 0;
     checks_uninitialised = settings.uninitialised != 0;
+    checks_order = settings.order != 0;
     last = nullptr;
     if (library_low == 0) {
         library_low = reinterpret_cast<uintptr_t>(__ehdr_start);
@@ -192,5 +193,24 @@ void check_access(uintptr_t address, unsigned bytes, bool is_write, bool is_atom
         }
         last = allocation_at(address);
     }
+    if (checks_order) {
+        touch_word(last, address - last->base, bytes, is_write);
+    }
     check_words(last->shadow, address - last->base, address, bytes, is_write, is_atomic, false);
+}
+
+extern "C" __attribute__((visibility("hidden"))) void tsds_sim_constant(const void *at, unsigned long bytes) {
+    const uintptr_t address = reinterpret_cast<uintptr_t>(at);
+    if ((address & (bytes - 1)) != 0) {
+        fail_kernel(MISALIGNED_ADDRESS, "reads %lu bytes at an address that is %" PRIuPTR " beyond a multiple of that", bytes,
+                    address & (bytes - 1));
+    }
+    check_access(address, unsigned(bytes), false, false);
+    if (address - arena >= ARENA_BYTES) {
+        return;
+    }
+    const Record *writer = reinterpret_cast<const Record *>(last->shadow + (address - last->base) / 4 * 2);
+    if (writer->interval() >= execution.launch_interval) {
+        fail_kernel(LAUNCH_FAILED, "reads %s as a constant, which the launch has written", place_of(address).c_str());
+    }
 }

@@ -93,7 +93,10 @@ void complete_warp(unsigned warp) {
         }
     }
     e.waiting[warp] &= ~mask;
-    // What the whole warp did before is over for all its lanes.
+    // What lanes did before is over for all of them if the whole warp waits in `__syncwarp`. Other collectives order no memory.
+    if (lanes[last].what != SYNC) {
+        return;
+    }
     const unsigned in_warp = e.threads - 32 * warp < 32 ? (1u << (e.threads - 32 * warp)) - 1 : ~0u;
     if ((mask | e.returned[warp]) == (in_warp | mask)) {
         e.passed[warp]++;

@@ -24,6 +24,7 @@ const Key KEYS[] = {
     {"eager", &Settings::eager, nullptr},
     {"races", &Settings::races, nullptr},
     {"uninitialised", &Settings::uninitialised, nullptr},
+    {"order", &Settings::order, nullptr},
     {"recoverable", &Settings::recoverable, nullptr},
     {"trace", &Settings::trace, nullptr},
     {"fail_allocation", &Settings::fail_allocation, nullptr},

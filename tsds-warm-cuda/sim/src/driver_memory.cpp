@@ -15,10 +15,15 @@ const size_t PINNED_ALIGNMENT = 4096;
 void *host(uint64_t address) { return reinterpret_cast<void *>(address); }
 
 // What an operation says when it touches device memory that is not there at its time.
-CUresult touch(const char *what, uint64_t address, uint64_t bytes) {
+CUresult touch(const char *what, uint64_t address, uint64_t bytes, bool is_write) {
     std::string why;
-    if (bytes == 0 || may_touch(address, bytes, why)) {
+    if (bytes == 0) {
         return SUCCESS;
+    }
+    if (may_touch(address, bytes, why)) {
+        Allocation *allocation = allocation_at(address);
+        const uint64_t begin = address - allocation->base;
+        return use(allocation, what, begin, begin + bytes, is_write);
     }
     note_violation(format("%s touches %s", what, why.c_str()));
     return ILLEGAL_ADDRESS;
@@ -51,7 +56,7 @@ CUresult copy_to_device(Lock &lock, uint64_t to, const void *from, size_t bytes,
             if (!is_still_pinned("a copy to the device", from, bytes)) {
                 return CUresult(ILLEGAL_ADDRESS);
             }
-            const CUresult result = touch("a copy to the device", to, bytes);
+            const CUresult result = touch("a copy to the device", to, bytes, true);
             if (result == SUCCESS) {
                 memcpy(host(to), from, bytes);
             }
@@ -61,7 +66,7 @@ CUresult copy_to_device(Lock &lock, uint64_t to, const void *from, size_t bytes,
         const char *begin = static_cast<const char *>(from);
         auto staged = std::make_shared<std::vector<char>>(begin, begin + bytes);
         operation.run = [=] {
-            const CUresult result = touch("a copy to the device", to, bytes);
+            const CUresult result = touch("a copy to the device", to, bytes, true);
             if (result == SUCCESS) {
                 memcpy(host(to), staged->data(), bytes);
             }
@@ -96,7 +101,7 @@ CUresult copy_to_host(Lock &lock, void *to, uint64_t from, size_t bytes, Stream 
         if (pinned && !is_still_pinned("a copy to the host", to, bytes)) {
             return CUresult(ILLEGAL_ADDRESS);
         }
-        const CUresult result = touch("a copy to the host", from, bytes);
+        const CUresult result = touch("a copy to the host", from, bytes, false);
         if (result == SUCCESS) {
             memcpy(to, host(from), bytes);
         }
@@ -126,10 +131,10 @@ CUresult copy_within(Lock &lock, uint64_t to, uint64_t from, size_t bytes, Strea
     state().counters.copies++;
     Operation operation;
     operation.run = [=] {
-        if (CUresult result = touch("a copy on the device", from, bytes)) {
+        if (CUresult result = touch("a copy on the device", from, bytes, false)) {
             return result;
         }
-        const CUresult result = touch("a copy on the device", to, bytes);
+        const CUresult result = touch("a copy on the device", to, bytes, true);
         if (result == SUCCESS) {
             memmove(host(to), host(from), bytes);
         }
@@ -161,7 +166,7 @@ CUresult fill(Lock &lock, uint64_t at, const void *pattern, size_t width, size_t
     memcpy(&word, pattern, width);
     Operation operation;
     operation.run = [=] {
-        const CUresult result = touch("a fill", at, bytes);
+        const CUresult result = touch("a fill", at, bytes, true);
         if (result != SUCCESS) {
             return result;
         }
@@ -239,8 +244,9 @@ EXPORT CUresult cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream han
     }
     Operation operation;
     operation.run = [made] {
-        make_usable(allocation_at(made));
-        return CUresult(SUCCESS);
+        Allocation *allocation = allocation_at(made);
+        make_usable(allocation);
+        return use(allocation, "an allocation", 0, allocation->bytes, true);
     };
     if (is_traced()) {
         operation.what = format("allocates %zu bytes at %#" PRIx64, bytes, made);
@@ -271,8 +277,10 @@ EXPORT CUresult cuMemFreeAsync(CUdeviceptr address, CUstream handle) {
     }
     Operation operation;
     operation.run = [address] {
-        release(allocation_at(address));
-        return CUresult(SUCCESS);
+        Allocation *allocation = allocation_at(address);
+        const CUresult result = use(allocation, "freeing", 0, allocation->bytes, true);
+        release(allocation);
+        return result;
     };
     if (is_traced()) {
         operation.what = format("frees %#llx", address);

@@ -77,7 +77,11 @@ EXPORT CUresult cuStreamQuery(CUstream handle) {
     if (!is_reached(place)) {
         run_some(lock, true);
     }
-    return state().sticky != SUCCESS ? state().sticky : is_reached(place) ? SUCCESS : NOT_READY;
+    if (is_reached(place)) {
+        // Nothing is left to run: the host learns of it.
+        return run_until(lock, place);
+    }
+    return state().sticky != SUCCESS ? state().sticky : NOT_READY;
 }
 EXPORT CUresult cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigned) {
     BEGIN(Needs::CONTEXT);
@@ -90,6 +94,7 @@ EXPORT CUresult cuStreamWaitEvent(CUstream handle, CUevent event_handle, unsigne
         Operation operation;
         operation.run = [] { return CUresult(SUCCESS); };
         operation.after = {event->place};
+        operation.clock = event->clock;
         if (is_traced()) {
             operation.what = format("waits for number %llu of stream %llu", (unsigned long long)event->place.number,
                                     (unsigned long long)event->place.stream);
@@ -142,6 +147,7 @@ EXPORT CUresult cuEventRecord(CUevent handle, CUstream stream_handle) {
     }
     event->place = enqueue(stream, std::move(operation));
     event->recorded = true;
+    event->clock = stream->queued_clock;
     run_some(lock, false);
     return SUCCESS;
 }
@@ -165,7 +171,10 @@ EXPORT CUresult cuEventQuery(CUevent handle) {
     if (recorded && !is_reached(place)) {
         run_some(lock, true);
     }
-    return state().sticky != SUCCESS ? state().sticky : !recorded || is_reached(place) ? SUCCESS : NOT_READY;
+    if (!recorded || is_reached(place)) {
+        return recorded ? run_until(lock, place) : state().sticky;
+    }
+    return state().sticky != SUCCESS ? state().sticky : NOT_READY;
 }
 EXPORT CUresult cuEventElapsedTime(float *elapsed, CUevent from, CUevent to) {
     BEGIN(Needs::CONTEXT);

@@ -167,7 +167,11 @@ CUresult execute(const KernelEntry *entry, void *const *parameters, const Grid &
         run_block(order);
     }
     e.kernel = nullptr;
-    return e.fault;
+    if (e.fault != SUCCESS) {
+        forget_touched();
+        return e.fault;
+    }
+    return use_touched(entry->name);
 }
 
 extern "C" {

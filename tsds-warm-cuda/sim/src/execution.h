@@ -27,7 +27,7 @@ struct Execution {
     // Where the stack of the current thread lies.
     uintptr_t stack_low = 0;
     void *scheduler = nullptr;
-    // Of each warp: which lanes wait for a collective, and how many the warp has passed in this interval.
+    // Of each warp: which lanes wait for a collective, and how many `__syncwarp` all of it has passed in this interval.
     uint32_t waiting[MOST_THREADS / 32] = {};
     uint32_t passed[MOST_THREADS / 32] = {};
     uint32_t returned[MOST_THREADS / 32] = {};

@@ -115,6 +115,11 @@ void release(Allocation *allocation) {
     mmap(memory, allocation->pages, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     munmap(allocation->shadow, shadow_bytes(allocation));
     allocation->shadow = nullptr;
+    if (allocation->touched != nullptr) {
+        munmap(allocation->touched, allocation->pages / 4);
+        allocation->touched = nullptr;
+    }
+    allocation->uses.clear();
 }
 
 void drop_allocations() {

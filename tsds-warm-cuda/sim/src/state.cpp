@@ -1,6 +1,9 @@
 // The one state, and what is said about what went wrong.
 #include "state.h"
 
+#include <cstdlib>
+#include <cstring>
+
 #include <cstdarg>
 #include <cstdio>
 
@@ -38,6 +41,14 @@ void drop_context() {
     // Functions of modules that are gone may still be asked for: their memory stays.
     s.modules.clear();
     drop_allocations();
+    forget_touched();
+    s.host_clock.clear();
+    // A context takes with it what was pinned in it, too.
+    for (const auto &[memory, bytes] : s.pinned) {
+        memset(reinterpret_cast<void *>(memory), 0xcd, bytes);
+        free(reinterpret_cast<void *>(memory));
+    }
+    s.pinned.clear();
     s.counters.live_events = s.counters.live_streams = s.counters.live_modules = 0;
     s.changed.notify_all();
 }

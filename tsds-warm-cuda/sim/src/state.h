@@ -37,6 +37,7 @@ struct Settings {
     int64_t eager = -1;
     int64_t races = 1;
     int64_t uninitialised = 1;
+    int64_t order = 1;
     // Whether resetting the primary context ends a sticky error.
     int64_t recoverable = 0;
     int64_t trace = 0;
@@ -87,15 +88,27 @@ struct Place {
     uint64_t stream;
     uint64_t number;
 };
+// Of each stream, how many of its operations are known to be done.
+typedef std::map<uint64_t, uint64_t> Clock;
+inline void join(Clock &to, const Clock &from) {
+    for (const auto &[stream, number] : from) {
+        uint64_t &known = to[stream];
+        known = known < number ? number : known;
+    }
+}
+
 struct Event {
     bool recorded = false;
     bool timed = false;
     Place place{};
+    Clock clock;
     double milliseconds = 0;
 };
 struct Operation {
     std::function<CUresult()> run;
     std::vector<Place> after;
+    // What is done whenever this runs.
+    Clock clock;
     // Runs without the lock; may call whatever may wait for the lock.
     bool unlocked = false;
     // For people; empty unless everything is traced.
@@ -108,12 +121,27 @@ struct Stream {
     bool destroyed = false;
     uint64_t queued = 0, done = 0;
     std::deque<Operation> operations;
+    // Of the last operation that was enqueued, and of the last one that is done, itself in it.
+    Clock queued_clock, done_clock;
+};
+
+// Bytes of a buffer that an operation touched.
+struct Use {
+    Place place;
+    const char *what;
+    uint64_t begin, end;
+    bool is_write;
 };
 
 struct Allocation {
     uint64_t base = 0, bytes = 0, pages = 0;
     // Memory of two words about each word of four bytes: see check.h.
     uint64_t *shadow = nullptr;
+    // What is not known to be over for whoever comes next: see order.cpp.
+    std::vector<Use> uses;
+    // Of each word, whether the launch at hand has read (1) or written (2) it; and where such words begin and end.
+    uint8_t *touched = nullptr;
+    uint64_t touched_begin = 0, touched_end = 0;
     // Whether the operation that allocates has run, and whether the one that frees has.
     bool usable = false, freed = false;
     // Whether it has been given to free.
@@ -138,6 +166,11 @@ struct State {
     std::map<uint64_t, Event> events;
     std::set<Module *> modules;
     uint64_t next_event = 16;
+    // What the host knows to be done.
+    Clock host_clock;
+    // The operation that runs.
+    Place running{};
+    Clock running_clock;
     std::map<uint64_t, uint64_t> pinned;
     Pool pool;
     // Where host functions stand that have not been waited for yet.
@@ -188,6 +221,16 @@ bool is_pinned(const void *address, uint64_t bytes);
 uint64_t live_buffers();
 const uint64_t ARENA_BYTES = uint64_t(1) << 36;
 extern uint64_t arena;
+
+// order.cpp
+// Notes what the running operation touches; an error if another one touches it that nothing orders with it.
+CUresult use(Allocation *allocation, const char *what, uint64_t begin, uint64_t end, bool is_write);
+// As it, of all that the launch at hand touched.
+CUresult use_touched(const char *what);
+void touch_word(Allocation *allocation, uint64_t at, uint64_t bytes, bool is_write);
+void forget_touched();
+// What the host has waited for is over.
+void learn(const Clock &clock);
 
 // module.cpp
 extern KernelEntry *kernels;

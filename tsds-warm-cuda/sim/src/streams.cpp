@@ -59,6 +59,8 @@ bool run_one(Lock &lock) {
     stream->operations.pop_front();
     stream->busy = true;
     trace("runs", *stream, stream->done + 1, operation);
+    s.running = {stream->id, stream->done + 1};
+    s.running_clock = operation.clock;
     const uint64_t generation = s.generation;
     CUresult result;
     if (operation.unlocked) {
@@ -74,6 +76,7 @@ bool run_one(Lock &lock) {
     }
     stream->busy = false;
     stream->done++;
+    join(stream->done_clock, operation.clock);
     if (result != SUCCESS) {
         if (s.sticky == SUCCESS) {
             s.sticky = result;
@@ -120,14 +123,20 @@ Place last_of(Stream *stream) { return {stream->id, stream->queued}; }
 Place enqueue(Stream *stream, Operation operation) {
     if (stream->id == DEFAULT_STREAM) {
         for (auto &[id, other] : state().streams) {
-            if (other->blocking && other->queued > other->done) {
+            if (other->blocking) {
                 operation.after.push_back(last_of(other.get()));
+                join(operation.clock, other->queued_clock);
             }
         }
     } else if (stream->blocking) {
         operation.after.push_back(last_of(stream_of(DEFAULT_STREAM)));
+        join(operation.clock, stream_of(DEFAULT_STREAM)->queued_clock);
     }
     stream->queued++;
+    join(operation.clock, stream->queued_clock);
+    join(operation.clock, state().host_clock);
+    operation.clock[stream->id] = stream->queued;
+    stream->queued_clock = operation.clock;
     trace("enqueued", *stream, stream->queued, operation);
     stream->operations.push_back(std::move(operation));
     return last_of(stream);
@@ -147,6 +156,10 @@ CUresult run_until(Lock &lock, Place place) {
             // Another thread is in the middle of the operation that is waited for.
             s.changed.wait(lock);
         }
+    }
+    auto found = s.streams.find(place.stream);
+    if (s.sticky == SUCCESS && found != s.streams.end()) {
+        learn(found->second->done_clock);
     }
     return s.sticky;
 }

@@ -143,3 +143,9 @@ extern "C" __global__ void __launch_bounds__(32) sim_divergent(u32 *out) {
     }
     out[t] = t;
 }
+
+// Writes a word, and reads it again through the cache of constants.
+extern "C" __global__ void __launch_bounds__(1) sim_constant(u32 *out) {
+    out[0] = 1;
+    out[1] = __ldg(out);
+}

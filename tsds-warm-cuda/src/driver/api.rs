@@ -2,7 +2,7 @@
 //!
 //! They are looked up here, all at once, rather than called through `cudarc`'s own functions: those panic when a driver lacks
 //! one, and give results as an enum that a newer driver's codes are not in.
-#![allow(non_snake_case, reason = "the driver's names")]
+#![allow(non_snake_case, clippy::too_many_arguments, reason = "the driver's functions")]
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::sync::OnceLock;
@@ -121,8 +121,13 @@ pub(crate) fn driver() -> Result<&'static Api, String> {
     let api = Api::load().map_err(|name| {
         format!("the CUDA driver is too old for PTX 8.0: it has no {name}; install driver 525 or later")
     })?;
+    // SAFETY: initialising is allowed at any time and more than once.
+    unsafe { api.cuInit(0) }.map_err(|code| match code {
+        Code::NO_DEVICE => "no device".into(),
+        other => format!("the CUDA driver does not start: {other}"),
+    })?;
     let mut version = 0;
-    // SAFETY: the driver writes one number, and may be asked for it before it is initialised.
+    // SAFETY: the driver writes one number, and is initialised.
     unsafe { api.cuDriverGetVersion(&mut version) }
         .map_err(|code| format!("the CUDA driver does not say its version: {code}"))?;
     if version < OLDEST_VERSION {
@@ -131,10 +136,5 @@ pub(crate) fn driver() -> Result<&'static Api, String> {
             "the CUDA driver is too old for PTX 8.0: it is of CUDA {major}.{minor}; install driver 525 or later"
         ));
     }
-    // SAFETY: initialising is allowed at any time and more than once.
-    unsafe { api.cuInit(0) }.map_err(|code| match code {
-        Code::NO_DEVICE => "no device".into(),
-        other => format!("the CUDA driver does not start: {other}"),
-    })?;
     Ok(API.get_or_init(|| api))
 }

@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pool: Option<CUmemoryPool>,
     loss: Arc<Loss>,
     gate: Arc<Gate>,
+    /// A fault has left the context unusable, or something in it that nobody can wait for.
+    is_broken: AtomicBool,
     /// The context was reset: nothing of it is there any more.
     is_reset: AtomicBool,
     /// Bytes of memory that are allocated.
@@ -99,7 +101,15 @@ impl Context {
         }
         let mut raw = ptr::null_mut();
         // SAFETY: the driver writes one handle.
-        unsafe { api.cuDevicePrimaryCtxRetain(&mut raw, device) }?;
+        let mut retain = || unsafe { api.cuDevicePrimaryCtxRetain(&mut raw, device) };
+        if let Err(code) = retain() {
+            // Somebody else in the process may have met a fault.
+            if code.is_harmless() {
+                return Err(code);
+            }
+            Self::reset(api, device, &gate, &opened)?;
+            retain()?;
+        }
         let mut context = Self {
             api,
             device,
@@ -107,12 +117,15 @@ impl Context {
             pool: None,
             loss: Arc::new(Loss::new()),
             gate: Arc::clone(&gate),
+            is_broken: AtomicBool::new(false),
             is_reset: AtomicBool::new(false),
             allocated: AtomicU64::new(0),
         };
         // SAFETY: the context was retained.
-        unsafe { api.cuCtxSetCurrent(raw) }?;
-        context.pool = context.find_pool()?;
+        let current = unsafe { api.cuCtxSetCurrent(raw) };
+        context.pool = current.and_then(|()| context.find_pool()).inspect_err(|code| {
+            gate.is_broken.store(!code.is_harmless(), Ordering::Release);
+        })?;
         let context = Arc::new(context);
         opened.push(Arc::downgrade(&context));
         Ok(context)
@@ -176,22 +189,26 @@ impl Context {
         Ok(entered)
     }
 
-    /// As [`Context::enter`] to give something back or to keep an order, also when the device is lost; `None` if there is nothing left
-    /// of it.
+    /// As [`Context::enter`] to give something back or to keep an order, also when the device is lost; `None` if it is broken: then
+    /// the end of its context gives everything back at once, after it has stopped what still runs.
     pub(crate) fn enter_anyway(&self) -> Option<Entered<'_>> {
         let pass = self.gate.pass();
-        if self.is_reset.load(Ordering::Acquire) {
+        if self.is_reset.load(Ordering::Acquire) || self.is_broken.load(Ordering::Acquire) {
             return None;
         }
         // SAFETY: as in `enter`.
         let set = unsafe { self.api.cuCtxSetCurrent(self.raw) };
-        let entered = Entered { context: self, _pass: pass };
-        entered.released(set);
-        set.is_ok().then_some(entered)
+        if let Err(code) = set {
+            // Whatever was to be done is not done, and nobody else does it.
+            self.broken(format!("the context cannot be entered: {code}"));
+            return None;
+        }
+        Some(Entered { context: self, _pass: pass })
     }
 
     /// The device is lost, and its context of no more use to anybody.
     fn broken(&self, reason: String) {
+        self.is_broken.store(true, Ordering::Release);
         self.gate.is_broken.store(true, Ordering::Release);
         self.loss.lose(reason);
     }

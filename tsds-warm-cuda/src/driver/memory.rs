@@ -56,6 +56,11 @@ impl Memory {
         }
     }
 
+    /// In whose order it is given back.
+    pub(crate) fn queue(&self) -> &Stream {
+        &self.queue
+    }
+
     /// Its address on the device.
     pub(super) fn address(&self, at: u64) -> CUdeviceptr {
         self.at + at
@@ -137,8 +142,15 @@ impl Drop for Memory {
             let freed = match self.is_pooled {
                 // SAFETY: nobody has the address any more, and what the device does with it comes earlier in the queue.
                 true => unsafe { entered.api().cuMemFreeAsync(self.at, self.queue.raw()) },
-                // SAFETY: as above; waits for the device.
-                false => unsafe { entered.api().cuMemFree_v2(self.at) },
+                // Whatever comes earlier in the queue is waited for: this call does not have an order.
+                false => match self.queue.synchronize(&entered) {
+                    // SAFETY: nobody has the address any more, and the device is through with it.
+                    Ok(()) => unsafe { entered.api().cuMemFree_v2(self.at) },
+                    Err(fault) => {
+                        entered.give_up(format!("memory cannot be given back: {fault}"));
+                        Ok(())
+                    }
+                },
             };
             if let Err(code) = freed {
                 // Memory that stays would count for nobody: a reset frees it.

@@ -1,20 +1,7 @@
 // `[slab, meta, list, out]`: finds the time bucket of every item by binary search. A warp first finds where its earliest and its latest
 // item lie: rows follow time, and mostly that is the same bucket. O(items * log buckets).
-#include "column.cuh"
+#include "bucket.cuh"
 #include "strand.cuh"
-
-// How many starts are not after the time: at least `low`, at most `high`. Times and starts compare by their keys.
-static __device__ __forceinline__ u32 starts_until(const u32* starts, u32 low, u32 high, u64 time) {
-    while (low < high) {
-        u32 middle = (low + high) >> 1;
-        if (time < (two_words(starts + 2ull * middle) ^ TOP_64)) {
-            high = middle;
-        } else {
-            low = middle + 1u;
-        }
-    }
-    return low;
-}
 
 extern "C" __global__ void __launch_bounds__(256)
 tsds_buckets(const u32* slab, const u32* meta, const u32* list, u32* out, Params p) {

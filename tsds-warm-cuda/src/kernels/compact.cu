@@ -8,8 +8,8 @@ tsds_compact(const u32* meta, const u32* mask, const u32* offsets, const u32* so
     u32 lane = lane_of_thread();
     // Words `2l` and `2l + 1` of the block, and where their ones go.
     const u32* words = mask + (u64)BLOCK_WORDS * block.number;
-    u32 even = __ldg(words + 2u * lane);
-    u32 odd = __ldg(words + 2u * lane + 1u);
+    u32 even = 64u * lane < block.items ? __ldg(words + 2u * lane) : 0u;
+    u32 odd = 64u * lane + 32u < block.items ? __ldg(words + 2u * lane + 1u) : 0u;
     u32 ones = __popc(even) + __popc(odd);
     u32 places = ones;
 #pragma unroll

@@ -5,6 +5,7 @@
 #include "quotient.cuh"
 #include "strand.cuh"
 
+#define ENCODED 5u
 #define MODE_PLAIN 0u
 #define MODE_PROGRESSION 1u
 #define MODE_INTEGERS 2u
@@ -60,13 +61,8 @@ encoded_at(const u32* slab, const u32* meta, const Params& p, u32 part, u32 slot
 
 static __device__ __forceinline__ u32 flags_of(const Encoded& own) { return __ldg(own.at + 3); }
 
-static __device__ __forceinline__ Exceptions exceptions_from(const Encoded& own, u32 row) {
-    Exceptions found = {};
-    if ((flags_of(own) & EXCEPTIONS) == 0u) {
-        return found;
-    }
-    const u32* rows = own.column + __ldg(own.at + 9);
-    u32 many = __ldg(own.at + 8);
+// How many of the exceptions' rows are before a row.
+static __device__ __forceinline__ u32 exceptions_before(const u32* rows, u32 many, u32 row) {
     u32 low = 0;
     u32 high = many;
     while (low < high) {
@@ -77,9 +73,20 @@ static __device__ __forceinline__ Exceptions exceptions_from(const Encoded& own,
             high = middle;
         }
     }
-    found.rows = rows + low;
-    found.lanes = own.column + __ldg(own.at + 10) + 2u * low;
-    found.left = many - low;
+    return low;
+}
+
+static __device__ __forceinline__ Exceptions exceptions_from(const Encoded& own, u32 row) {
+    Exceptions found = {};
+    if ((flags_of(own) & EXCEPTIONS) == 0u) {
+        return found;
+    }
+    const u32* rows = own.column + __ldg(own.at + 9);
+    u32 many = __ldg(own.at + 8);
+    u32 before = exceptions_before(rows, many, row);
+    found.rows = rows + before;
+    found.lanes = own.column + __ldg(own.at + 10) + 2u * before;
+    found.left = many - before;
     return found;
 }
 
@@ -126,10 +133,7 @@ static __device__ __forceinline__ u64 key_of_lane(const Encoded& own, u64 lane) 
 // The divisor of a decimal block, worked out by one thread for all. Every thread of the block takes part.
 static __device__ __forceinline__ Divisor divisor_of(const Encoded& own) {
     __shared__ u64 reciprocal;
-    u64 number = two_words(own.at + 4);
-    Divisor divisor;
-    divisor.highest_bit = 63u - (u32)__clzll((i64)number);
-    divisor.shifted = number << (63u - divisor.highest_bit);
+    Divisor divisor = shifted_divisor(two_words(own.at + 4));
     // Whoever called this before has read it.
     __syncthreads();
     if (threadIdx.x == 0u) {
@@ -189,18 +193,14 @@ static __device__ __forceinline__ void each_lane(const Encoded& own, u32 items, 
             u64 integer = quarter_of(integers, quarter, is_row);
             if (is_decimal) {
                 is_number = as_numbers;
-                lane = as_numbers ? integer : quotient_of(integer, divisor);
-                if (is_single && !as_numbers) {
-                    u32 single = to_single(lane);
-                    lane = own.kind == FLOAT_32 ? single : to_double(single);
-                }
+                lane = as_numbers ? integer : decimal_of(integer, divisor, is_single, own.kind == FLOAT_32);
                 if (has_corrections) {
                     if (quarter == 0u) {
                         begin_mini(corrections, row / MINI_ROWS, own.rows);
                     }
                     // Floats of 32 bits have none.
                     u64 correction = quarter_of(corrections, quarter, is_row);
-                    lane += own.kind == FLOAT_32 && is_single ? 0ull : correction;
+                    lane += own.kind == FLOAT_32 ? 0ull : correction;
                 }
                 if (take_exception(exceptions, row, lane)) {
                     is_number = false;
@@ -216,4 +216,44 @@ static __device__ __forceinline__ void each_lane(const Encoded& own, u32 items, 
         }
         use(k, lane, is_number, is_row);
     }
+}
+
+// The value of a row of the part, for this thread alone.
+static __device__ __forceinline__ u64 lane_at(const u32* slab, const u32* meta, const Params& p, u32 part, u32 slot, u32 part_row) {
+    Encoded own = encoded_at(slab, meta, p, part, slot, part_row);
+    u32 row = own.first;
+    u32 second = __ldg(own.at + 2);
+    if (own.mode == MODE_PLAIN) {
+        return own.is_wide ? value_64(own.column + second, row) : __ldg(own.column + second + row);
+    }
+    if (own.mode == MODE_PROGRESSION) {
+        return two_words(own.at + 2) + two_words(own.at + 4) * row;
+    }
+    Exceptions exceptions = {};
+    if (own.mode == MODE_DECIMAL) {
+        exceptions = exceptions_from(own, row);
+        if (exceptions.left > 0u && __ldg(exceptions.rows) == row) {
+            return two_words(exceptions.lanes);
+        }
+    }
+    Integers integers = integers_at(own.column, second);
+    u64 integer = integer_at(integers, row, own.rows);
+    if (own.mode == MODE_INTEGERS) {
+        return lane_of_place(own.kind, integer);
+    }
+    if (own.mode == MODE_DICTIONARY) {
+        return two_words(own.column + __ldg(own.at + 3) + 2u * (u32)integer);
+    }
+    Divisor divisor = shifted_divisor(two_words(own.at + 4));
+    divisor.reciprocal = reciprocal_of(divisor.shifted);
+    u64 lane = decimal_of(integer, divisor, (flags_of(own) & SINGLE_PRECISION) != 0u, own.kind == FLOAT_32);
+    if ((flags_of(own) & CORRECTIONS) != 0u && own.kind != FLOAT_32) {
+        Integers corrections = integers_at(own.column, __ldg(own.at + 7));
+        lane += integer_at(corrections, row, own.rows);
+    }
+    return lane;
+}
+
+static __device__ __forceinline__ bool is_encoded(const u32* meta, const Params& p, u32 part, u32 slot) {
+    return __ldg(column_entry(meta, p, part, slot)) == ENCODED;
 }

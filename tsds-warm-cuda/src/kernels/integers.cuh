@@ -63,7 +63,9 @@ struct Integers {
     u32 width;
     u32 patch_bit;
     u32 patch_width;
-    u32 patched[QUARTERS];
+    // A bit for each of its rows that has a patch.
+    u64 patched;
+    u64 patched_above;
     // What the rows before the quarter at hand add up to.
     u64 sum;
     u64 slope;
@@ -113,10 +115,8 @@ static __device__ __forceinline__ void begin_mini(Integers& own, u32 mini, u32 r
     own.step = (own.head & 255u) == FORM_DELTA_OF_DELTA ? two_words(at + 2 + own.base_words) : own.centre;
     own.sum = 0;
     own.slope = 0;
-#pragma unroll
-    for (u32 q = 0; q < QUARTERS; q++) {
-        own.patched[q] = 0;
-    }
+    own.patched = 0;
+    own.patched_above = 0;
     if (many == 0u) {
         return;
     }
@@ -124,39 +124,39 @@ static __device__ __forceinline__ void begin_mini(Integers& own, u32 mini, u32 r
     u32 positions = own.bit + 8u * ((mini_rows * own.width + 7u) >> 3);
     if (many > LISTED_PATCHES) {
         own.patch_bit = positions + MINI_ROWS;
-#pragma unroll
-        for (u32 q = 0; q < QUARTERS; q++) {
-            own.patched[q] = (u32)field(own.payload, positions + 32u * q, 32u);
-        }
+        own.patched = field(own.payload, positions, 64u);
+        own.patched_above = field(own.payload, positions + 64u, 64u);
         return;
     }
     own.patch_bit = positions + 8u * ((7u * many + 7u) >> 3);
     for (u32 n = 0; n < many; n++) {
         u32 row = (u32)field(own.payload, positions + 7u * n, 7u);
-#pragma unroll
-        for (u32 q = 0; q < QUARTERS; q++) {
-            own.patched[q] |= row >> 5 == q ? 1u << (row & 31u) : 0u;
-        }
+        own.patched |= row < 64u ? 1ull << row : 0ull;
+        own.patched_above |= row < 64u ? 0ull : 1ull << (row - 64u);
     }
+}
+
+// The number of a row of the mini-block at hand.
+static __device__ __forceinline__ u64 number_at(const Integers& own, u32 row) {
+    u64 number = field(own.payload, own.bit + row * own.width, own.width);
+    u64 patched = row < 64u ? own.patched : own.patched_above;
+    u64 bit = 1ull << (row & 63u);
+    if ((patched & bit) != 0ull) {
+        u32 patch = __popcll(patched & (bit - 1ull)) + (row < 64u ? 0u : __popcll(own.patched));
+        u64 upper = field(own.payload, own.patch_bit + patch * own.patch_width, own.patch_width) + 1ull;
+        number += own.width < 64u ? upper << own.width : 0ull;
+    }
+    return number;
+}
+
+static __device__ __forceinline__ u64 scaled(const Integers& own, u64 value) {
+    return (own.head & SCALED) != 0u ? own.offset + value * own.factor : value;
 }
 
 // The integer of this lane's row of quarter `quarter` of the mini-block, if `is_row`; quarters follow each other. The whole warp takes part.
 static __device__ __forceinline__ u64 quarter_of(Integers& own, u32 quarter, bool is_row) {
-    u32 lane = threadIdx.x & 31u;
-    u32 row = 32u * quarter + lane;
-    u64 number = is_row ? field(own.payload, own.bit + row * own.width, own.width) : 0ull;
-    u32 patches_before = 0;
-    u32 patched = 0;
-#pragma unroll
-    for (u32 q = 0; q < QUARTERS; q++) {
-        patches_before += q < quarter ? __popc(own.patched[q]) : 0u;
-        patched = q == quarter ? own.patched[q] : patched;
-    }
-    if (is_row && (patched >> lane) & 1u) {
-        u32 patch = patches_before + __popc(patched & ((1u << lane) - 1u));
-        u64 upper = field(own.payload, own.patch_bit + patch * own.patch_width, own.patch_width) + 1ull;
-        number += own.width < 64u ? upper << own.width : 0ull;
-    }
+    u32 row = 32u * quarter + (threadIdx.x & 31u);
+    u64 number = is_row ? number_at(own, row) : 0ull;
     u64 value;
     u32 form = own.head & 255u;
     if (form == FORM_CENTRED) {
@@ -174,5 +174,26 @@ static __device__ __forceinline__ u64 quarter_of(Integers& own, u32 quarter, boo
     } else {
         value = own.line + number;
     }
-    return (own.head & SCALED) != 0u ? own.offset + value * own.factor : value;
+    return scaled(own, value);
+}
+
+// The integer of a row of an encoded block of `rows` rows, for this thread alone: forms that add up read the mini-block up to there.
+static __device__ __forceinline__ u64 integer_at(Integers& own, u32 row, u32 rows) {
+    begin_mini(own, row / MINI_ROWS, rows);
+    row %= MINI_ROWS;
+    u32 form = own.head & 255u;
+    if (form == FORM_CENTRED) {
+        return scaled(own, own.centre + unzigzag(number_at(own, row)));
+    }
+    if (form != FORM_DELTA && form != FORM_DELTA_OF_DELTA) {
+        return scaled(own, own.line + number_at(own, row));
+    }
+    u64 sum = 0;
+    u64 slope = 0;
+    for (u32 k = 0; k <= row; k++) {
+        u64 number = unzigzag(number_at(own, k));
+        slope += number;
+        sum += form == FORM_DELTA ? number : slope;
+    }
+    return scaled(own, own.line + own.step * row + sum);
 }

@@ -37,11 +37,20 @@ static __device__ __forceinline__ u64 divide(u64 high, u64 low, u64 divisor, u64
 }
 
 struct Divisor {
-    // Shifted so that its top bit is set; by how much less than 63.
+    // Shifted so that its top bit is set.
     u64 shifted;
     u32 highest_bit;
     u64 reciprocal;
 };
+
+// Without its reciprocal.
+static __device__ __forceinline__ Divisor shifted_divisor(u64 number) {
+    Divisor divisor;
+    divisor.highest_bit = 63u - (u32)__clzll((i64)number);
+    divisor.shifted = number << (63u - divisor.highest_bit);
+    divisor.reciprocal = 0;
+    return divisor;
+}
 
 // The bits of the double nearest to `number / divisor`.
 static __device__ __forceinline__ u64 quotient_of(u64 number, const Divisor& divisor) {
@@ -102,4 +111,14 @@ static __device__ __forceinline__ u64 to_double(u32 bits) {
     }
     u64 exponent = ((bits >> 23) & 0xffu) + 896u;
     return sign | (exponent << 52) | ((u64)(bits & 0x7fffffu) << 29);
+}
+
+// The value of a decimal: a quotient, as a double, or rounded to single precision, and then as a float if it is one.
+static __device__ __forceinline__ u64 decimal_of(u64 number, const Divisor& divisor, bool is_single, bool is_float) {
+    u64 bits = quotient_of(number, divisor);
+    if (!is_single) {
+        return bits;
+    }
+    u32 single = to_single(bits);
+    return is_float ? single : to_double(single);
 }

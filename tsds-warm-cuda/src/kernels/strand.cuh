@@ -32,6 +32,18 @@ static __device__ __forceinline__ u32 words_of_strands(u32 strand) {
     return word;
 }
 
+// The strand of a bitmap over the items of blocks.
+static __device__ __forceinline__ u32 strand_of_words(const u32* words, const Block& block) {
+    u32 strand = 0;
+#pragma unroll
+    for (u32 k = 0; k < ROUNDS; k++) {
+        u32 number = ROUNDS * warp_of_thread() + k;
+        u32 word = 32u * number < block.items ? __ldg(words + (u64)BLOCK_WORDS * block.number + number) : 0u;
+        strand |= ((word >> lane_of_thread()) & 1u) << k;
+    }
+    return strand & strand_mask(block.items);
+}
+
 // Writes the bitmap of a block, and how many ones it has. Every thread of the block takes part.
 static __device__ __forceinline__ void write_marks(u32* mask, u32* counts, u32 block, u32 strand) {
     __shared__ u32 ones_of_warp[WARPS];

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use cudarc::driver::result::stream as raw;
 use cudarc::driver::sys::{self, CUresult};
-use cudarc::driver::{CudaSlice, CudaStream, LaunchConfig, PushKernelArg};
+use cudarc::driver::{CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg};
 use tsds_warm_cuda::simulator::{Setting, Simulator};
 
 use crate::{Machine, Test, assert_clean, assert_fails, grid, seeds};
@@ -17,6 +17,13 @@ pub(crate) const TESTS: &[Test] = &[
         "two_streams_that_nothing_orders_give_wrong_results",
         two_streams_that_nothing_orders_give_wrong_results,
     ),
+    (
+        "two_streams_that_nothing_orders_are_an_error_with_every_seed",
+        two_streams_that_nothing_orders_are_an_error,
+    ),
+    ("who_only_reads_needs_no_order", who_only_reads_needs_no_order),
+    ("a_host_that_waits_orders_streams", a_host_that_waits_orders_streams),
+    ("freeing_in_another_stream_needs_an_order", freeing_in_another_stream_needs_an_order),
     ("the_same_seed_gives_the_same_order", the_same_seed_gives_the_same_order),
     ("blocks_and_threads_come_in_another_order_with_every_seed", blocks_and_threads_come_in_another_order),
     ("nothing_runs_before_somebody_waits", nothing_runs_before_somebody_waits),
@@ -34,14 +41,23 @@ pub(crate) const TESTS: &[Test] = &[
 
 const WORDS: u32 = 2000;
 
-fn fill(machine: &Machine, stream: &Arc<CudaStream>, to: &mut CudaSlice<u32>, add: u32) {
+fn try_fill(
+    machine: &Machine,
+    stream: &Arc<CudaStream>,
+    to: &mut CudaSlice<u32>,
+    add: u32,
+) -> Result<(), DriverError> {
     let kernel = machine.kernel("sim_fill");
     // SAFETY: the buffer has so many words.
-    unsafe { stream.launch_builder(&kernel).arg(to).arg(&WORDS).arg(&add).launch(grid(3, 256)) }.unwrap();
+    unsafe { stream.launch_builder(&kernel).arg(to).arg(&WORDS).arg(&add).launch(grid(3, 256)) }.map(drop)
+}
+
+fn fill(machine: &Machine, stream: &Arc<CudaStream>, to: &mut CudaSlice<u32>, add: u32) {
+    try_fill(machine, stream, to, add).unwrap();
 }
 
 /// One stream fills a buffer, another one doubles it: with an event between them or without.
-fn fill_and_double(simulator: &Simulator, is_ordered: bool) -> Vec<u32> {
+fn fill_and_double(simulator: &Simulator, is_ordered: bool) -> Result<Vec<u32>, DriverError> {
     let machine = Machine::new(simulator);
     // SAFETY: orders are made by hand here, which is the point.
     unsafe { machine.context.disable_event_tracking() };
@@ -49,31 +65,101 @@ fn fill_and_double(simulator: &Simulator, is_ordered: bool) -> Vec<u32> {
     let mut from = one.alloc_zeros::<u32>(WORDS as usize).unwrap();
     let mut to = one.alloc_zeros::<u32>(WORDS as usize).unwrap();
     one.synchronize().unwrap();
-    fill(&machine, &one, &mut from, 5);
+    try_fill(&machine, &one, &mut from, 5)?;
     if is_ordered {
         two.join(&one).unwrap();
     }
     let kernel = machine.kernel("sim_double");
     // SAFETY: the buffers have so many words.
-    unsafe { two.launch_builder(&kernel).arg(&from).arg(&mut to).arg(&WORDS).launch(grid(2, 128)) }.unwrap();
-    let words = two.clone_dtoh(&to).unwrap();
-    machine.context.synchronize().unwrap();
-    words
+    unsafe { two.launch_builder(&kernel).arg(&from).arg(&mut to).arg(&WORDS).launch(grid(2, 128)) }?;
+    let words = two.clone_dtoh(&to)?;
+    machine.context.synchronize()?;
+    Ok(words)
 }
 
 fn events_order_two_streams(simulator: &'static Simulator) {
     let expected: Vec<u32> = (0..WORDS).map(|i| 2 * (i + 5)).collect();
     for _ in seeds(simulator, 30) {
-        assert_eq!(fill_and_double(simulator, true), expected);
+        assert_eq!(fill_and_double(simulator, true).unwrap(), expected);
         assert_clean(simulator);
     }
 }
 
 fn two_streams_that_nothing_orders_give_wrong_results(simulator: &'static Simulator) {
-    let results: BTreeSet<_> = seeds(simulator, 30).map(|_| fill_and_double(simulator, false)).collect();
+    let results: BTreeSet<_> = seeds(simulator, 30)
+        .map(|_| {
+            simulator.set(Setting::Order, 0);
+            fill_and_double(simulator, false).unwrap()
+        })
+        .collect();
     let right: Vec<u32> = (0..WORDS).map(|i| 2 * (i + 5)).collect();
     assert!(results.contains(&right));
     assert!(results.contains(&vec![0; WORDS as usize]));
+}
+
+fn two_streams_that_nothing_orders_are_an_error(simulator: &'static Simulator) {
+    for _ in seeds(simulator, 30) {
+        let result = fill_and_double(simulator, false);
+        assert_fails(simulator, result, CUresult::CUDA_ERROR_LAUNCH_FAILED, "nothing orders sim_");
+        assert!(simulator.violation().contains("bytes 0 to 8000 of a buffer of 8000"));
+    }
+}
+
+/// A machine with two streams that nobody orders, and memory of the first one, which is filled.
+fn two_streams(simulator: &Simulator) -> (Machine, Arc<CudaStream>, Arc<CudaStream>, CudaSlice<u32>) {
+    let machine = Machine::new(simulator);
+    // SAFETY: orders are made by hand here, which is the point.
+    unsafe { machine.context.disable_event_tracking() };
+    let (one, two) = (machine.stream(), machine.stream());
+    let mut there = one.alloc_zeros::<u32>(WORDS as usize).unwrap();
+    fill(&machine, &one, &mut there, 5);
+    one.synchronize().unwrap();
+    (machine, one, two, there)
+}
+
+fn who_only_reads_needs_no_order(simulator: &'static Simulator) {
+    for _ in seeds(simulator, 10) {
+        let (machine, one, two, from) = two_streams(simulator);
+        let kernel = machine.kernel("sim_double");
+        let run = |stream: &Arc<CudaStream>| {
+            let mut to = stream.alloc_zeros::<u32>(WORDS as usize).unwrap();
+            // SAFETY: the buffers have so many words.
+            unsafe {
+                stream.launch_builder(&kernel).arg(&from).arg(&mut to).arg(&WORDS).launch(grid(2, 128))
+            }
+            .unwrap();
+            to
+        };
+        let (first, second) = (run(&one), run(&two));
+        assert_eq!(one.clone_dtoh(&first).unwrap(), two.clone_dtoh(&second).unwrap());
+        assert_eq!(simulator.violation(), "");
+    }
+}
+
+fn a_host_that_waits_orders_streams(simulator: &'static Simulator) {
+    for _ in seeds(simulator, 10) {
+        let (machine, one, two, mut there) = two_streams(simulator);
+        fill(&machine, &two, &mut there, 6);
+        let event = two.record_event(None).unwrap();
+        while !event.try_is_complete().unwrap() {}
+        fill(&machine, &one, &mut there, 7);
+        one.synchronize().unwrap();
+        assert_eq!(two.clone_dtoh(&there).unwrap()[0], 7);
+        assert_eq!(simulator.violation(), "");
+    }
+}
+
+fn freeing_in_another_stream_needs_an_order(simulator: &'static Simulator) {
+    for _ in seeds(simulator, 10) {
+        let (machine, one, two, mut there) = two_streams(simulator);
+        // By chance it goes well.
+        let filled = try_fill(&machine, &two, &mut there, 6);
+        drop(there);
+        let ended = filled.and(one.synchronize()).and(two.synchronize()).and(machine.context.synchronize());
+        assert!(ended.is_err());
+        let violation = simulator.violation();
+        assert!(violation.contains("nothing orders") || violation.contains("freed buffer"), "{violation}");
+    }
 }
 
 /// The order in which the threads of 4 blocks come to a counter.
@@ -139,6 +225,7 @@ fn an_event_that_is_asked_again_and_again_is_reached(simulator: &'static Simulat
 
 fn the_default_stream_orders_blocking_streams_only(simulator: &'static Simulator) {
     let run = |kind: raw::StreamKind| {
+        simulator.set(Setting::Order, 0);
         let machine = Machine::new(simulator);
         // SAFETY: orders are made by hand here, which is the point.
         unsafe { machine.context.disable_event_tracking() };

@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("lanes_are_ordered_by_a_barrier_of_the_warp_only", lanes_are_ordered_by_a_barrier_of_the_warp_only),
     ("blocks_may_share_a_word_by_atomics_only", blocks_may_share_a_word_by_atomics_only),
     ("shared_memory_that_nothing_was_written_to_is_not_read", unwritten_shared_memory_is_not_read),
+    ("what_a_launch_has_written_is_no_constant", what_a_launch_has_written_is_no_constant),
     ("checks_can_be_switched_off", checks_can_be_switched_off),
     ("threads_that_wait_for_nobody_are_an_error", threads_that_wait_for_nobody_are_an_error),
     ("a_shift_by_the_width_is_an_error", a_shift_by_the_width_is_an_error),
@@ -204,6 +205,16 @@ fn unwritten(simulator: &'static Simulator) -> Result<Vec<u32>, cudarc::driver::
 
 fn unwritten_shared_memory_is_not_read(simulator: &'static Simulator) {
     assert_fails(simulator, unwritten(simulator), FAILED, "which the block has not written");
+}
+
+fn what_a_launch_has_written_is_no_constant(simulator: &'static Simulator) {
+    let machine = Machine::new(simulator);
+    let stream = machine.stream();
+    let mut to = zeros::<u32>(&stream, 2);
+    let kernel = machine.kernel("sim_constant");
+    // SAFETY: the buffer has so many words.
+    unsafe { stream.launch_builder(&kernel).arg(&mut to).launch(grid(1, 1)) }.unwrap();
+    assert_fails(simulator, stream.synchronize(), FAILED, "as a constant, which the launch has written");
 }
 
 fn checks_can_be_switched_off(simulator: &'static Simulator) {

@@ -21,7 +21,10 @@ enum Opened {
     /// By its own factory.
     Plugin(PluginFixture),
     /// A tier that its crate opens in its own way.
-    #[cfg_attr(not(feature = "warm-wgpu"), expect(dead_code, reason = "only devices need it"))]
+    #[cfg_attr(
+        not(any(feature = "warm-cuda", feature = "warm-wgpu")),
+        expect(dead_code, reason = "only devices need it")
+    )]
     Tier(Arc<dyn TierFixture>),
 }
 
@@ -67,6 +70,11 @@ impl Backends {
     }
 
     fn ways(&self, plugin: &Plugin) -> Vec<Opened> {
+        #[cfg(feature = "warm-cuda")]
+        if plugin.id == tsds_warm_cuda::NAME {
+            let tier = |fixture| Opened::Tier(Arc::new(fixture));
+            return tsds_warm_cuda::conformance::fixtures().into_iter().map(tier).collect();
+        }
         #[cfg(feature = "warm-wgpu")]
         if plugin.id == tsds_warm_wgpu::NAME {
             let tier = |fixture| Opened::Tier(Arc::new(fixture));
