@@ -13,11 +13,13 @@ use tsds_traits::{
     DatabaseId, Error, ErrorKind, Registry, Result, SegmentId, Sequence, VfsLock, WalSink, World,
 };
 
+use crate::batches::KnownBatches;
 use crate::catalog::{Catalog, DatabaseRecord, Edit};
 use crate::config::Settings;
 use crate::guard::{GuardedEvictor, GuardedTier, Health, Watch};
 use crate::hot::{HardLimit, HotBudget};
 use crate::ingest::Writer;
+use crate::query::spill::Spilled;
 use crate::recovery::RecoveryReport;
 use crate::version::{Reclaim, Version};
 use crate::warm::Warm;
@@ -42,6 +44,7 @@ pub(crate) struct Core {
     install: Mutex<()>,
     pub wal: Arc<dyn WalSink>,
     pub writer: Writer,
+    pub batches: Arc<KnownBatches>,
     pub budget: Arc<HotBudget>,
     pub segments: SegmentStore,
     /// As `segments`, written in the codec that is always there.
@@ -55,6 +58,8 @@ pub(crate) struct Core {
     pub cold: GuardedTier,
     pub evictor: GuardedEvictor,
     pub reclaim: Reclaim,
+    /// What sorts have written to disk.
+    pub spilled: Spilled,
     pub mover: crate::mover::MoverState,
     pub recovery: RecoveryReport,
     segment_numbers: tokio::sync::Mutex<NumberBlock>,
@@ -86,6 +91,7 @@ pub(crate) struct Parts {
     pub version: Version,
     pub wal: Arc<dyn WalSink>,
     pub next_sequence: Sequence,
+    pub batches: Arc<KnownBatches>,
     pub budget: Arc<HotBudget>,
     pub segments: SegmentStore,
     pub plain_segments: SegmentStore,
@@ -116,6 +122,7 @@ impl Core {
             creating: tokio::sync::Mutex::new(()),
             install: Mutex::new(()),
             wal: parts.wal,
+            batches: parts.batches,
             budget: parts.budget,
             segments: parts.segments,
             plain_segments: parts.plain_segments,
@@ -125,6 +132,7 @@ impl Core {
             cold: parts.cold,
             evictor: parts.evictor,
             reclaim: parts.reclaim,
+            spilled: Spilled::default(),
             mover: crate::mover::MoverState::default(),
             recovery: parts.recovery,
             segment_numbers: tokio::sync::Mutex::new(numbers),

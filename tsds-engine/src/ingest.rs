@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tsds_traits::{Durability, Error, ErrorKind, RecordKind, Result, Sequence, TableId, WalRecord};
 
+use crate::batches::{BatchId, Begun, Claim};
 use crate::core::{Core, lock};
 use crate::hot::HotMemtable;
 use crate::table::validate;
@@ -55,6 +56,7 @@ struct QueuedWrite {
     sequence: Sequence,
     table: TableId,
     rows: RecordBatch,
+    claim: Option<Claim>,
     fate: Fate,
 }
 
@@ -92,7 +94,12 @@ impl Core {
     /// Writes a batch to a table: all of it, or nothing.
     ///
     /// From the log on, the write goes on by itself: a caller who stops waiting changes nothing.
-    pub(crate) async fn ingest(self: &Arc<Self>, table: TableId, batch: RecordBatch) -> Result<Receipt> {
+    pub(crate) async fn ingest(
+        self: &Arc<Self>,
+        table: TableId,
+        batch: RecordBatch,
+        id: Option<BatchId>,
+    ) -> Result<Receipt> {
         self.check_open()?;
         self.check_writable()?;
         let schema_version;
@@ -107,6 +114,16 @@ impl Core {
         if rows == 0 {
             return Ok(Receipt { sequence: self.writer.visible(), rows, durability });
         }
+        let claim = match id {
+            Some(id) => match self.batches.begin(table, id, rows).await? {
+                Begun::Claimed(claim) => Some(claim),
+                Begun::Written(sequence) => {
+                    self.until_visible(sequence).await?;
+                    return Ok(Receipt { sequence, rows, durability });
+                }
+            },
+            None => None,
+        };
         let timeout = Duration::from_millis(self.settings.ingest.timeout_ms);
         let admitted = self.budget.admit(self.hard_limit(), timeout, &*self.world.clock).await;
         admitted.map_err(|error| match self.oldest_pin() {
@@ -121,19 +138,19 @@ impl Core {
             rows: u32::try_from(rows).map_err(|_| {
                 Error::invalid_input("batch has more than 4,294,967,295 rows").with("rows", rows)
             })?,
-            client_batch_id: None,
+            client_batch_id: claim.as_ref().map(|claim| claim.id().0),
             payload: tsds_hot::encode_rows(&batch)?,
         };
         let core = Arc::clone(self);
-        let sequence = self.detached(async move { core.write(record, batch).await }).await?;
+        let sequence = self.detached(async move { core.write(record, batch, claim).await }).await?;
         if self.needs_sealing() {
             self.mover.wake();
         }
         Ok(Receipt { sequence, rows, durability })
     }
 
-    async fn write(&self, record: WalRecord, batch: RecordBatch) -> Result<Sequence> {
-        let sequence = self.log(record, batch).await?;
+    async fn write(&self, record: WalRecord, batch: RecordBatch, claim: Option<Claim>) -> Result<Sequence> {
+        let sequence = self.log(record, batch, claim).await?;
         let synced = self.wal.sync(sequence).await;
         match &synced {
             Ok(_) => self.decide(sequence, Fate::Durable)?,
@@ -145,14 +162,19 @@ impl Core {
             }
         }
         synced?;
-        let mut visible = self.writer.visible.subscribe();
-        let closed = || Error::internal("writer is gone");
-        visible.wait_for(|visible| *visible >= sequence).await.map_err(|_| closed())?;
+        self.until_visible(sequence).await?;
         Ok(sequence)
     }
 
+    async fn until_visible(&self, sequence: Sequence) -> Result<()> {
+        let mut visible = self.writer.visible.subscribe();
+        let closed = || Error::internal("writer is gone");
+        visible.wait_for(|visible| *visible >= sequence).await.map_err(|_| closed())?;
+        Ok(())
+    }
+
     /// Gives the record its sequence, appends it to the log and queues its rows to become visible.
-    async fn log(&self, mut record: WalRecord, rows: RecordBatch) -> Result<Sequence> {
+    async fn log(&self, mut record: WalRecord, rows: RecordBatch, claim: Option<Claim>) -> Result<Sequence> {
         let mut position = self.writer.log.lock().await;
         if position.next > position.reserved {
             let reserved = Sequence(position.next.0.saturating_add(SEQUENCE_BLOCK));
@@ -174,6 +196,7 @@ impl Core {
             sequence,
             table,
             rows,
+            claim,
             fate: Fate::Unknown,
         });
         Ok(sequence)
@@ -208,7 +231,11 @@ impl Core {
             .tables
             .get(&write.table)
             .ok_or_else(|| Error::internal("a row's table is gone").with("table", write.table))?;
-        table.active.append(write.sequence, write.rows)
+        table.active.append(write.sequence, write.rows)?;
+        if let Some(claim) = write.claim {
+            claim.written(write.sequence);
+        }
+        Ok(())
     }
 
     /// Stops the table's memtable from taking rows and gives the table a new one. Nothing happens if it is empty.

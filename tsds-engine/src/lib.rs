@@ -5,6 +5,8 @@
 //! Queries see every acknowledged row exactly once, wherever it is. Start at [`Database`].
 #![deny(missing_docs)]
 
+mod batches;
+pub mod blocking;
 mod builtin;
 mod catalog;
 pub mod config;
@@ -26,6 +28,7 @@ mod version;
 mod warm;
 mod workshop;
 
+pub use batches::BatchId;
 pub use builtin::builtin_registry;
 pub use database::{Database, DatabaseBuilder};
 pub use guard::PluginStats;

@@ -12,12 +12,14 @@ use tsds_traits::{
     WalSink, World,
 };
 
+use crate::batches::KnownBatches;
 use crate::catalog::{COLD, Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSION, LOG, PluginRecord};
 use crate::config::Settings;
 use crate::core::{Core, Parts};
 use crate::guard::{GuardedTier, Watch, guarded_codecs};
 use crate::hot::HotBudget;
 use crate::nolog::NoLog;
+use crate::query::spill;
 use crate::recovery::{self, Leftovers, RecoveryReport};
 use crate::warm::Warm;
 use crate::workshop::{Workshop, check_plugin_ids};
@@ -98,7 +100,8 @@ pub(crate) async fn open(
         next: sequences.next,
     };
     let wal = open_log(&workshop, open).await?;
-    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version).await?;
+    let batches = Arc::new(KnownBatches::new(settings.ingest.remembered_batches, &contents.batches));
+    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version, &batches).await?;
     report.torn_bytes = wal.usage().torn_bytes;
     // Catalog, files and log agree: only now is anything removed.
     let mut edits = leftovers.remove(&segments, &cold, &mut report).await?;
@@ -106,6 +109,7 @@ pub(crate) async fn open(
     record.sequences_reserved = Sequence(sequences.next.0.saturating_add(ingest::SEQUENCE_BLOCK));
     record.note_durable(&*wal);
     record.closed = false;
+    record.format = FORMAT_VERSION;
     edits.push(Edit::SetDatabase(record.clone()));
     commit(&world, &catalog, edits).await?;
     if report.unclean {
@@ -122,6 +126,7 @@ pub(crate) async fn open(
         version,
         wal,
         next_sequence: sequences.next,
+        batches,
         budget,
         segments,
         plain_segments,
@@ -158,6 +163,7 @@ fn take(world: &World, path: &Path) -> Result<(Box<dyn VfsLock>, Arc<Catalog>, C
         )
         .with("path", path.display()));
     }
+    spill::clean(&*world.vfs, path)?;
     let catalog = Arc::new(Catalog::open(&world.vfs, &path.join(CATALOG))?);
     let contents = catalog.load()?;
     Ok((lock, catalog, contents))

@@ -128,6 +128,8 @@ pub struct Stats {
     pub hot_rows_pinned: u64,
     /// For how long the oldest snapshot or query has been held, in seconds.
     pub oldest_pin_seconds: Option<f64>,
+    /// Bytes that sorts have written to disk since the database was opened.
+    pub spilled_bytes: u64,
     /// How the plugins in use have behaved, by id.
     pub plugins: Vec<PluginStats>,
     /// What opening found.
@@ -167,6 +169,7 @@ impl Core {
             warm: self.warm.stats(),
             wal: LogStats { bytes: log.bytes, files: log.files, durable: self.wal.durable().0 },
             hot_rows_pinned: self.budget.rows(),
+            spilled_bytes: self.spilled.bytes(),
             oldest_pin_seconds: self.oldest_pin().map(|age| age.as_secs_f64()),
             plugins: self.watch.stats(),
             recovery: self.recovery.clone(),

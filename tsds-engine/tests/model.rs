@@ -15,14 +15,18 @@ use proptest::prelude::*;
 use support::{Row, TABLE, everything, ids, rows_of, sorted_ids};
 use tsds_engine::config::Settings;
 use tsds_engine::query::{Aggregation, Direction, Expr, Snapshot, col};
-use tsds_engine::{Database, Table};
+use tsds_engine::{Database, Receipt, Table};
 use tsds_io::SimWorld;
-use tsds_traits::Registry;
+use tsds_traits::{Registry, Result, Sequence};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// Rows at these (minute, host, value) places.
     Ingest(Vec<(i64, u8, Option<i8>)>),
+    /// The same, under an id.
+    IngestOnce(Vec<(i64, u8, Option<i8>)>),
+    /// One of the batches with an id, once more: whatever became of it, it must be there once.
+    WriteAgain(usize),
     Flush,
     Settle,
     Check(Check),
@@ -49,7 +53,9 @@ pub(crate) struct Check {
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let row = (-200i64..200, 0u8..4, prop::option::weighted(0.9, -5i8..5));
-    let ingest = prop::collection::vec(row, 1..30).prop_map(Step::Ingest);
+    let rows = prop::collection::vec(row, 1..30);
+    let ingest = rows.clone().prop_map(Step::Ingest);
+    let ingest_once = rows.prop_map(Step::IngestOnce);
     let check = (
         prop::option::of(-4i8..4),
         prop::option::of(0u8..4),
@@ -61,7 +67,9 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
             Step::Check(Check { at_least, host, by_value, descending, limit })
         });
     let step = prop_oneof![
-        10 => ingest,
+        8 => ingest,
+        3 => ingest_once,
+        4 => any::<usize>().prop_map(Step::WriteAgain),
         2 => Just(Step::Flush),
         3 => Just(Step::Settle),
         4 => check,
@@ -82,6 +90,8 @@ struct Model {
     rows: Vec<Row>,
     /// Batches whose fate only a restart tells.
     unknown: Vec<Vec<Row>>,
+    /// Batches with an id, and the sequence under which each was first acknowledged.
+    named: Vec<(Vec<Row>, Option<Sequence>)>,
     next_id: i64,
 }
 
@@ -113,6 +123,29 @@ impl Model {
             }
         }
         assert!(by_id.is_empty(), "{context}: rows that nobody wrote: {by_id:?}");
+    }
+
+    fn has(&self, batch: &[Row]) -> bool {
+        batch.first().is_some_and(|first| self.rows.iter().any(|row| row.id == first.id))
+    }
+
+    /// What writing the batch `number` under its id gave.
+    fn written_once(&mut self, number: usize, outcome: Result<Receipt>) {
+        let (rows, acknowledged) = self.named[number].clone();
+        let known = self.has(&rows);
+        match outcome {
+            Ok(receipt) => {
+                assert_eq!(receipt.rows, rows.len() as u64);
+                assert!(acknowledged.is_none_or(|first| first == receipt.sequence), "not the first receipt");
+                self.named[number].1 = Some(receipt.sequence);
+                self.unknown.retain(|unknown| *unknown != rows);
+                if !known {
+                    self.rows.extend(rows);
+                }
+            }
+            Err(_) if known || self.unknown.contains(&rows) => {}
+            Err(_) => self.unknown.push(rows),
+        }
     }
 
     fn matching(&self, check: &Check) -> Vec<Row> {
@@ -251,6 +284,12 @@ impl Machine {
         self.restart(model, context);
     }
 
+    fn write_once(&self, table: &Table, model: &mut Model, number: usize) {
+        let batch = support::batch(&model.named[number].0);
+        let outcome = self.world.block_on(table.ingest_once((number as u128).into(), batch));
+        model.written_once(number, outcome);
+    }
+
     fn run(&mut self, step: &Step, model: &mut Model) {
         let database = self.database.clone().unwrap();
         let table = database.table(TABLE).unwrap();
@@ -265,6 +304,15 @@ impl Machine {
                     Err(_) => model.unknown.push(rows),
                 }
             }
+            Step::IngestOnce(places) => {
+                let rows = model.new_rows(places);
+                model.named.push((rows, None));
+                self.write_once(&table, model, model.named.len() - 1);
+            }
+            Step::WriteAgain(which) if !model.named.is_empty() => {
+                self.write_once(&table, model, which % model.named.len());
+            }
+            Step::WriteAgain(_) => {}
             Step::Flush => {
                 let _ = self.world.block_on(database.flush());
             }
@@ -311,7 +359,8 @@ pub(crate) fn run(seed: u64, steps: &[Step], setup: Setup) {
             }
             Some(left) => {
                 countdown = Some(left - 1);
-                if matches!(step, Step::Ingest(_) | Step::Flush | Step::Settle) {
+                let writes = matches!(step, Step::Ingest(_) | Step::IngestOnce(_) | Step::WriteAgain(_));
+                if writes || matches!(step, Step::Flush | Step::Settle) {
                     machine.run(step, &mut model);
                 }
                 continue;

@@ -132,6 +132,7 @@ tsds_conformance::conformance_main! {
         pinned("plain"),
         pinned("zstd"),
         pinned("constant"),
+        pinned("without_filter"),
         pinned("gorilla"),
         OverFiles { codec: "plain" },
         OverFiles { codec: "zstd" },

@@ -39,10 +39,12 @@ impl Place {
         std::fs::read(self.path(name)).unwrap()
     }
 
-    /// The command, about to run on the database `db` in this directory, with nothing from the environment of the test.
+    /// The command, about to run on the database `db` in this directory, with nothing from the environment of the test but
+    /// where the coverage of its lines goes, if that is measured.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tsds"));
         command.args(arguments).current_dir(self.dir.path()).env_clear().env("TSDS_STORAGE_PATH", "db");
+        command.envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"));
         command
     }
 

@@ -2,6 +2,7 @@
 
 use super::{MAX_NARROW, Reader, bit_width, pack_into, packed_len, put_signed};
 use crate::error::{Damaged, Result};
+use crate::simd::{GROUP, Simd, WINDOW};
 
 /// Appends an array that [`Packed::parse`] reads. Differences wrap.
 pub(crate) fn write_packed(values: impl Iterator<Item = i64> + Clone, out: &mut Vec<u8>) {
@@ -19,8 +20,7 @@ pub(crate) struct Packed<'a> {
     min: i64,
     width: u32,
     mask: u64,
-    len: usize,
-    /// Exactly the packed bits.
+    /// The packed bits, and what follows them in the block: a load that looks beyond them need not be avoided.
     bits: &'a [u8],
 }
 
@@ -32,34 +32,34 @@ impl<'a> Packed<'a> {
             return Err(Damaged::new("an array has a width that cannot be"));
         }
         let min = reader.signed()?;
-        let bits = reader.bytes(packed_len(len, width))?;
+        let bits = reader.rest();
+        reader.bytes(packed_len(len, width))?;
         let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-        Ok(Self { min, width, mask, len, bits })
+        Ok(Self { min, width, mask, bits })
     }
 
-    /// The value at `index`; the smallest for an index outside.
+    /// The value that no value is above.
+    pub(crate) fn max(&self) -> i64 {
+        self.min.wrapping_add(self.mask as i64)
+    }
+
+    /// The eight values from `index` on, which is a multiple of eight; anything for those that are not there.
     #[inline(always)]
-    pub(crate) fn get(&self, index: usize) -> i64 {
-        if self.width == 0 || index >= self.len {
-            return self.min;
+    pub(crate) fn eight<S: Simd>(&self, simd: S, index: usize) -> S::V {
+        let min = simd.splat(self.min);
+        if self.width == 0 {
+            return min;
         }
-        let bit = index.wrapping_mul(self.width as usize);
-        self.min.wrapping_add(((window(self.bits, bit / 8) >> (bit % 8)) & self.mask) as i64)
-    }
-}
-
-/// Eight bytes from `at`, zeros beyond the end.
-#[inline(always)]
-fn window(bytes: &[u8], at: usize) -> u64 {
-    match bytes.get(at..at.wrapping_add(8)).and_then(|eight| eight.try_into().ok()) {
-        Some(eight) => u64::from_le_bytes(eight),
-        None => {
-            let mut eight = [0; 8];
-            let rest = bytes.get(at..).unwrap_or_default();
-            let len = rest.len().min(8);
-            eight[..len].copy_from_slice(&rest[..len]);
-            u64::from_le_bytes(eight)
-        }
+        let rest = self.bits.get((index / GROUP).wrapping_mul(self.width as usize)..).unwrap_or_default();
+        let mut padded = [0; WINDOW];
+        let window = match rest.first_chunk::<WINDOW>() {
+            Some(window) => window,
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            }
+        };
+        simd.add(min, simd.unpack(simd.unpacker(self.width), window))
     }
 }
 
@@ -68,6 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::simd::Portable;
 
     proptest! {
         #[test]
@@ -80,7 +81,14 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             let packed = Packed::parse(&mut reader, values.len()).unwrap();
             reader.finish().unwrap();
-            let back: Vec<i64> = (0..values.len()).map(|index| packed.get(index)).collect();
+            let eights = (0..values.len()).step_by(GROUP).map(|index| {
+                let mut eight = [0; GROUP];
+                Portable.store(packed.eight(Portable, index), &mut eight);
+                eight
+            });
+            let mut back: Vec<i64> = eights.flatten().collect();
+            back.truncate(values.len());
+            prop_assert!(back.iter().all(|value| value.wrapping_sub(packed.min) as u64 <= packed.mask));
             prop_assert_eq!(back, values);
         }
     }

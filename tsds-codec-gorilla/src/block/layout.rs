@@ -3,6 +3,7 @@
 use super::parse::{Block, Values};
 use crate::error::Result;
 use crate::ints::{Form, Minis, Pad, Stream};
+use crate::simd::Portable;
 
 /// How the values of a block are stored, and where. Offsets count bytes from the beginning of the block. Everything has been
 /// checked: all that is named lies within the block.
@@ -133,12 +134,12 @@ impl Block<'_> {
 fn integers(stream: &Stream<'_>, block_len: usize) -> Result<IntegersLayout> {
     // The payload of a stream goes on to the end of the block.
     let start = block_len - stream.payload.len();
-    let mut minis = Minis::from(stream, 0)?;
+    let mut minis = Minis::from(Portable, stream, 0)?;
     let mut layouts = Vec::new();
     let mut pad = Pad::new();
     for _ in 0..crate::ints::mini_count(stream.rows) {
         let offset = start + minis.at();
-        let mini = minis.next(&mut pad)?;
+        let mini = minis.next(Portable, &mut pad)?;
         layouts.push(MiniLayout {
             rows: mini.rows,
             offset,

@@ -2,6 +2,7 @@
 
 mod choose;
 mod classic;
+mod decimals;
 mod encode;
 mod header;
 mod layout;
@@ -12,6 +13,7 @@ mod select;
 mod tests;
 
 pub use choose::ModeChoice;
+pub use decimals::numbers_within;
 pub use encode::{Column, encode, max_block_len};
 #[cfg(feature = "codec")]
 pub(crate) use header::Header;
@@ -20,4 +22,3 @@ pub(crate) use header::forge_checksum;
 pub use header::{MAX_ROWS, Mode, VERSION};
 pub use layout::{IntegersLayout, Layout, MiniLayout};
 pub use parse::Block;
-pub use select::numbers_within;

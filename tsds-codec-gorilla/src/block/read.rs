@@ -5,9 +5,9 @@ use std::ops::Range;
 use super::classic;
 use super::parse::{Block, Decimal, Values};
 use crate::error::{Damaged, Result};
-use crate::ints::{Decode, Progression, Select, Stream, Transform};
+use crate::ints::{AddDecoded, Decode, LookUp, Progression, Same, Select, Transform, Within};
 use crate::isa::Isa;
-use crate::simd::{Power, Simd, vectorize};
+use crate::simd::{Narrow, Power, vectorize};
 use crate::values::{Kind, lane_of_ordered};
 
 /// How many rows are decoded before they are narrowed.
@@ -65,7 +65,7 @@ impl Block<'_> {
     ///
     /// [`Damaged`] for damage that shows only now.
     pub fn validity(&self) -> Result<Option<Vec<u64>>> {
-        let set = |stream| vectorize(self.isa, Select { stream, low: 1, high: 1 });
+        let set = |stream| vectorize(self.isa, Select { stream, wanted: Within::new(1, 1) });
         self.validity.as_ref().map(set).transpose()
     }
 
@@ -76,7 +76,7 @@ impl Block<'_> {
     /// [`Damaged`] for damage that shows only now, and for values that are no booleans.
     pub fn bits(&self) -> Result<Vec<u64>> {
         match &self.values {
-            Values::Bits(stream) => vectorize(self.isa, Select { stream, low: 1, high: 1 }),
+            Values::Bits(stream) => vectorize(self.isa, Select { stream, wanted: Within::new(1, 1) }),
             _ => Err(Damaged::new("its mode is not one for its type")),
         }
     }
@@ -113,8 +113,7 @@ impl Values<'_> {
             },
             Self::Decimal(decimal) => decimal.read_lanes(kind, range, isa, out),
             Self::Dictionary { lanes, codes } => {
-                vectorize(isa, Decode { stream: codes, range, out: &mut *out, transform: Same })?;
-                look_up(lanes, out)
+                vectorize(isa, LookUp { stream: codes, range, table: lanes, out })
             }
             Self::Classic { lanes_log2, bytes } => {
                 let mut all = vec![0; rows];
@@ -147,16 +146,6 @@ fn raw(kind: Kind, bytes: &[u8], range: Range<usize>, out: &mut [i64]) {
     }
 }
 
-fn look_up(lanes: &[i64], codes: &mut [i64]) -> Result<()> {
-    let mut sound = true;
-    for code in codes {
-        let lane = usize::try_from(*code).ok().and_then(|code| lanes.get(code));
-        sound &= lane.is_some();
-        *code = lane.copied().unwrap_or(0);
-    }
-    if sound { Ok(()) } else { Err(Damaged::new("a code is not in its dictionary")) }
-}
-
 impl Decimal<'_> {
     fn read_lanes(&self, kind: Kind, range: Range<usize>, isa: Isa, out: &mut [i64]) -> Result<()> {
         let (stream, power) = (&self.numbers, self.fit.power);
@@ -173,7 +162,7 @@ impl Decimal<'_> {
             }
         }
         if let Some(stream) = &self.corrections {
-            correct(stream, range.clone(), isa, out)?;
+            vectorize(isa, AddDecoded { stream, range: range.clone(), out: &mut *out })?;
         }
         if kind == Kind::Float32 {
             // Exact: the doubles have been rounded to single precision.
@@ -189,32 +178,12 @@ impl Decimal<'_> {
     }
 }
 
-/// Adds a stream to the bits of decimals.
-fn correct(stream: &Stream<'_>, range: Range<usize>, isa: Isa, out: &mut [i64]) -> Result<()> {
-    let mut corrections = vec![0; out.len()];
-    vectorize(isa, Decode { stream, range, out: &mut corrections, transform: Same })?;
-    for (lane, correction) in out.iter_mut().zip(corrections) {
-        *lane = lane.wrapping_add(correction);
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy)]
-struct Same;
-
-impl Transform for Same {
-    #[inline(always)]
-    fn apply<S: Simd>(self, _: S, v: S::V) -> S::V {
-        v
-    }
-}
-
 #[derive(Clone, Copy)]
 struct FromOrdered;
 
 impl Transform for FromOrdered {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+    fn apply<S: Narrow>(self, simd: S, v: S::V) -> S::V {
         simd.ordered_to_bits(v)
     }
 }
@@ -224,8 +193,13 @@ struct Quotient(Power);
 
 impl Transform for Quotient {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+    fn apply<S: Narrow>(self, simd: S, v: S::V) -> S::V {
         simd.decimal(v, self.0)
+    }
+
+    #[inline(always)]
+    fn apply_narrow<S: Narrow>(self, simd: S, v: S::N) -> [S::V; 2] {
+        simd.narrow_decimal(v, self.0)
     }
 }
 
@@ -234,7 +208,12 @@ struct SingleQuotient(Power);
 
 impl Transform for SingleQuotient {
     #[inline(always)]
-    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V {
+    fn apply<S: Narrow>(self, simd: S, v: S::V) -> S::V {
         simd.through_single(simd.decimal(v, self.0))
+    }
+    #[inline(always)]
+    fn apply_narrow<S: Narrow>(self, simd: S, v: S::N) -> [S::V; 2] {
+        let [low, high] = simd.narrow_decimal(v, self.0);
+        [simd.through_single(low), simd.through_single(high)]
     }
 }

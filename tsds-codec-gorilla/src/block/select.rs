@@ -2,15 +2,16 @@
 
 use std::ops::RangeInclusive;
 
-use super::parse::{Block, Decimal, Values};
+use super::decimals;
+use super::parse::{Block, Values};
 use crate::error::Result;
-use crate::ints::{Select, Stream};
+use crate::ints::{Select, Stream, Within, WithinAny};
 use crate::isa::Isa;
-use crate::simd::{GROUP, Kernel, Simd, vectorize};
+use crate::simd::{Bits, GROUP, Kernel, Narrow, vectorize};
 use crate::values::{Kind, ordered_of_lane};
 
 /// Beyond so many ranges values are decoded once rather than compared in each range.
-const MAX_PASSES: usize = 8;
+const MAX_RANGES: usize = 8;
 /// How many rows are decoded before they are compared.
 const BATCH: usize = 1024;
 
@@ -35,17 +36,21 @@ impl Block<'_> {
         match &self.values {
             Values::Bits(_) => self.select_bits(ranges),
             // Places of floats are what is stored.
-            Values::Integers(stream) if ranges.len() <= MAX_PASSES => passes(stream, ranges, self.isa),
-            Values::Decimal(decimal) if ranges.len() <= MAX_PASSES && decimal.corrections.is_none() => {
-                self.select_decimals(decimal, ranges)
+            Values::Integers(stream) if ranges.len() <= MAX_RANGES => pass(stream, ranges, self.isa),
+            Values::Decimal(decimal) if ranges.len() <= MAX_RANGES => {
+                match decimals::select(self, decimal, ranges)? {
+                    Some(found) => Ok(found),
+                    None => self.select_decoded(ranges),
+                }
             }
             Values::Dictionary { lanes, codes } => {
                 let is_wanted = |lane: &i64| contains(ranges, ordered_of_lane(self.kind, *lane));
-                let wanted = code_ranges(lanes.iter().map(is_wanted));
-                if wanted.len() > MAX_PASSES {
-                    self.select_decoded(ranges)
+                let wanted = ranges_where(0, lanes.iter().map(is_wanted));
+                if wanted.len() <= 1 {
+                    pass(codes, &wanted, self.isa)
                 } else {
-                    passes(codes, &wanted, self.isa)
+                    let stream = codes;
+                    vectorize(self.isa, Select { stream, wanted: &Bits::new(lanes.iter().map(is_wanted)) })
                 }
             }
             _ => self.select_decoded(ranges),
@@ -89,46 +94,6 @@ impl Block<'_> {
         }
         Ok(words)
     }
-
-    /// Compares integers with those whose quotients lie in the ranges: quotients ascend with integers.
-    fn select_decimals(&self, decimal: &Decimal<'_>, ranges: &[RangeInclusive<i64>]) -> Result<Vec<u64>> {
-        let numbers = numbers_within(self.kind, decimal.fit.power.divisor, decimal.fit.single, ranges);
-        let mut words = passes(&decimal.numbers, &numbers, self.isa)?;
-        for (row, lane) in decimal.exceptions.within(0..self.rows) {
-            let found = contains(ranges, ordered_of_lane(self.kind, lane));
-            if let Some(word) = words.get_mut(row / 64) {
-                *word = *word & !(1 << (row % 64)) | u64::from(found) << (row % 64);
-            }
-        }
-        Ok(words)
-    }
-}
-
-/// The numbers of a decimal block ([`Layout::Decimal`](crate::Layout::Decimal)) whose quotients have places in `ranges`, which
-/// ascend and are disjoint: quotients ascend with numbers, so that whoever knows these ranges compares integers. Corrections
-/// and exceptions are another matter.
-pub fn numbers_within(
-    kind: Kind,
-    divisor: f64,
-    single: bool,
-    ranges: &[RangeInclusive<i64>],
-) -> Vec<RangeInclusive<i64>> {
-    let place = |number: i64| {
-        let quotient = number as f64 / divisor;
-        match (single, kind) {
-            (false, _) => ordered_of_lane(Kind::Float64, quotient.to_bits() as i64),
-            (true, Kind::Float32) => ordered_of_lane(Kind::Float32, i64::from((quotient as f32).to_bits())),
-            (true, _) => ordered_of_lane(Kind::Float64, f64::from(quotient as f32).to_bits() as i64),
-        }
-    };
-    let numbers = ranges.iter().filter_map(|range| {
-        // Both are places between numbers: one before the first that fits, and one before the first that is beyond.
-        let first = first_where(|number| place(number) >= *range.start())?;
-        let after = first_where(|number| place(number) > *range.end());
-        let last = after.map_or(Some(i64::MAX), |after| after.checked_sub(1))?;
-        (first <= last).then_some(first..=last)
-    });
-    numbers.collect()
 }
 
 /// Compares lanes with ranges of places.
@@ -145,12 +110,12 @@ impl Kernel for CompareLanes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Narrow>(self, simd: S) {
         let Self { kind, lanes, ranges, words } = self;
         for lane in lanes.iter_mut() {
             *lane = ordered_of_lane(kind, *lane);
         }
-        if ranges.len() > MAX_PASSES {
+        if ranges.len() > MAX_RANGES {
             for (row, place) in lanes.iter().enumerate() {
                 words[row / 64] |= u64::from(contains(ranges, *place)) << (row % 64);
             }
@@ -170,46 +135,28 @@ impl Kernel for CompareLanes<'_> {
     }
 }
 
-/// One pass over the integers for every range.
-fn passes(stream: &Stream<'_>, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
-    let mut found: Option<Vec<u64>> = None;
-    for range in ranges {
-        let words = vectorize(isa, Select { stream, low: *range.start(), high: *range.end() })?;
-        match &mut found {
-            None => found = Some(words),
-            Some(found) => found.iter_mut().zip(words).for_each(|(found, word)| *found |= word),
-        }
+/// One pass over the integers.
+pub(super) fn pass(stream: &Stream<'_>, ranges: &[RangeInclusive<i64>], isa: Isa) -> Result<Vec<u64>> {
+    match ranges {
+        [] => Ok(vec![0; stream.rows.div_ceil(64)]),
+        [range] => vectorize(isa, Select { stream, wanted: Within::new(*range.start(), *range.end()) }),
+        _ => vectorize(isa, Select { stream, wanted: WithinAny::new(ranges) }),
     }
-    Ok(found.unwrap_or_else(|| vec![0; stream.rows.div_ceil(64)]))
 }
 
-fn contains(ranges: &[RangeInclusive<i64>], place: i64) -> bool {
+pub(super) fn contains(ranges: &[RangeInclusive<i64>], place: i64) -> bool {
     let after = ranges.partition_point(|range| *range.start() <= place);
     after.checked_sub(1).and_then(|at| ranges.get(at)).is_some_and(|range| range.contains(&place))
 }
 
-/// The ranges of indices that are set.
-fn code_ranges(set: impl Iterator<Item = bool>) -> Vec<RangeInclusive<i64>> {
+/// The ranges of indices that are set, counted from `first` on.
+pub(super) fn ranges_where(first: i64, set: impl Iterator<Item = bool>) -> Vec<RangeInclusive<i64>> {
     let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
-    for (code, _) in (0i64..).zip(set).filter(|(_, set)| *set) {
+    for (code, _) in (first..).zip(set).filter(|(_, set)| *set) {
         match ranges.last_mut() {
             Some(last) if *last.end() == code - 1 => *last = *last.start()..=code,
             _ => ranges.push(code..=code),
         }
     }
     ranges
-}
-
-/// The first integer of which `holds`, which holds of all above it too.
-fn first_where(holds: impl Fn(i64) -> bool) -> Option<i64> {
-    if !holds(i64::MAX) {
-        return None;
-    }
-    let (mut low, mut high) = (i64::MIN, i64::MAX);
-    while low < high {
-        // Rounded down, also for negative sums.
-        let middle = (low & high) + ((low ^ high) >> 1);
-        if holds(middle) { high = middle } else { low = middle + 1 }
-    }
-    Some(low)
 }

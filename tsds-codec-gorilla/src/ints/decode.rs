@@ -2,35 +2,27 @@
 
 use std::ops::Range;
 
-use super::minis::{Mini, Minis, Pad};
-use super::patch::Patches;
-use super::{Form, MINI, Stream};
-use crate::error::Result;
-use crate::simd::{GROUP, Kernel, Simd, WINDOW};
+use super::fill::{Filled, NO_NARROW_LANES, NO_WIDE_LANES, fill};
+use super::minis::{Minis, Pad};
+use super::narrow::NarrowLanes;
+use super::wide::WideLanes;
+use super::{MINI, Stream};
+use crate::error::{Damaged, Result};
+use crate::simd::{GROUP, Kernel, Narrow, PAIR};
 
 /// What becomes of integers before they are stored.
 pub(crate) trait Transform: Copy {
+    /// Whether integers are stored as they are.
+    const IS_NOTHING: bool = false;
+
     /// Turns eight integers into what is stored.
-    fn apply<S: Simd>(self, simd: S, v: S::V) -> S::V;
-}
+    fn apply<S: Narrow>(self, simd: S, v: S::V) -> S::V;
 
-/// Takes the values of a mini-block, eight at a time, in order.
-pub(super) trait Sink<S: Simd> {
-    fn put(&mut self, simd: S, group: usize, v: S::V);
-}
-
-/// Stores groups, transformed.
-struct Store<'a, T> {
-    groups: &'a mut [[i64; GROUP]],
-    transform: T,
-}
-
-impl<S: Simd, T: Transform> Sink<S> for Store<'_, T> {
+    /// Turns sixteen that fit 32 bits into what is stored.
     #[inline(always)]
-    fn put(&mut self, simd: S, group: usize, v: S::V) {
-        if let Some(to) = self.groups.get_mut(group) {
-            simd.store(self.transform.apply(simd, v), to);
-        }
+    fn apply_narrow<S: Narrow>(self, simd: S, v: S::N) -> [S::V; 2] {
+        let [low, high] = simd.narrow_times(v, 1);
+        [self.apply(simd, low), self.apply(simd, high)]
     }
 }
 
@@ -46,28 +38,206 @@ impl<T: Transform> Kernel for Decode<'_, '_, '_, T> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Result<()> {
+    fn run<S: Narrow>(self, simd: S) -> Result<()> {
         let Self { stream, range, mut out, transform } = self;
-        let mut minis = Minis::from(stream, range.start / MINI)?;
+        let mut minis = Minis::from(simd, stream, range.start / MINI)?;
         let mut at = range.start;
-        let mut pad = Pad::new();
+        let (mut pad, mut narrow, mut spare) = (Pad::new(), NO_NARROW_LANES, NO_WIDE_LANES);
         while at < range.end {
-            let mini = minis.next(&mut pad)?;
+            let mini = minis.next(simd, &mut pad)?;
             let first = at / MINI * MINI;
             let wanted = at - first..range.end.min(first + MINI) - first;
             let (now, later) = std::mem::take(&mut out).split_at_mut(wanted.len());
-            if wanted.len() == MINI {
-                let (groups, _) = now.as_chunks_mut::<GROUP>();
-                produce(simd, stream, &mini, &mut Store { groups, transform });
-            } else {
-                let mut groups = [[0; GROUP]; MINI / GROUP];
-                produce(simd, stream, &mini, &mut Store { groups: &mut groups, transform });
-                now.copy_from_slice(&groups.as_flattened()[wanted.clone()]);
+            match now.as_chunks_mut::<GROUP>().0.first_chunk_mut() {
+                Some(groups) => {
+                    let filled = fill(simd, stream, &mini, &mut narrow, groups);
+                    store(simd, filled, &narrow, transform, groups);
+                }
+                None => {
+                    let filled = fill(simd, stream, &mini, &mut narrow, &mut spare);
+                    store(simd, filled, &narrow, transform, &mut spare);
+                    now.copy_from_slice(&spare.as_flattened()[wanted.clone()]);
+                }
             }
             out = later;
             at = first + wanted.end;
         }
         minis.finish()
+    }
+}
+
+/// Transforms the values of a mini-block into `groups`, which hold them if they are wide.
+#[inline(always)]
+fn store<S: Narrow, T: Transform>(
+    simd: S,
+    filled: Filled,
+    narrow: &NarrowLanes,
+    transform: T,
+    groups: &mut WideLanes,
+) {
+    let (pairs, _) = groups.as_chunks_mut::<2>();
+    match filled {
+        Filled::Narrow => {
+            for (from, [first, second]) in narrow.0.iter().zip(pairs) {
+                let [low, high] = transform.apply_narrow(simd, simd.narrow_load(from));
+                simd.store(low, first);
+                simd.store(high, second);
+            }
+        }
+        Filled::Scaled { factor, offset } => {
+            let offset = simd.splat(offset);
+            for (from, [first, second]) in narrow.0.iter().zip(pairs) {
+                let [low, high] = simd.narrow_times(simd.narrow_load(from), factor);
+                simd.store(transform.apply(simd, simd.add(offset, low)), first);
+                simd.store(transform.apply(simd, simd.add(offset, high)), second);
+            }
+        }
+        Filled::Wide if T::IS_NOTHING => {}
+        Filled::Wide => {
+            for group in groups {
+                simd.store(transform.apply(simd, simd.load(group)), group);
+            }
+        }
+    }
+}
+
+/// Adds the rows of a range to `out`, which is as long as the range. The range lies within the stream.
+pub(crate) struct AddDecoded<'s, 'a, 'o> {
+    pub(crate) stream: &'s Stream<'a>,
+    pub(crate) range: Range<usize>,
+    pub(crate) out: &'o mut [i64],
+}
+
+impl Kernel for AddDecoded<'_, '_, '_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<S: Narrow>(self, simd: S) -> Result<()> {
+        let Self { stream, range, mut out } = self;
+        let mut minis = Minis::from(simd, stream, range.start / MINI)?;
+        let mut at = range.start;
+        let (mut pad, mut narrow, mut values) = (Pad::new(), NO_NARROW_LANES, NO_WIDE_LANES);
+        while at < range.end {
+            let mini = minis.next(simd, &mut pad)?;
+            let first = at / MINI * MINI;
+            let wanted = at - first..range.end.min(first + MINI) - first;
+            let (now, later) = std::mem::take(&mut out).split_at_mut(wanted.len());
+            let filled = fill(simd, stream, &mini, &mut narrow, &mut values);
+            match (filled, now.as_chunks_mut::<GROUP>().0.first_chunk_mut::<{ MINI / GROUP }>()) {
+                (Filled::Narrow, Some(groups)) => {
+                    for (from, [first, second]) in narrow.0.iter().zip(groups.as_chunks_mut::<2>().0) {
+                        let [low, high] = simd.narrow_times(simd.narrow_load(from), 1);
+                        simd.store(simd.add(simd.load(first), low), first);
+                        simd.store(simd.add(simd.load(second), high), second);
+                    }
+                }
+                _ => {
+                    store(simd, filled, &narrow, Same, &mut values);
+                    for (to, value) in now.iter_mut().zip(&values.as_flattened()[wanted.clone()]) {
+                        *to = to.wrapping_add(*value);
+                    }
+                }
+            }
+            out = later;
+            at = first + wanted.end;
+        }
+        minis.finish()
+    }
+}
+
+/// Decodes the rows of a range as places in a table, and looks those up into `out`, which is as long as the range. The range lies
+/// within the stream.
+pub(crate) struct LookUp<'s, 'a, 'o> {
+    pub(crate) stream: &'s Stream<'a>,
+    pub(crate) range: Range<usize>,
+    pub(crate) table: &'s [i64],
+    pub(crate) out: &'o mut [i64],
+}
+
+impl Kernel for LookUp<'_, '_, '_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<S: Narrow>(self, simd: S) -> Result<()> {
+        let Self { stream, range, table, mut out } = self;
+        let mut minis = Minis::from(simd, stream, range.start / MINI)?;
+        let mut at = range.start;
+        let (mut pad, mut narrow, mut places) = (Pad::new(), NO_NARROW_LANES, NO_WIDE_LANES);
+        // Tables have few places: the last one fits.
+        let (mut is_sound, last) = (true, table.len().saturating_sub(1).min(i32::MAX as usize) as u32);
+        while at < range.end {
+            let mini = minis.next(simd, &mut pad)?;
+            let first = at / MINI * MINI;
+            let wanted = at - first..range.end.min(first + MINI) - first;
+            let (now, later) = std::mem::take(&mut out).split_at_mut(wanted.len());
+            let filled = fill(simd, stream, &mini, &mut narrow, &mut places);
+            match (filled, now.as_chunks_mut::<GROUP>().0.first_chunk_mut::<{ MINI / GROUP }>()) {
+                (Filled::Narrow, Some(groups)) if !table.is_empty() && are_below(simd, &narrow, last) => {
+                    look_up(simd, &narrow, table, groups);
+                }
+                _ => {
+                    store(simd, filled, &narrow, Same, &mut places);
+                    for (to, place) in now.iter_mut().zip(&places.as_flattened()[wanted.clone()]) {
+                        let value = usize::try_from(*place).ok().and_then(|place| table.get(place));
+                        is_sound &= value.is_some();
+                        *to = value.copied().unwrap_or(0);
+                    }
+                }
+            }
+            out = later;
+            at = first + wanted.end;
+        }
+        minis.finish()?;
+        if is_sound { Ok(()) } else { Err(Damaged::new("a code is not in its dictionary")) }
+    }
+}
+
+/// Whether all lanes are places, of which `last` is the last.
+#[inline(always)]
+fn are_below<S: Narrow>(simd: S, places: &NarrowLanes, last: u32) -> bool {
+    let mut are_below = u16::MAX;
+    for from in &places.0 {
+        are_below &= simd.narrow_within(simd.narrow_load(from), 0, last);
+    }
+    are_below == u16::MAX
+}
+
+/// Stores the values of a table at places, of which none is beyond it.
+#[inline(always)]
+fn look_up<S: Narrow>(simd: S, places: &NarrowLanes, table: &[i64], groups: &mut WideLanes) {
+    if table.len() > S::MAX_TABLE {
+        return look_up_one_by_one(places, table, groups);
+    }
+    for (from, [first, second]) in places.0.iter().zip(groups.as_chunks_mut::<2>().0) {
+        let [low, high] = simd.narrow_look_up(simd.narrow_load(from), table);
+        simd.store(low, first);
+        simd.store(high, second);
+    }
+}
+
+/// Not inlined, or compilers turn it into instructions that gather, which take longer on many processors.
+#[inline(never)]
+fn look_up_one_by_one(places: &NarrowLanes, table: &[i64], groups: &mut WideLanes) {
+    let (places, _) = places.0.as_flattened().as_chunks::<GROUP>();
+    for (group, places) in groups.iter_mut().zip(places) {
+        for (to, place) in group.iter_mut().zip(places) {
+            debug_assert!((*place as usize) < table.len());
+            // SAFETY: the caller has compared every place with the last of the table.
+            *to = unsafe { *table.get_unchecked(*place as u32 as usize) };
+        }
+    }
+}
+
+/// Stores integers as they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Same;
+
+impl Transform for Same {
+    const IS_NOTHING: bool = true;
+
+    #[inline(always)]
+    fn apply<S: Narrow>(self, _: S, v: S::V) -> S::V {
+        v
     }
 }
 
@@ -82,8 +252,8 @@ impl Kernel for Progression<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let mut v = simd.add(simd.splat(self.first), ramp(simd, self.step));
+    fn run<S: Narrow>(self, simd: S) {
+        let mut v = simd.add(simd.splat(self.first), simd.ramp(self.step));
         let stride = simd.splat(self.step.wrapping_mul(GROUP as i64));
         let (groups, rest) = self.out.as_chunks_mut::<GROUP>();
         for group in groups {
@@ -96,171 +266,4 @@ impl Kernel for Progression<'_> {
     }
 }
 
-/// Gives the values of a mini-block to `sink`; the last group may have more lanes than there are values.
-#[inline(always)]
-pub(super) fn produce<S: Simd, K: Sink<S>>(simd: S, stream: &Stream<'_>, mini: &Mini<'_>, sink: &mut K) {
-    match (stream.form, mini.width, mini.patches) {
-        (Form::Flat, 0, 0) => progression(simd, stream, mini, mini.base, 0, sink),
-        (Form::Delta, 0, 0) => progression(simd, stream, mini, mini.base, stream.centre, sink),
-        (Form::DeltaOfDelta, 0, 0) => progression(simd, stream, mini, mini.base, mini.step, sink),
-        (Form::Centred, 0, 0) => progression(simd, stream, mini, stream.centre, 0, sink),
-        (Form::Flat, _, 0) => groups::<S, Flat<S>, K, false>(simd, stream, mini, sink),
-        (Form::Flat, _, _) => groups::<S, Flat<S>, K, true>(simd, stream, mini, sink),
-        (Form::Delta, _, 0) => groups::<S, Delta<S>, K, false>(simd, stream, mini, sink),
-        (Form::Delta, _, _) => groups::<S, Delta<S>, K, true>(simd, stream, mini, sink),
-        (Form::DeltaOfDelta, _, 0) => groups::<S, DeltaOfDelta<S>, K, false>(simd, stream, mini, sink),
-        (Form::DeltaOfDelta, _, _) => groups::<S, DeltaOfDelta<S>, K, true>(simd, stream, mini, sink),
-        (Form::Centred, _, 0) => groups::<S, Centred<S>, K, false>(simd, stream, mini, sink),
-        (Form::Centred, _, _) => groups::<S, Centred<S>, K, true>(simd, stream, mini, sink),
-    }
-}
-
-/// `0, step, 2 step, …` in eight lanes.
-#[inline(always)]
-fn ramp<S: Simd>(simd: S, step: i64) -> S::V {
-    simd.mul(simd.load(&[0, 1, 2, 3, 4, 5, 6, 7]), simd.splat(step))
-}
-
-/// Values that nothing is packed for.
-#[inline(always)]
-fn progression<S: Simd, K: Sink<S>>(
-    simd: S,
-    stream: &Stream<'_>,
-    mini: &Mini<'_>,
-    first: i64,
-    step: i64,
-    sink: &mut K,
-) {
-    let (first, step) = match stream.scale {
-        None => (first, step),
-        Some(scale) => {
-            (scale.offset.wrapping_add(first.wrapping_mul(scale.factor)), step.wrapping_mul(scale.factor))
-        }
-    };
-    let mut v = simd.add(simd.splat(first), ramp(simd, step));
-    let stride = simd.splat(step.wrapping_mul(GROUP as i64));
-    for group in 0..mini.rows.div_ceil(GROUP) {
-        sink.put(simd, group, v);
-        v = simd.add(v, stride);
-    }
-}
-
-/// Unpacks, patches, undoes the form and the scale.
-#[inline(always)]
-fn groups<S: Simd, F: Undo<S>, K: Sink<S>, const PATCHED: bool>(
-    simd: S,
-    stream: &Stream<'_>,
-    mini: &Mini<'_>,
-    sink: &mut K,
-) {
-    let mut patches = if PATCHED { Some(Patches::new(simd, mini)) } else { None };
-    let mut undo = F::new(simd, stream, mini);
-    let unpacker = simd.unpacker(mini.width);
-    let scale = stream.scale.map(|scale| (simd.splat(scale.factor), simd.splat(scale.offset)));
-    for group in 0..mini.rows.div_ceil(GROUP) {
-        let mut u = simd.splat(0);
-        if !PATCHED || mini.width > 0 {
-            // Less than the length of a slice.
-            let from = mini.bytes.get(group.wrapping_mul(mini.width as usize)..);
-            let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
-            u = simd.unpack(unpacker, window);
-        }
-        if let Some(patches) = &mut patches {
-            u = patches.apply(simd, group, mini.width, u);
-        }
-        let mut v = undo.next(simd, u);
-        if let Some((factor, offset)) = scale {
-            v = simd.add(offset, simd.mul(v, factor));
-        }
-        sink.put(simd, group, v);
-    }
-}
-
-/// Undoes a form, group by group.
-trait Undo<S: Simd> {
-    fn new(simd: S, stream: &Stream<'_>, mini: &Mini<'_>) -> Self;
-    fn next(&mut self, simd: S, u: S::V) -> S::V;
-}
-
-struct Flat<S: Simd>(S::V);
-
-impl<S: Simd> Undo<S> for Flat<S> {
-    #[inline(always)]
-    fn new(simd: S, _: &Stream<'_>, mini: &Mini<'_>) -> Self {
-        Self(simd.splat(mini.base))
-    }
-
-    #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        simd.add(self.0, u)
-    }
-}
-
-struct Centred<S: Simd>(S::V);
-
-impl<S: Simd> Undo<S> for Centred<S> {
-    #[inline(always)]
-    fn new(simd: S, stream: &Stream<'_>, _: &Mini<'_>) -> Self {
-        Self(simd.splat(stream.centre))
-    }
-
-    #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        simd.add(self.0, simd.unzigzag(u))
-    }
-}
-
-struct Delta<S: Simd> {
-    /// The base and the sum of all before, and what the centre adds up to, lane by lane.
-    line: S::V,
-    /// What the centre adds up to over a group.
-    stride: S::V,
-}
-
-impl<S: Simd> Undo<S> for Delta<S> {
-    #[inline(always)]
-    fn new(simd: S, stream: &Stream<'_>, mini: &Mini<'_>) -> Self {
-        Self {
-            line: simd.add(simd.splat(mini.base), ramp(simd, stream.centre)),
-            stride: simd.splat(stream.centre.wrapping_mul(GROUP as i64)),
-        }
-    }
-
-    #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        let sums = simd.prefix_sum(simd.unzigzag(u));
-        let values = simd.add(self.line, sums);
-        self.line = simd.add(simd.add(self.line, self.stride), simd.last(sums));
-        values
-    }
-}
-
-struct DeltaOfDelta<S: Simd> {
-    /// The base and all steps before, as if the first step had gone on, lane by lane.
-    line: S::V,
-    /// What the first step adds up to over a group.
-    stride: S::V,
-    /// By how much the step before is larger than the first, in every lane.
-    steeper: S::V,
-}
-
-impl<S: Simd> Undo<S> for DeltaOfDelta<S> {
-    #[inline(always)]
-    fn new(simd: S, _: &Stream<'_>, mini: &Mini<'_>) -> Self {
-        Self {
-            line: simd.add(simd.splat(mini.base), ramp(simd, mini.step)),
-            stride: simd.splat(mini.step.wrapping_mul(GROUP as i64)),
-            steeper: simd.splat(0),
-        }
-    }
-
-    #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        let steps = simd.add(self.steeper, simd.prefix_sum(simd.unzigzag(u)));
-        self.steeper = simd.last(steps);
-        let sums = simd.prefix_sum(steps);
-        let values = simd.add(self.line, sums);
-        self.line = simd.add(simd.add(self.line, self.stride), simd.last(sums));
-        values
-    }
-}
+const _: () = assert!(PAIR == 2 * GROUP);

@@ -3,6 +3,7 @@
 use super::mini_count;
 use crate::bits::{Packed, Reader};
 use crate::error::{Damaged, Result};
+use crate::simd::Simd;
 
 /// How small unsigned numbers `u` of a mini-block are integers. All arithmetic wraps, rows `i` and `k` count from the first of
 /// the mini-block, `z` undoes zigzag coding.
@@ -48,10 +49,12 @@ pub(crate) struct Bases<'a> {
 }
 
 impl Bases<'_> {
+    /// Those of the eight mini-blocks from `mini` on, which is a multiple of eight.
     #[inline(always)]
-    pub(crate) fn get(&self, mini: usize) -> i64 {
-        let line = self.first.wrapping_add(self.slope.wrapping_mul(mini as i64));
-        line.wrapping_add(self.rest.get(mini))
+    pub(crate) fn eight<S: Simd>(&self, simd: S, mini: usize) -> S::V {
+        let first = self.first.wrapping_add(self.slope.wrapping_mul(mini as i64));
+        let line = simd.add(simd.splat(first), simd.ramp(self.slope));
+        simd.add(line, self.rest.eight(simd, mini))
     }
 }
 

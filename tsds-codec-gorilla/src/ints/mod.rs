@@ -8,21 +8,26 @@
 
 mod decode;
 mod encode;
+mod fill;
 mod layout;
 mod minis;
+mod narrow;
 mod patch;
 mod plan;
+mod reach;
 mod scale;
 mod select;
 #[cfg(test)]
 mod tests;
+mod wide;
 
-pub(crate) use decode::{Decode, Progression, Transform};
+pub(crate) use decode::{AddDecoded, Decode, LookUp, Progression, Same, Transform};
 pub(crate) use encode::{encode, encode_centred};
 pub use layout::Form;
 pub(crate) use layout::Stream;
 pub(crate) use minis::{Minis, Pad};
-pub(crate) use select::Select;
+pub(crate) use reach::bounds_of_centred;
+pub(crate) use select::{Select, SelectBeside, Within, WithinAny};
 
 /// How many values a mini-block has; the last may have fewer.
 pub(crate) const MINI: usize = 128;

@@ -1,11 +1,11 @@
 //! The upper bits of values that are wider than their mini-block.
 
+use super::MINI;
 use super::minis::Mini;
-use super::{MAX_POSITIONS, MINI, POSITION_BITS};
-use crate::simd::{GROUP, MAX_SHIFTED, Simd, WINDOW};
+use crate::simd::{GROUP, MAX_SHIFTED, Narrow, WINDOW};
 
 /// Which values of a mini-block have patches, and the patches in the order of the values.
-pub(super) struct Patches<'m, S: Simd> {
+pub(super) struct Patches<'m, S: Narrow> {
     /// One bit for every value.
     masks: [u64; MINI / 64],
     width: u32,
@@ -19,16 +19,12 @@ pub(super) struct Patches<'m, S: Simd> {
     taken: usize,
 }
 
-impl<'m, S: Simd> Patches<'m, S> {
+impl<'m, S: Narrow> Patches<'m, S> {
     #[inline(always)]
     pub(super) fn new(simd: S, mini: &Mini<'m>) -> Self {
         let width = mini.patch_width;
         let bytes = mini.bytes.get(mini.patches_at()..).unwrap_or_default();
-        let (mut masks, unpacker) = (masks(simd, mini), simd.unpacker(width));
-        if masks.iter().map(|mask| mask.count_ones() as usize).sum::<usize>() != mini.patches {
-            // Forged: what the values are does not matter, but it must be the same on every path.
-            masks = [0; MINI / 64];
-        }
+        let (masks, unpacker) = (mini.masks, simd.unpacker(width));
         let mut patches = Self { masks, width, unpacker, bytes, values: [1; MINI + GROUP], taken: 0 };
         if width > 0 && !patches.is_shifted() {
             let (groups, _) = patches.values.as_chunks_mut::<GROUP>();
@@ -70,28 +66,4 @@ impl<'m, S: Simd> Patches<'m, S> {
         };
         simd.add(v, simd.shl(upper, shift))
     }
-}
-
-/// One bit for every value that has a patch.
-#[inline(always)]
-fn masks<S: Simd>(simd: S, mini: &Mini<'_>) -> [u64; MINI / 64] {
-    let mut masks = [0; MINI / 64];
-    let Some(bytes) = mini.bytes.get(mini.positions_at()..) else { return masks };
-    if mini.patches > MAX_POSITIONS {
-        for (mask, bytes) in masks.iter_mut().zip(bytes.as_chunks::<8>().0) {
-            *mask = u64::from_le_bytes(*bytes);
-        }
-        return masks;
-    }
-    let unpacker = simd.unpacker(POSITION_BITS);
-    for group in 0..mini.patches.div_ceil(GROUP) {
-        let from = bytes.get(group.wrapping_mul(POSITION_BITS as usize)..);
-        let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { break };
-        let mut positions = [0; GROUP];
-        simd.store(simd.unpack(unpacker, window), &mut positions);
-        for position in positions.iter().take(mini.patches - group * GROUP) {
-            masks[*position as usize / 64 % 2] |= 1 << (position % 64);
-        }
-    }
-    masks
 }

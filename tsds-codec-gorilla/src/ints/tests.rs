@@ -84,7 +84,7 @@ proptest! {
         for (a, b) in [(of(ends.0), of(ends.1)), wild, (of(ends.0), wild.0), (i64::MIN, i64::MAX)] {
             let (low, high) = (a.min(b), a.max(b));
             for isa in Isa::available() {
-                let words = vectorize(isa, Select { stream: &stream, low, high }).unwrap();
+                let words = vectorize(isa, Select { stream: &stream, wanted: Within::new(low, high) }).unwrap();
                 for (row, value) in values.iter().enumerate() {
                     prop_assert_eq!(words[row / 64] >> (row % 64) & 1 == 1, (low..=high).contains(value));
                 }

@@ -11,7 +11,7 @@ pub(crate) struct Avx2(());
 
 /// The lower and the upper four lanes.
 #[derive(Clone, Copy)]
-pub(crate) struct Pair(__m256i, __m256i);
+pub(crate) struct Pair(pub(super) __m256i, pub(super) __m256i);
 
 /// For every pair of lanes, where its sixteen bytes begin; for every lane, which of them are its window and by how much
 /// that is shifted.
@@ -199,8 +199,7 @@ impl Avx2 {
     }
 
     #[inline(always)]
-    fn decimal_half(self, v: __m256i, power: Power) -> __m256i {
-        let x = self.to_double(v);
+    pub(super) fn quotients(self, x: __m256d, power: Power) -> __m256i {
         simd!({
             let (divisor, reciprocal) = (_mm256_set1_pd(power.divisor), _mm256_set1_pd(power.reciprocal));
             let q = _mm256_mul_pd(x, reciprocal);
@@ -362,7 +361,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn decimal(self, v: Pair, power: Power) -> Pair {
-        Pair(self.decimal_half(v.0, power), self.decimal_half(v.1, power))
+        Pair(self.quotients(self.to_double(v.0), power), self.quotients(self.to_double(v.1), power))
     }
 
     #[inline(always)]

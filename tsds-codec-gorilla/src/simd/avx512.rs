@@ -66,6 +66,19 @@ macro_rules! simd {
     }};
 }
 
+impl Avx512 {
+    /// The bits of the doubles nearest to the quotients.
+    #[inline(always)]
+    pub(super) fn quotients(self, x: __m512d, power: Power) -> __m512i {
+        simd!({
+            let (divisor, reciprocal) = (_mm512_set1_pd(power.divisor), _mm512_set1_pd(power.reciprocal));
+            let q = _mm512_mul_pd(x, reciprocal);
+            let r = _mm512_fnmadd_pd(q, divisor, x);
+            _mm512_castpd_si512(_mm512_fmadd_pd(r, reciprocal, q))
+        })
+    }
+}
+
 impl Simd for Avx512 {
     type V = __m512i;
     type Unpack = Unpack;
@@ -199,13 +212,7 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn decimal(self, v: __m512i, power: Power) -> __m512i {
-        simd!({
-            let (divisor, reciprocal) = (_mm512_set1_pd(power.divisor), _mm512_set1_pd(power.reciprocal));
-            let x = _mm512_cvtepi64_pd(v);
-            let q = _mm512_mul_pd(x, reciprocal);
-            let r = _mm512_fnmadd_pd(q, divisor, x);
-            _mm512_castpd_si512(_mm512_fmadd_pd(r, reciprocal, q))
-        })
+        self.quotients(simd!(_mm512_cvtepi64_pd(v)), power)
     }
 
     #[inline(always)]

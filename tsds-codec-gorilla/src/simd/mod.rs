@@ -8,11 +8,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod narrow;
 mod portable;
 mod power;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use narrow::{Bits, MAX_EXPANDED_WIDTH, MAX_NARROW_WIDTH, Narrow, PAIR};
 pub(crate) use portable::Portable;
 #[cfg(test)]
 pub(crate) use power::MAX_MULTIPLIED_EXPONENT;
@@ -55,6 +57,11 @@ pub(crate) trait Simd: Copy {
     fn load(self, from: &[i64; GROUP]) -> Self::V;
     fn store(self, v: Self::V, to: &mut [i64; GROUP]);
     fn splat(self, value: i64) -> Self::V;
+    /// `0, step, 2 step, …`
+    #[inline(always)]
+    fn ramp(self, step: i64) -> Self::V {
+        self.mul(self.load(&[0, 1, 2, 3, 4, 5, 6, 7]), self.splat(step))
+    }
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn or(self, a: Self::V, b: Self::V) -> Self::V;
@@ -99,7 +106,7 @@ pub(crate) trait Kernel {
     /// What comes out.
     type Output;
     /// Does it. Implementations are `#[inline(always)]`, else they are not compiled for the instruction set.
-    fn run<S: Simd>(self, simd: S) -> Self::Output;
+    fn run<S: Narrow>(self, simd: S) -> Self::Output;
 }
 
 /// Runs a kernel with the instructions of `isa`, or with portable ones where the processor lacks them.

@@ -26,7 +26,8 @@ impl Simd for Portable {
     type Unpack = Unpack;
     const SHIFTS_FAST: bool = false;
 
-    #[inline(always)]
+    // Not inlined, so that kernels that run others do not contain them.
+    #[inline(never)]
     fn run<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }

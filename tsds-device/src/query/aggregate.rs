@@ -9,9 +9,10 @@ use tsds_compute::{Aggregator, Bucketer, SegmentPosition};
 use tsds_traits::{AggregatePlan, AggregateRequest, ColumnId, Function, Result, Value, ValueClass};
 
 use super::states::States;
-use super::{Context, PlannedWave, Reading, check_segments};
+use super::{Context, PlannedWave, Reading};
 use crate::device::Device;
 use crate::kernel::reduce;
+use crate::request::check_segments;
 use crate::residency::Stop;
 use crate::segment::DeviceSegment;
 use crate::wave::{Fold, FoldPlan, Folded, PartRows, Wave};

@@ -7,8 +7,9 @@ use futures::{StreamExt, TryStreamExt};
 use tsds_compute::{SegmentScan, is_storage_order};
 use tsds_traits::{ColumnId, Error, Result, ScanRequest, SegmentBatch, SortKey};
 
-use super::{Context, PlannedWave, Reading, check_segments, distinct};
+use super::{Context, PlannedWave, Reading};
 use crate::device::Device;
+use crate::request::{check_segments, distinct};
 use crate::residency::Stop;
 use crate::segment::DeviceSegment;
 use crate::wave::{PartRows, Rows, Wave, WavePart};

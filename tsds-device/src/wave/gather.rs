@@ -12,7 +12,7 @@ use tsds_traits::{ColumnId, Error, Result};
 use super::views::{Blocks, BufferBlocks, Views};
 use super::{Rows, Wave, launch};
 use crate::device::{Device, Step};
-use crate::kernel::{Form, Kernel};
+use crate::kernel::{Form, Kernel, NONE};
 use crate::load::nulls_of;
 use crate::segment::DeviceColumn;
 use crate::tables::Tables;
@@ -52,6 +52,9 @@ impl<D: Device> Wave<D> {
     ///
     /// What the device says.
     pub(crate) async fn gather(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        if self.is_stored(&rows)? {
+            return self.copied(rows, columns).await;
+        }
         let (starts, out_rows) = output_starts(&rows.items)?;
         let (regions, bytes) = self.regions(columns, u64::from(out_rows))?;
         let mut rows = rows;
@@ -77,6 +80,61 @@ impl<D: Device> Wave<D> {
                 .iter()
                 .map(|region| region.array(part.segment.column(region.column)?, &output, start, count));
             let rows = batch(arrays.collect::<Result<Vec<_>>>()?, count)?;
+            found.push(PartRows { position: part.position, index: part.index, rows });
+        }
+        Ok(found)
+    }
+
+    /// Whether the rows of every part are its first ones, as they are stored.
+    fn is_stored(&self, rows: &Rows<D>) -> Result<bool> {
+        let all = self.all_rows()?;
+        let starts = rows.items.iter().zip(&all.items);
+        let is_stored =
+            starts.into_iter().all(|((start, items), (first, rows))| start == first && items <= rows);
+        Ok(rows.list.is_none() && is_stored)
+    }
+
+    /// As [`Wave::gather`], of the first rows of each part: they are read from where they are.
+    async fn copied(&self, mut rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        let views = self.plain(columns, &mut rows).await?;
+        let Rows { items, steps, .. } = rows;
+        let mut reads = Vec::new();
+        for (view, (_, count)) in views.of_part.iter().zip(&items) {
+            for column in columns {
+                let entry = view.entries.get(self.slot(*column)? as usize);
+                let entry = entry.ok_or_else(|| Error::internal("column has no slot"))?;
+                let mut read = |form: Form, word: u32| {
+                    let at = u64::from(word) * 4;
+                    let bytes = form.bytes((*count).into()).next_multiple_of(4);
+                    reads.push((Arc::clone(&view.buffer), at..at + bytes));
+                };
+                read(entry.form, entry.data);
+                if entry.validity != NONE {
+                    read(Form::Bits, entry.validity);
+                }
+            }
+        }
+        let mut read = match reads.is_empty() {
+            true => Vec::new(),
+            false => self.run(steps, reads).await?,
+        }
+        .into_iter();
+        let mut next = || {
+            let bytes = read.next().ok_or_else(|| Error::internal("device returned less than was asked for"));
+            bytes.map(Buffer::from_vec)
+        };
+        let mut found = Vec::with_capacity(self.parts.len());
+        for (part, (view, (_, count))) in self.parts.iter().zip(views.of_part.iter().zip(&items)) {
+            let count = *count as usize;
+            let mut arrays = Vec::with_capacity(columns.len());
+            for column in columns {
+                let entry = view.entries.get(self.slot(*column)? as usize);
+                let has_nulls = entry.is_some_and(|entry| entry.validity != NONE);
+                let data = next()?;
+                let validity = if has_nulls { Some(next()?) } else { None };
+                arrays.push(array(part.segment.column(*column)?, data, validity, count)?);
+            }
+            let rows = batch(arrays, count)?;
             found.push(PartRows { position: part.position, index: part.index, rows });
         }
         Ok(found)
@@ -205,21 +263,27 @@ impl Region {
                 _ => Err(Error::internal("device returned less than was asked for")),
             }
         };
-        let bits = |at: u64| {
-            let bytes = slice(at + start as u64 / 8, count.div_ceil(8))?;
-            Ok::<_, Error>(BooleanBuffer::new(bytes, 0, count))
-        };
-        let nulls = self.validity.map(bits).transpose()?.and_then(nulls_of);
+        let validity = self.validity.map(|at| slice(at + start as u64 / 8, count.div_ceil(8))).transpose()?;
         let data = match self.form {
-            Form::Bits => bits(self.data)?.into_inner(),
+            Form::Bits => slice(self.data + start as u64 / 8, count.div_ceil(8))?,
             form => slice(self.data + form.bytes(start as u64), form.bytes(count as u64) as usize)?,
         };
-        let array = ArrayData::builder(column.data_type.clone()).len(count).add_buffer(data).nulls(nulls);
-        let array = make_array(array.align_buffers(true).build()?);
-        let Some(dictionary) = &column.dictionary else { return Ok(array) };
-        let codes = UInt32Array::from(array.to_data());
-        Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?))
+        array(column, data, validity, count)
     }
+}
+
+/// An array of values as a device has them.
+fn array(column: &DeviceColumn, data: Buffer, validity: Option<Buffer>, count: usize) -> Result<ArrayRef> {
+    let is_whole = |buffer: &Buffer, form: Form| buffer.len() as u64 >= form.bytes(count as u64);
+    if !is_whole(&data, column.form) || !validity.iter().all(|bits| is_whole(bits, Form::Bits)) {
+        return Err(Error::internal("device returned less than was asked for"));
+    }
+    let nulls = validity.and_then(|bits| nulls_of(BooleanBuffer::new(bits, 0, count)));
+    let array = ArrayData::builder(column.data_type.clone()).len(count).add_buffer(data).nulls(nulls);
+    let array = make_array(array.align_buffers(true).build()?);
+    let Some(dictionary) = &column.dictionary else { return Ok(array) };
+    let codes = UInt32Array::from(array.to_data());
+    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?))
 }
 
 /// Where the rows of each part begin in the output, and how many rows it has.

@@ -25,7 +25,12 @@ struct Passes<D: Device> {
     /// The rows as they are so far; `None` before the first pass, if they are all rows.
     list: Option<Arc<D::Buffer>>,
     steps: Vec<Step<D::Buffer>>,
+    /// How many rows the steps move, those of each pass.
+    moved: u64,
 }
+
+/// Beyond so many moved rows passes are submitted: others get the device in between, and no driver takes a long one for hung.
+const SUBMITTED_ROWS: u64 = 64 << 20;
 
 impl<D: Device> Wave<D> {
     /// The rows of each part in the order of `order`, equal ones as they were; with a limit only the first ones of each part.
@@ -82,17 +87,22 @@ impl<D: Device> Wave<D> {
             totals: self.totals(counts).await?,
             list,
             steps,
+            moved: 0,
         };
         for key in order.iter().rev() {
             let slot = self.slot(key.column)?;
             let bits = self.varying_bits(key.column)?;
             if bits > 0 {
                 passes.keys_of(&runs, slot, key.descending.into());
-                (0..bits).step_by(digit_bits as usize).for_each(|shift| passes.pass(shift));
+                for shift in (0..bits).step_by(digit_bits as usize) {
+                    passes.pass(shift);
+                    passes.submit_some(self, total).await?;
+                }
             }
             if self.has_nulls(&views, slot) {
                 passes.keys_of(&runs, slot, if key.nulls_first { 3 } else { 2 });
                 passes.pass(0);
+                passes.submit_some(self, total).await?;
             }
         }
         if let Some(limit) = limit {
@@ -164,6 +174,16 @@ impl<D: Device> Passes<D> {
         });
         let launches: Vec<_> = launches.collect();
         self.steps.extend(launches);
+    }
+
+    /// Runs what there is after a pass over so many rows, if it is much.
+    async fn submit_some(&mut self, wave: &Wave<D>, rows: u64) -> Result<()> {
+        self.moved += rows;
+        if self.moved >= SUBMITTED_ROWS {
+            self.moved = 0;
+            wave.run(std::mem::take(&mut self.steps), Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// Sorts by one digit.

@@ -8,10 +8,12 @@ use tsds_traits::{Error, Result, TableId};
 
 use super::envelope;
 use super::records::{
-    DatabaseRecord, FORMAT_VERSION, Home, LOG, RemovalRecord, SealRecord, SegmentRecord, TableRecord,
-    seal_key, segment_key, table_key,
+    BatchRecord, DatabaseRecord, FORMAT_VERSION, Home, LOG, READS_FROM, RemovalRecord, SealRecord,
+    SegmentRecord, TableRecord, segment_key, sequence_key, table_key,
 };
-use super::{ALL_TABLES, DATABASE, DATABASE_KEY, GARBAGE, INTENTS, SEALS, SEGMENTS, TABLES, catalog_error};
+use super::{
+    ALL_TABLES, BATCHES, DATABASE, DATABASE_KEY, GARBAGE, INTENTS, SEALS, SEGMENTS, TABLES, catalog_error,
+};
 
 /// All that the catalog holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(crate) struct Contents {
     pub database: Option<DatabaseRecord>,
     pub tables: Vec<TableRecord>,
     pub seals: Vec<(TableId, SealRecord)>,
+    /// Ascending by table and sequence.
+    pub batches: Vec<(TableId, BatchRecord)>,
     pub segments: Vec<SegmentRecord>,
     pub intents: Vec<RemovalRecord>,
     pub garbage: Vec<RemovalRecord>,
@@ -58,7 +62,7 @@ impl Reader {
             }
             Ok(())
         })?;
-        if format == FORMAT_VERSION {
+        if (READS_FROM..=FORMAT_VERSION).contains(&format) {
             return Ok(());
         }
         Err(Error::unsupported(
@@ -82,9 +86,16 @@ impl Reader {
         })?;
         self.each_value(SEALS, |key, value| {
             let record: SealRecord = envelope::decode(SEALS.name(), key, value)?;
-            let table = key.first_chunk().map_or(TableId(0), |table| TableId(u32::from_be_bytes(*table)));
-            check_key(SEALS, key, &seal_key(table, record.interval.upto))?;
+            let table = table_of(key);
+            check_key(SEALS, key, &sequence_key(table, record.interval.upto))?;
             contents.seals.push((table, record));
+            Ok(())
+        })?;
+        self.each_value(BATCHES, |key, value| {
+            let record: BatchRecord = envelope::decode(BATCHES.name(), key, value)?;
+            let table = table_of(key);
+            check_key(BATCHES, key, &sequence_key(table, record.sequence))?;
+            contents.batches.push((table, record));
             Ok(())
         })?;
         self.each(SEGMENTS, |record: SegmentRecord| {
@@ -147,6 +158,11 @@ impl Reader {
     }
 }
 
+/// The table of a seal or a batch.
+fn table_of(key: &[u8]) -> TableId {
+    key.first_chunk().map_or(TableId(0), |table| TableId(u32::from_be_bytes(*table)))
+}
+
 fn check_key(definition: Definition, key: &[u8], expected: &[u8]) -> Result<()> {
     if key == expected {
         return Ok(());
@@ -170,6 +186,15 @@ impl Contents {
             if table.id.0 >= database.next_table || table.sealed_upto > database.sequences_reserved {
                 return Err(Error::corrupt("catalog has a table beyond the numbers that it has given out")
                     .with("table", &table.name));
+            }
+        }
+        for (id, batch) in &self.batches {
+            let table = self.tables.iter().find(|table| table.id == *id);
+            if table.is_none_or(|table| batch.sequence > table.sealed_upto) {
+                return Err(Error::corrupt("catalog has a batch whose rows are in no segment")
+                    .with("table_id", id)
+                    .with("batch", batch.id)
+                    .with("sequence", batch.sequence));
             }
         }
         for segment in &self.segments {

@@ -1,4 +1,4 @@
-//! The catalog's stored form, byte for byte: `golden_v1.txt` lists a catalog with every kind of record. Whoever changes it
+//! The catalog's stored form, byte for byte: `golden_v2.txt` lists a catalog with every kind of record. Whoever changes it
 //! changes the format, and with it [`FORMAT_VERSION`] and `docs/formats/catalog.md`.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,13 @@ use tsds_traits::{
     SequenceInterval, Value,
 };
 
-use super::records::{seal_key, segment_key, table_key};
+use super::records::{segment_key, sequence_key, table_key};
 use super::*;
+use crate::batches::BatchId;
 
-const GOLDEN: &str = include_str!("golden_v1.txt");
+const GOLDEN: &str = include_str!("golden_v2.txt");
+/// The same as version 1 wrote it, which had no batches.
+const GOLDEN_1: &str = include_str!("golden_v1.txt");
 const PATH: &str = "/catalog.redb";
 
 /// A catalog with every kind of record, and every kind of home.
@@ -96,6 +99,14 @@ fn example() -> Contents {
             (TableId(3), SealRecord { interval: interval(0, 4), rows: 6 }),
             (TableId(3), SealRecord { interval: interval(4, 9), rows: 4 }),
         ],
+        batches: vec![(
+            TableId(3),
+            BatchRecord {
+                sequence: Sequence(5),
+                id: BatchId(std::array::from_fn(|at| 0xf0 + at as u8)),
+                rows: 4,
+            },
+        )],
         segments: vec![
             SegmentRecord {
                 meta: meta(SegmentId::new(1), 4, 9),
@@ -130,7 +141,8 @@ fn edits(contents: &Contents) -> Vec<Edit> {
     let segments = contents.segments.iter().cloned().map(Edit::PutSegment);
     let intents = contents.intents.iter().cloned().map(Edit::PutIntent);
     let garbage = contents.garbage.iter().cloned().map(Edit::PutGarbage);
-    database.chain(tables).chain(seals).chain(segments).chain(intents).chain(garbage).collect()
+    let batches = contents.batches.iter().cloned().map(|(table, batch)| Edit::PutBatch(table, batch));
+    database.chain(tables).chain(seals).chain(batches).chain(segments).chain(intents).chain(garbage).collect()
 }
 
 fn open(machine: &SimWorld) -> Catalog {
@@ -195,23 +207,37 @@ fn what_is_written_is_frozen() {
     assert_eq!(listing(&catalog), GOLDEN);
 }
 
-#[test]
-fn what_was_written_reads() {
+/// What is read of a listing.
+fn read(listing: &str) -> Contents {
     let machine = SimWorld::new(1);
     let catalog = open(&machine);
-    for line in GOLDEN.lines() {
+    for line in listing.lines() {
         let [table, key, envelope, body] = line.splitn(4, ' ').collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };
         put_raw(&catalog, &[(table, &unhex(key), [&unhex(envelope), body.as_bytes()].concat())]);
     }
-    assert_eq!(catalog.load().unwrap(), example());
+    catalog.load().unwrap()
+}
+
+#[test]
+fn what_was_written_reads() {
+    assert_eq!(read(GOLDEN), example());
+}
+
+#[test]
+fn what_version_1_wrote_reads() {
+    let mut expected = Contents { batches: vec![], ..example() };
+    if let Some(database) = &mut expected.database {
+        database.format = 1;
+    }
+    assert_eq!(read(GOLDEN_1), expected);
 }
 
 #[test]
 fn numbers_in_keys_sort_as_numbers() {
     assert!(table_key(TableId(255)) < table_key(TableId(256)));
-    assert!(seal_key(TableId(1), Sequence(u64::MAX)) < seal_key(TableId(2), Sequence(0)));
+    assert!(sequence_key(TableId(1), Sequence(u64::MAX)) < sequence_key(TableId(2), Sequence(0)));
     assert!(segment_key(SegmentId::new(255)) < segment_key(SegmentId { id: 255, generation: 1 }));
     assert!(segment_key(SegmentId { id: 255, generation: 9 }) < segment_key(SegmentId::new(256)));
 }
@@ -219,7 +245,7 @@ fn numbers_in_keys_sort_as_numbers() {
 #[test]
 fn a_later_version_is_named_and_no_damage() {
     let (_machine, catalog) = written(&example());
-    let record = json!({"format": 2, "database": "written otherwise", "holds": []});
+    let record = json!({"format": 3, "database": "written otherwise", "holds": []});
     let later = envelope::encode("database", DATABASE_KEY, &record).unwrap();
     put_raw(
         &catalog,
@@ -231,7 +257,7 @@ fn a_later_version_is_named_and_no_damage() {
     );
     let error = catalog.load().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert!(error.to_string().contains("format=2 supported=1 file=/catalog.redb"), "{error}");
+    assert!(error.to_string().contains("format=3 supported=2 file=/catalog.redb"), "{error}");
 }
 
 #[test]
@@ -245,7 +271,7 @@ fn unknown_keys_and_tables_within_a_version_are_damage() {
     };
     assert!(refused("holds", b"", vec![]).contains("table=holds"));
     let record = json!({"interval": {"after": 9, "upto": 10}, "rows": 1, "hold": true});
-    let key = seal_key(TableId(3), Sequence(10));
+    let key = sequence_key(TableId(3), Sequence(10));
     let seal = envelope::encode("seals", &key, &record).unwrap();
     assert!(refused("seals", &key, seal).contains("hold"));
     let stray = envelope::encode("database", b"other", &example().database).unwrap();
@@ -255,10 +281,12 @@ fn unknown_keys_and_tables_within_a_version_are_damage() {
 #[test]
 fn a_catalog_that_contradicts_itself_is_corrupt() {
     type Change = fn(&mut Contents);
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 11] = [
         ("no database record", |contents| contents.database = None),
         ("a table beyond the numbers", |contents| contents.tables[0].id = TableId(300)),
         ("a table beyond the numbers", |contents| contents.tables[0].sealed_upto = Sequence(1_048_578)),
+        ("a batch whose rows are in no segment", |contents| contents.batches[0].1.sequence = Sequence(10)),
+        ("a batch whose rows are in no segment", |contents| contents.batches[0].0 = TableId(299)),
         ("a segment beyond the numbers", |contents| contents.segments[0].meta.id.id = 4097),
         ("does not have segment=0000000000000006-00000000 tier=archive", |contents| {
             contents.intents[1].home = Home::Tier("archive".into());

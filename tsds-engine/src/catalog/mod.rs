@@ -22,18 +22,19 @@ use tsds_traits::{
 
 pub(crate) use contents::Contents;
 pub(crate) use records::{
-    COLD, DatabaseRecord, FORMAT_VERSION, Home, LOG, PluginRecord, RemovalRecord, SealRecord, SegmentRecord,
-    TableRecord,
+    BatchRecord, COLD, DatabaseRecord, FORMAT_VERSION, Home, LOG, PluginRecord, RemovalRecord, SealRecord,
+    SegmentRecord, TableRecord,
 };
 
 const DATABASE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("database");
 const TABLES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("tables");
 const SEALS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("seals");
+const BATCHES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("batches");
 const SEGMENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("segments");
 const INTENTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("intents");
 const GARBAGE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("garbage");
 
-const ALL_TABLES: [&str; 6] = ["database", "tables", "seals", "segments", "intents", "garbage"];
+const ALL_TABLES: [&str; 7] = ["database", "tables", "seals", "batches", "segments", "intents", "garbage"];
 
 const DATABASE_KEY: &[u8] = b"database";
 const CACHE_BYTES: usize = 16 << 20;
@@ -44,6 +45,9 @@ pub(crate) enum Edit {
     SetDatabase(DatabaseRecord),
     PutTable(TableRecord),
     PutSeal(TableId, SealRecord),
+    PutBatch(TableId, BatchRecord),
+    /// The batch of a sequence is forgotten.
+    RemoveBatch(TableId, Sequence),
     PutSegment(SegmentRecord),
     RemoveSegment(SegmentId),
     /// A physical write is about to begin.
@@ -140,12 +144,18 @@ impl Catalog {
     }
 
     fn apply(&self, write: &redb::WriteTransaction, edit: &Edit) -> Result<()> {
-        use records::{seal_key, segment_key, table_key};
+        use records::{segment_key, sequence_key, table_key};
         match edit {
             Edit::SetDatabase(record) => self.put(write, DATABASE, DATABASE_KEY, record),
             Edit::PutTable(record) => self.put(write, TABLES, &table_key(record.id), record),
             Edit::PutSeal(table, record) => {
-                self.put(write, SEALS, &seal_key(*table, record.interval.upto), record)
+                self.put(write, SEALS, &sequence_key(*table, record.interval.upto), record)
+            }
+            Edit::PutBatch(table, record) => {
+                self.put(write, BATCHES, &sequence_key(*table, record.sequence), record)
+            }
+            Edit::RemoveBatch(table, sequence) => {
+                self.remove(write, BATCHES, &sequence_key(*table, *sequence))
             }
             Edit::PutSegment(record) => self.put(write, SEGMENTS, &segment_key(record.meta.id), record),
             Edit::RemoveSegment(id) => self.remove(write, SEGMENTS, &segment_key(*id)),

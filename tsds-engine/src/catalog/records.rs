@@ -8,8 +8,12 @@ use tsds_traits::{
     DatabaseId, SchemaRecord, SegmentId, SegmentMeta, Sequence, SequenceInterval, StoredSegment, TableId,
 };
 
+use crate::batches::BatchId;
+
 /// The version of everything in the catalog: of its tables, of their keys and of every record.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
+/// The oldest version that is read. 1 lacks the table of batches; the first commit to its database record makes it 2.
+pub(crate) const READS_FROM: u32 = 1;
 
 /// The name under which the plugin that writes the log is noted.
 pub(crate) const LOG: &str = "wal";
@@ -70,6 +74,15 @@ pub(crate) struct TableRecord {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SealRecord {
     pub interval: SequenceInterval,
+    pub rows: u64,
+}
+
+/// A batch that its writer has named, and whose rows are in segments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchRecord {
+    pub sequence: Sequence,
+    pub id: BatchId,
     pub rows: u64,
 }
 
@@ -164,11 +177,11 @@ pub(super) fn table_key(table: TableId) -> [u8; 4] {
     table.0.to_be_bytes()
 }
 
-/// The key of a seal: table, then the interval's end.
-pub(super) fn seal_key(table: TableId, upto: Sequence) -> [u8; 12] {
+/// The key of a seal or a batch: table, then the interval's end, or the batch's sequence.
+pub(super) fn sequence_key(table: TableId, sequence: Sequence) -> [u8; 12] {
     let mut key = [0; 12];
     key[..4].copy_from_slice(&table.0.to_be_bytes());
-    key[4..].copy_from_slice(&upto.0.to_be_bytes());
+    key[4..].copy_from_slice(&sequence.0.to_be_bytes());
     key
 }
 

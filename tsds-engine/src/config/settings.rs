@@ -196,11 +196,14 @@ impl Default for Wal {
 pub struct Ingest {
     /// How long a write waits for memory before it gives up with a retryable error, in milliseconds. Default: 30,000.
     pub timeout_ms: u64,
+    /// How many of the last batches written with an id are remembered for each table, so that writing one of them again changes
+    /// nothing. Default: 10,000.
+    pub remembered_batches: usize,
 }
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { timeout_ms: 30_000 }
+        Self { timeout_ms: 30_000, remembered_batches: 10_000 }
     }
 }
 
@@ -239,11 +242,19 @@ pub struct Query {
     pub max_concurrent_files: usize,
     /// How many MiB one query may buffer for sorting and grouping. Default: 512.
     pub memory_limit_mb: u64,
+    /// How many MiB of disk one query may take for sorting what does not fit in memory, in the directory `spill` of the database;
+    /// 0 refuses such sorts. Default: 65,536.
+    pub spill_limit_mb: u64,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { output_batch_size: 65_536, max_concurrent_files: 4, memory_limit_mb: 512 }
+        Self {
+            output_batch_size: 65_536,
+            max_concurrent_files: 4,
+            memory_limit_mb: 512,
+            spill_limit_mb: 65_536,
+        }
     }
 }
 
@@ -251,7 +262,7 @@ impl Default for Query {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Performance {
-    /// How many rows one ingested batch may have before it is cut into several writes. Default: 1,000,000.
+    /// Accepted, without effect: a batch is written whole, whatever its length. Default: 1,000,000.
     pub chunk_size: usize,
     /// How many MiB the tiers may take together; more in `hot_tier` and `warm_tier` is refused. Default: no limit.
     pub memory_limit_mb: Option<u64>,

@@ -145,6 +145,9 @@ impl Core {
         let seal = SealRecord { interval: tile, rows };
         let floor = self.floor_after(id, &memtable);
         let mut edits = vec![Edit::PutTable(record.clone()), Edit::PutSeal(id, seal.clone())];
+        // The log may forget the batches with their rows.
+        let batches = self.batches.edits(id, tile.upto);
+        edits.extend(batches.iter().cloned());
         edits.extend(records.iter().cloned().map(Edit::PutSegment));
         edits.extend(ids.iter().copied().map(Edit::RemoveIntent));
         if let Err(error) =
@@ -155,6 +158,7 @@ impl Core {
             }
             return Err(error);
         }
+        self.batches.catalogued(id, &batches);
         self.install_sealed(id, record, seal, &records, &memtable)?;
         tracing::debug!(table = %table.record.name, rows, segments = records.len(), "sealed");
         // The floor is durable, so forgetting can be repeated whenever it fails.

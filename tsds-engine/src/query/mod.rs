@@ -10,6 +10,7 @@ mod hot;
 mod ordered;
 mod plan;
 mod snapshot;
+pub(crate) mod spill;
 mod topk;
 mod unordered;
 

@@ -2,7 +2,8 @@
 //!
 //! With a small limit, the best rows so far are kept while segments are read best first ([`super::topk`]). Otherwise every
 //! segment gives its own rows sorted, and the runs are merged; a segment is opened only when the merge reaches the least value
-//! that its statistics allow, so that memory holds the segments that overlap and no others.
+//! that its statistics allow, so that memory holds the segments that overlap and no others. One that is reached when half of
+//! the memory is taken is sorted on disk instead ([`super::spill`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::merge::{MergeInput, merge};
-use tsds_traits::{ColumnId, Error, ErrorKind, Result, SortKey, Value};
+use tsds_traits::{ColumnId, Error, Result, SortKey, Value};
 
 use super::fallback::scan_part;
 use super::plan::{Part, Plan};
+use super::spill::Spill;
 use super::unordered::limited;
 use super::{hot, topk};
 use crate::version::SegmentEntry;
@@ -34,11 +36,14 @@ async fn run_merge(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>
     let columns = plan.fetched_columns();
     let ties = plan.tie_keys();
     let keys: Vec<SortKey> = plan.order.iter().chain(&ties).copied().collect();
-    let memory = Arc::new(SortMemory::new(plan.core.settings.query.memory_limit_mb << 20));
+    let limit = plan.core.settings.query.memory_limit_mb << 20;
+    let memory = Arc::new(SortMemory::new(limit / 2));
+    let spill = Arc::new(Spill::new(&plan, &columns, &keys, limit / 4)?);
+    let sorter = Sorter { memory, spill };
     let mut inputs: Vec<(usize, MergeInput)> = Vec::new();
     for part in &plan.parts {
         for (ordinal, entry) in &part.segments {
-            inputs.push((*ordinal, segment_input(&plan, part, *ordinal, entry, &columns, &memory)));
+            inputs.push((*ordinal, segment_input(&plan, part, *ordinal, entry, &columns, &sorter)));
         }
     }
     // Equal rows come in the order of arrival, which is the order of inputs.
@@ -59,23 +64,27 @@ fn segment_input(
     ordinal: usize,
     entry: &Arc<SegmentEntry>,
     columns: &[ColumnId],
-    memory: &Arc<SortMemory>,
+    sorter: &Sorter,
 ) -> MergeInput {
     let request = plan.request(part, &[(ordinal, Arc::clone(entry))], columns);
     let lower_bound = best_value(entry, plan.order.first()).map(|value| vec![Some(value)]);
     let (tier, fallback) = (part.tier.clone(), part.fallback.clone());
-    let memory = Arc::clone(memory);
-    // The share of the segment's columns that sorting holds.
-    let held = entry.meta.plain_bytes * columns.len() as u64 / (plan.schema.columns().len() as u64).max(1);
-    let open = move || match memory.take(held) {
-        Ok(taken) => scan_part(&tier, fallback.as_ref(), request)
+    let sorter = sorter.clone();
+    let held = plan.held_bytes(entry, columns);
+    let open = move || match sorter.memory.take(held) {
+        Some(taken) => scan_part(&tier, fallback.as_ref(), request)
             .map_ok(|(_, batch)| batch)
             .map(move |item| {
                 let _ = &taken;
                 item
             })
             .boxed(),
-        Err(error) => stream::once(futures::future::ready(Err(error))).boxed(),
+        None => {
+            let mut unsorted = request;
+            (unsorted.order, unsorted.limit) = (Vec::new(), None);
+            let rows = scan_part(&tier, fallback.as_ref(), unsorted).map_ok(|(_, batch)| batch);
+            sorter.spill.segment(rows.boxed())
+        }
     };
     MergeInput { lower_bound, open: Box::new(open) }
 }
@@ -116,6 +125,13 @@ pub(super) fn project(
     Ok(projected.with_schema(Arc::clone(schema))?)
 }
 
+/// Where segments are sorted.
+#[derive(Clone)]
+struct Sorter {
+    memory: Arc<SortMemory>,
+    spill: Arc<Spill>,
+}
+
 /// What sorting holds in memory, against its limit.
 #[derive(Debug)]
 struct SortMemory {
@@ -134,18 +150,11 @@ impl SortMemory {
         Self { limit, used: AtomicU64::new(0) }
     }
 
-    fn take(self: &Arc<Self>, bytes: u64) -> Result<Taken> {
+    /// `None` if there is not so much left.
+    fn take(self: &Arc<Self>, bytes: u64) -> Option<Taken> {
         let used = self.used.fetch_add(bytes, Ordering::AcqRel).saturating_add(bytes);
         let taken = Taken { memory: Arc::clone(self), bytes };
-        if used <= self.limit {
-            return Ok(taken);
-        }
-        Err(Error::new(
-            ErrorKind::Exhausted,
-            "sorting needs more memory than query.memory_limit_mb; add a limit, narrow the filter, or raise it",
-        )
-        .with("needed_bytes", used)
-        .with("limit_bytes", self.limit))
+        (used <= self.limit).then_some(taken)
     }
 }
 

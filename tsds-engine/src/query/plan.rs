@@ -224,6 +224,11 @@ impl Plan {
         request
     }
 
+    /// About what columns of a segment take in memory: their share of all of them.
+    pub(super) fn held_bytes(&self, entry: &SegmentEntry, columns: &[ColumnId]) -> u64 {
+        entry.meta.plain_bytes * columns.len() as u64 / (self.schema.columns().len() as u64).max(1)
+    }
+
     pub(super) fn output_schema(&self) -> Result<SchemaRef> {
         match &self.aggregate {
             Some(aggregate) => Ok(Arc::clone(&aggregate.output)),

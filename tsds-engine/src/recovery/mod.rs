@@ -10,6 +10,7 @@ use futures::stream::StreamExt;
 use serde::Serialize;
 use tsds_traits::{Error, RecordKind, Result, SchemaVersion, Sequence, TableId, TableSchema, WalSink};
 
+use crate::batches::KnownBatches;
 use crate::catalog::{Contents, SealRecord, SegmentRecord, TableRecord};
 use crate::hot::{HotBudget, HotMemtable};
 use crate::version::{Reclaim, SegmentEntry, TableVersion, Version, check_tiling};
@@ -91,8 +92,14 @@ fn table_version(
     Ok(table)
 }
 
-/// Puts the rows of the log that are not in segments into memtables. Returns how many there were.
-pub(crate) async fn replay(wal: &dyn WalSink, floor: Sequence, version: &Version) -> Result<u64> {
+/// Puts the rows of the log that are not in segments into memtables, and takes note of their batches. Returns how many rows
+/// there were.
+pub(crate) async fn replay(
+    wal: &dyn WalSink,
+    floor: Sequence,
+    version: &Version,
+    batches: &KnownBatches,
+) -> Result<u64> {
     let mut records = wal.replay(floor);
     let mut rows = 0u64;
     while let Some(record) = records.next().await {
@@ -121,6 +128,9 @@ pub(crate) async fn replay(wal: &dyn WalSink, floor: Sequence, version: &Version
         let batch = tsds_hot::decode_rows(schema, &payload, record.rows)
             .map_err(|error| error.with("sequence", record.sequence).with("table", &table.record.name))?;
         rows += batch.num_rows() as u64;
+        if let Some(id) = record.client_batch_id {
+            batches.replayed(record.table, id, record.sequence, batch.num_rows() as u64);
+        }
         table.active.append(record.sequence, batch)?;
     }
     Ok(rows)

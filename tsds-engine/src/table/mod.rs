@@ -10,6 +10,7 @@ use tsds_traits::{Result, TableId, TableSchema};
 
 pub use spec::TableSpec;
 
+use crate::batches::BatchId;
 use crate::core::Core;
 use crate::ingest::Receipt;
 use crate::query::Query;
@@ -57,7 +58,22 @@ impl Table {
     /// `InvalidInput` if the batch does not fit the table, naming table, column and row; `Exhausted`, retryable, if memory
     /// stays full for `ingest.timeout_ms`; `NoSpace`, retryable; `NotDurable` if the log's sync failed; `Closed` afterwards.
     pub async fn ingest(&self, batch: RecordBatch) -> Result<Receipt> {
-        self.core.ingest(self.id, batch).await.map_err(|error| error.during("ingest"))
+        self.core.ingest(self.id, batch, None).await.map_err(|error| error.during("ingest"))
+    }
+
+    /// Writes a batch as [`Table::ingest`] does, unless a batch of this id was written to the table before: then nothing is
+    /// written, and the receipt is that of the first time. So a writer who does not know whether a write succeeded, after an
+    /// error or a crash on either side, writes it again.
+    ///
+    /// The table remembers the ids of the last `ingest.remembered_batches` such batches, also when the database is closed or
+    /// crashes; an id that is older is written anew. If the same batch is being written at this moment, this waits for that.
+    /// An empty batch is not remembered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::ingest`]; `InvalidInput` if the batch of this id had another number of rows.
+    pub async fn ingest_once(&self, id: BatchId, batch: RecordBatch) -> Result<Receipt> {
+        self.core.ingest(self.id, batch, Some(id)).await.map_err(|error| error.during("ingest"))
     }
 
     /// Begins a query.

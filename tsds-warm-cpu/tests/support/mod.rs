@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod constant;
+pub mod without_filter;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,13 +19,15 @@ use tsds_traits::{
 use tsds_warm_cpu::{CpuSettings, CpuTier};
 
 use constant::ConstantCodec;
+use without_filter::WithoutFilter;
 
 /// Every codec that a test writes with.
 pub fn codecs() -> Arc<CodecSet> {
     let set = CodecSet::default().with(Arc::new(PlainCodec::new())).unwrap();
     let set = set.with(Arc::new(ZstdCodec::new())).unwrap();
     let set = set.with(Arc::new(GorillaCodec::new())).unwrap();
-    Arc::new(set.with(Arc::new(ConstantCodec::new())).unwrap())
+    let set = set.with(Arc::new(ConstantCodec::new())).unwrap();
+    Arc::new(set.with(Arc::new(WithoutFilter::new())).unwrap())
 }
 
 /// The codec of this name.
@@ -34,6 +37,7 @@ pub fn codec(name: &str) -> Arc<dyn Codec> {
         "zstd" => Arc::new(ZstdCodec::new()),
         "gorilla" => Arc::new(GorillaCodec::new()),
         "constant" => Arc::new(ConstantCodec::new()),
+        "without_filter" => Arc::new(WithoutFilter::new()),
         other => panic!("no codec {other}"),
     }
 }

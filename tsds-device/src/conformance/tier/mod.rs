@@ -1,6 +1,7 @@
 //! The tier on a device.
 
 mod data;
+mod digits;
 mod life;
 mod memory;
 mod source;
@@ -40,7 +41,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
             readings_take_little_more_than_their_encoded_blocks,
         ),
     ];
-    [own, life::tests(), memory::tests()].concat()
+    [own, digits::tests(), life::tests(), memory::tests()].concat()
 }
 
 fn tier<S: Subject>(bench: &Bench<S>, limit_mb: u64) -> Shared<S> {
@@ -126,28 +127,40 @@ fn orders_are_those_of_the_values<S: Subject>(bench: &Bench<S>) {
     put(bench, &tier, &source);
     let columns = ids(&source);
     for (index, column) in columns.iter().enumerate() {
-        let by = |column, number: usize| SortKey {
-            column,
-            descending: number.is_multiple_of(2),
-            nulls_first: number.is_multiple_of(3),
-        };
         let second = columns[(index * 7 + 3) % columns.len()];
-        let order = vec![by(*column, index), by(second, index / 2)];
         for limit in [None, Some(8_000), Some(100)] {
-            let mut request =
-                ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], columns.clone());
-            request.order = order.clone();
-            request.limit = limit;
-            let rows = Arc::clone(&tier).scan(request);
-            let batches: Vec<RecordBatch> =
-                bench.runtime.block_on(rows.map(|batch| batch.unwrap().rows).collect::<Vec<_>>());
-            let found = concat_batches(&source.batch.schema(), &batches).unwrap();
-            let limit = limit.map(|limit| limit as usize);
-            let sorted = sort_indices(&columns, &source.batch, &order, limit).unwrap();
-            let expected = take_record_batch(&source.batch, &sorted).unwrap();
-            assert_same(&found, &expected, &(&order, limit));
+            check_order(bench, &tier, &source, [*column, second], index, limit);
         }
     }
+}
+
+/// Compares all columns in the order of two with that of the CPU. `variant` says how they are ordered.
+fn check_order<S: Subject, D: Device>(
+    bench: &Bench<S>,
+    tier: &Arc<DeviceTier<D>>,
+    source: &Blocks,
+    [first, second]: [ColumnId; 2],
+    variant: usize,
+    limit: Option<u64>,
+) {
+    let by = |column, number: usize| SortKey {
+        column,
+        descending: number.is_multiple_of(2),
+        nulls_first: number.is_multiple_of(3),
+    };
+    let columns = ids(source);
+    let order = vec![by(first, variant), by(second, variant / 2)];
+    let mut request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], columns.clone());
+    request.order = order.clone();
+    request.limit = limit;
+    let rows = Arc::clone(tier).scan(request);
+    let batches: Vec<RecordBatch> =
+        bench.runtime.block_on(rows.map(|batch| batch.unwrap().rows).collect::<Vec<_>>());
+    let found = concat_batches(&source.batch.schema(), &batches).unwrap();
+    let limit = limit.map(|limit| limit as usize);
+    let sorted = sort_indices(&columns, &source.batch, &order, limit).unwrap();
+    let expected = take_record_batch(&source.batch, &sorted).unwrap();
+    assert_same(&found, &expected, &(&order, limit));
 }
 
 fn aggregates_are_those_of_the_values<S: Subject>(bench: &Bench<S>) {
