@@ -42,10 +42,12 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Ingest made-up trades, let them move through the tiers, and time queries
     Demo(Demo),
-    /// Import CSV files into a table
+    /// Import files (CSV, Parquet, Arrow) into a table
     Import(Import),
     /// Query a table
     Query(Query),
+    /// Write a table, or a part of it, to a file or to many
+    Export(Export),
     /// Show what the database holds
     Stats(Shown),
     /// List the tables and their columns
@@ -162,8 +164,8 @@ pub(crate) struct Demo {
 pub(crate) struct Import {
     /// The table, which is created if there is none
     pub(crate) table: String,
-    /// CSV files with the same columns
-    #[arg(required = true)]
+    /// CSV, Parquet or Arrow files (feather, streams) with the same columns; a directory stands for the files in it
+    #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
     /// The time column; or several that make it: date,time or year,month,day,hour,minute,second from the front
     #[arg(long, value_name = "COL,...", value_parser = parse_list)]
@@ -180,10 +182,13 @@ pub(crate) struct Import {
     /// The series columns, in sorting order; `file` stands for the file's name without ending
     #[arg(long, value_name = "COL,...", value_parser = parse_list)]
     pub(crate) series: Option<List>,
-    /// What stands for null, besides an empty field
+    /// Take only these columns, besides those of --time and --series
+    #[arg(long, value_name = "COL,...", value_parser = parse_list)]
+    pub(crate) columns: Option<List>,
+    /// Which text stands for null; in CSV an empty field does, too
     #[arg(long, value_name = "TEXT")]
     pub(crate) null: Option<String>,
-    /// What stands between fields; write \t for a tab
+    /// What stands between fields of CSV; write \t for a tab
     #[arg(long, value_name = "CHAR", default_value = ",", value_parser = parse_delimiter)]
     pub(crate) delimiter: u8,
     /// What to do about rows that cannot be taken
@@ -192,6 +197,9 @@ pub(crate) struct Import {
     /// How many rows are written at a time
     #[arg(long, value_name = "ROWS", default_value = "50000", value_parser = parse_batch)]
     pub(crate) batch_size: usize,
+    /// Write all rows anew, also those that an earlier run of the same import wrote
+    #[arg(long)]
+    pub(crate) again: bool,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -222,9 +230,9 @@ pub(crate) struct Query {
     /// Show at most this many rows
     #[arg(long, value_name = "ROWS", value_parser = parse_count)]
     pub(crate) limit: Option<u64>,
-    /// How to show them
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
+    /// How to show them [default: as the ending of --output says, else table]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
     /// Write to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -237,6 +245,70 @@ pub(crate) struct Query {
     /// Run the query so many times and show the last result
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) repeat: u32,
+}
+
+impl Query {
+    /// How the result is written.
+    pub(crate) fn format(&self) -> Format {
+        self.format.or_else(|| Format::of_ending(self.output.as_deref()?)).unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The table
+    pub(crate) table: String,
+    /// The file to write; with --split-rows the directory to write files into
+    pub(crate) target: PathBuf,
+    /// How to write it [default: as the ending of the target says; with --split-rows parquet]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Keep the rows for which this is true, such as "price > 10 AND symbol IN ('AMD', 'F')"
+    #[arg(long = "where", value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// Write these columns, in this order
+    #[arg(long, value_name = "COL,...", value_parser = parse_list)]
+    pub(crate) columns: Option<List>,
+    /// Sort by these columns, such as time,price:desc
+    #[arg(long, value_name = "COL[:desc],...")]
+    pub(crate) sort: Option<String>,
+    /// Write files of so many rows: part-00000.parquet and so on
+    #[arg(long, value_name = "ROWS", value_parser = parse_part)]
+    pub(crate) split_rows: Option<u64>,
+    /// Replace what is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Export {
+    /// The rows to write, as a query for them.
+    pub(crate) fn query(&self) -> Query {
+        Query {
+            table: self.table.clone(),
+            filter: self.filter.clone(),
+            columns: self.columns.clone(),
+            every: None,
+            by: None,
+            agg: None,
+            sort: self.sort.clone(),
+            limit: None,
+            format: None,
+            output: None,
+            explain: false,
+            timing: false,
+            repeat: 1,
+        }
+    }
+}
+
+fn parse_part(text: &str) -> Result<u64, String> {
+    match parse_count(text)? {
+        0 => Err("a file has at least 1 row".into()),
+        rows => Ok(rows),
+    }
 }
 
 /// A list of names. A type of its own, since clap takes a `Vec` for an option that is given several times.

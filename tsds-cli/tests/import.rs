@@ -184,3 +184,64 @@ fn rows_survive_the_process() {
     }
     assert!(place.ok(&["verify"]).contains("every checksum is right"));
 }
+
+#[test]
+fn a_directory_is_imported_with_a_note_of_what_is_left_out() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("in/2024")).unwrap();
+    place.write("in/2024/b.csv", "ts,x\n2024-01-02,2\n");
+    place.write("in/a.csv", "ts,x\n2024-01-01,1\n");
+    place.write("in/readme.md", "no data");
+    place.write("in/.hidden.csv", "no data");
+    let outcome = place.run(&["import", "t", "in", "in/a.csv", "--time", "ts", "--series", "file"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stdout.starts_with("2 rows of 3 columns from 2 files"), "{}", outcome.stdout);
+    for note in [
+        "left out: in/.hidden.csv (hidden)\n",
+        "left out: in/readme.md (whose ending is unknown)\n",
+        "left out: in/a.csv (named twice, taken once)\n",
+    ] {
+        assert!(outcome.stderr.contains(note), "{note}: {}", outcome.stderr);
+    }
+    let rows = place.ok(&["query", "t", "--sort", "ts", "--format", "csv", "--columns", "file,x"]);
+    assert_eq!(rows, "file,x\na,1\nb,2\n");
+}
+
+#[test]
+fn only_the_columns_that_are_asked_for_are_taken() {
+    let place = Place::new();
+    let files =
+        [("1.csv", "ts,host,x,junk\n2024-01-01,a,1,?\n"), ("2.csv", "other,x,ts,host\n!,2,2024-01-02,b\n")]
+            .map(|(name, text)| place.write(name, text));
+    let import = |columns: &'static str| {
+        ["import", "t", &files[0], &files[1], "--time", "ts", "--series", "host", "--columns", columns]
+            .map(str::to_owned)
+    };
+    let run = |arguments: &[String]| place.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = run(&import("y")).stderr;
+    assert!(said.contains("the files have no such column\n  option  = --columns\n  column  = y\n"), "{said}");
+    assert_eq!(run(&import("x")).code, 0);
+    let rows = place.ok(&["query", "t", "--sort", "ts", "--format", "csv"]);
+    assert_eq!(rows, "ts,host,x\n2024-01-01T00:00:00Z,a,1\n2024-01-02T00:00:00Z,b,2\n");
+}
+
+#[test]
+fn a_damaged_file_and_files_of_two_kinds_are_named_and_nothing_is_imported() {
+    let place = Place::new();
+    let file = place.write("a.csv", "ts,x\n2024-01-01,1\n2024-01-02,2\n");
+    place.ok(&["import", "t", &file, "--time", "ts"]);
+    place.ok(&["export", "t", "good.parquet"]);
+    let said = place.refused(1, &["import", "u", &file, "good.parquet", "--time", "ts"]);
+    assert!(said.starts_with("error: files of one import must be of one kind\n  CSV     = "), "{said}");
+    assert!(said.contains("\n  Parquet = good.parquet\n"), "{said}");
+    let mut bytes = place.read("good.parquet");
+    let footer = bytes.len() - 12;
+    bytes[footer..footer + 4].fill(0xff);
+    std::fs::write(place.path("bad.parquet"), bytes).unwrap();
+    let said = place.refused(1, &["import", "u", "good.parquet", "bad.parquet", "--time", "ts"]);
+    assert!(
+        said.starts_with("error: the file is damaged, or uses what cannot be read\n  file  = bad.parquet\n"),
+        "{said}"
+    );
+    assert!(place.refused(1, &["query", "u"]).contains("table"));
+}

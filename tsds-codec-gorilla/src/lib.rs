@@ -3,7 +3,7 @@
 //! Each column of a block is encoded by itself, in the shortest of several modes: a progression (regular times), integers,
 //! floats that are decimals, a dictionary of few values, the codes of the Gorilla paper (T. Pelkonen and others, "Gorilla: A
 //! Fast, Scalable, In-Memory Time Series Database", VLDB 2015), or as it is. All but the last two become integers, which are
-//! packed in mini-blocks of 128 ([`Layout`]); these are decoded eight at a time with AVX-512, AVX2 or portable code, any part
+//! packed in mini-blocks of 128 ([`Layout`]); these are decoded eight or sixteen at a time with AVX-512, AVX2 or portable code, any part
 //! of them alone, and compared without becoming floats again ([`Block::select`]). What decoding gives has the same bits on
 //! every path, and any bytes, whatever they are, give values or [`Damaged`].
 //!

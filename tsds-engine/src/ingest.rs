@@ -12,6 +12,7 @@ use tsds_traits::{Durability, Error, ErrorKind, RecordKind, Result, Sequence, Ta
 use crate::batches::{BatchId, Begun, Claim};
 use crate::core::{Core, lock};
 use crate::hot::HotMemtable;
+use crate::metrics;
 use crate::table::validate;
 use crate::version::TableVersion;
 
@@ -102,11 +103,12 @@ impl Core {
     ) -> Result<Receipt> {
         self.check_open()?;
         self.check_writable()?;
-        let schema_version;
+        let (schema_version, name);
         let batch = {
             // Not held while waiting for memory: it would pin the very memtables that must go.
             let current = self.table(table)?;
             schema_version = current.schema.version();
+            name = current.record.name.clone();
             validate::conform(batch, &current.record.name, &current.schema)?
         };
         let rows = batch.num_rows() as u64;
@@ -143,6 +145,7 @@ impl Core {
         };
         let core = Arc::clone(self);
         let sequence = self.detached(async move { core.write(record, batch, claim).await }).await?;
+        metrics::ingested(&name, rows);
         if self.needs_sealing() {
             self.mover.wake();
         }
@@ -150,8 +153,12 @@ impl Core {
     }
 
     async fn write(&self, record: WalRecord, batch: RecordBatch, claim: Option<Claim>) -> Result<Sequence> {
+        let bytes = record.payload.iter().map(|slice| slice.len() as u64).sum();
         let sequence = self.log(record, batch, claim).await?;
+        metrics::logged(bytes);
+        let asked = self.now();
         let synced = self.wal.sync(sequence).await;
+        metrics::synced(self.now().saturating_sub(asked));
         match &synced {
             Ok(_) => self.decide(sequence, Fate::Durable)?,
             Err(error) => {

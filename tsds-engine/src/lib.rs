@@ -15,6 +15,7 @@ mod database;
 mod guard;
 mod hot;
 mod ingest;
+mod metrics;
 mod mover;
 mod nolog;
 mod open;

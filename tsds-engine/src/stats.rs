@@ -151,6 +151,19 @@ impl Core {
         counts
     }
 
+    /// Bytes in memory, in segment files and in cold files.
+    pub(crate) fn tier_bytes(&self) -> [u64; 3] {
+        let mut bytes = [0; 3];
+        for table in self.version.load().tables.values() {
+            bytes[0] += table.hot_bytes();
+            for entry in &table.segments {
+                let place = if entry.home == Home::File { 1 } else { 2 };
+                bytes[place] += entry.bytes;
+            }
+        }
+        bytes
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let version = self.version.load_full();
         let tables: Vec<TableStats> =

@@ -4,6 +4,7 @@ mod bench;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod demo;
+mod export;
 mod import;
 mod inspect;
 mod query;
@@ -33,6 +34,7 @@ pub(crate) async fn run(
         Command::Demo(arguments) => demo::run(session.await?, &arguments).await,
         Command::Import(arguments) => import::run(&session.await?, arguments).await,
         Command::Query(arguments) => query::run(&session.await?, &arguments).await,
+        Command::Export(arguments) => export::run(&session.await?, &arguments).await,
         Command::Stats(arguments) => inspect::stats(&session.await?, arguments).await,
         Command::Tables(arguments) => inspect::tables(&session.await?, arguments).await,
         Command::Verify(arguments) => inspect::verify(&session.await?, arguments).await,

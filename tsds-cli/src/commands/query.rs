@@ -25,9 +25,12 @@ use crate::sql::{Call, Complaint, Filter, parse_calls, parse_filter};
 pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<()> {
     let request = Request::parse(arguments)?;
     let to_terminal = arguments.output.is_none() && session.output.data_to_terminal();
-    if arguments.format == Format::Arrow && to_terminal && !arguments.explain {
-        return Err(Failure::usage("an Arrow stream is not for a terminal")
-            .hint("give --output FILE, or pipe it into a program"));
+    if arguments.format().is_binary() && to_terminal && !arguments.explain {
+        return Err(Failure::usage(format!(
+            "the format {} is not for a terminal",
+            arguments.format().name()
+        ))
+        .hint("give --output FILE, or pipe it into a program"));
     }
     let database = session.open_existing().await?;
     let outcome = match database.table(&arguments.table) {
@@ -42,7 +45,7 @@ async fn answer(session: &Session, table: &Table, request: &Request<'_>) -> Resu
     let located = |error: Error| request.locate(error);
     if request.arguments.explain {
         let explain = query.explain().await.map_err(located)?;
-        return match request.arguments.format {
+        return match request.arguments.format() {
             Format::Json => session.output.print_json(&explain),
             _ => session.output.print(&explain.to_string()),
         };
@@ -56,7 +59,7 @@ async fn answer(session: &Session, table: &Table, request: &Request<'_>) -> Resu
     let mut run = Run::start(&query, session.clock()).await.map_err(located)?;
     let (target, name) = target(session, request.arguments)?;
     let writing = |error: std::io::Error| Failure::writing(&error, &name);
-    let mut result = writer(request.arguments.format, run.stream.schema(), target).map_err(writing)?;
+    let mut result = writer(request.arguments.format(), run.stream.schema(), target).map_err(writing)?;
     while let Some(batch) = run.next().await.map_err(located)? {
         result.write(&batch).map_err(writing)?;
     }
@@ -77,7 +80,7 @@ fn report(session: &Session, arguments: &Arguments, runs: &[Run]) {
             "first_batch_seconds": spans(|run| run.first.unwrap_or(run.spent)),
         });
         session.output.words(&format!("{timing}\n"));
-    } else if arguments.format == Format::Table {
+    } else if arguments.format() == Format::Table {
         session.output.note(&format!("{} in {}", counted(last.rows, "row"), seconds(last.spent)));
     }
 }
@@ -120,7 +123,7 @@ impl Run {
 }
 
 /// What is asked, before any table is looked at.
-struct Request<'a> {
+pub(super) struct Request<'a> {
     arguments: &'a Arguments,
     filter: Option<(&'a str, Filter)>,
     calls: Option<(&'a str, Vec<Call>)>,
@@ -129,7 +132,12 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn parse(arguments: &'a Arguments) -> Result<Self> {
+    /// Reads what is asked.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, at its place.
+    pub(super) fn parse(arguments: &'a Arguments) -> Result<Self> {
         let filter = arguments.filter.as_deref().map(|text| match parse_filter(text) {
             Ok(filter) => Ok((text, filter)),
             Err(complaint) => Err(Failure::in_expression("--where", text, &complaint)),
@@ -153,7 +161,12 @@ impl<'a> Request<'a> {
         })
     }
 
-    fn query(&self, table: &Table, schema: &TableSchema) -> Result<Query> {
+    /// The query of a table.
+    ///
+    /// # Errors
+    ///
+    /// Columns that it lacks, at their place.
+    pub(super) fn query(&self, table: &Table, schema: &TableSchema) -> Result<Query> {
         let mut query = table.query();
         if let Some((text, filter)) = &self.filter {
             check_columns("--where", text, &filter.columns, schema)?;
@@ -189,7 +202,7 @@ impl<'a> Request<'a> {
     }
 
     /// Points at the place in the filter that an error of the engine is about, where there is just one.
-    fn locate(&self, error: Error) -> Failure {
+    pub(super) fn locate(&self, error: Error) -> Failure {
         let column = error.context().iter().find(|(key, _)| *key == "column").map(|(_, name)| name.clone());
         let failure = Failure::from(error);
         let (Some(column), Some((text, filter))) = (column, &self.filter) else { return failure };

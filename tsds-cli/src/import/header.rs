@@ -1,4 +1,4 @@
-//! The first line of a CSV file: which column is where.
+//! The names of a file's columns: which column is where.
 
 use std::collections::HashSet;
 
@@ -11,15 +11,18 @@ const ROW_NUMBER: &str = "row";
 /// Where one file has the columns of all files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    /// How many columns the file has.
+    width: usize,
     /// For each common column, its position in this file.
     positions: Vec<usize>,
 }
 
 impl Header {
-    /// Lays a file's own names over the common ones: the same names, in any order.
-    pub(super) fn new(common: &[String], own: &[String]) -> Result<Self> {
+    /// Lays a file's own names over the common ones: the same names, as far as they are wanted, in any order.
+    pub(super) fn new(common: &[String], own: &[String], wants: impl Fn(&str) -> bool) -> Result<Self> {
         let missing: Vec<_> = common.iter().filter(|name| !own.contains(name)).map(String::as_str).collect();
-        let extra: Vec<_> = own.iter().filter(|name| !common.contains(name)).map(String::as_str).collect();
+        let extra: Vec<_> =
+            own.iter().filter(|name| !common.contains(name) && wants(name)).map(String::as_str).collect();
         if !missing.is_empty() || !extra.is_empty() {
             let mut error = Error::invalid_input("file has other columns than the first file");
             if !missing.is_empty() {
@@ -31,12 +34,12 @@ impl Header {
             return Err(error);
         }
         let positions = common.iter().filter_map(|name| own.iter().position(|other| other == name)).collect();
-        Ok(Self { positions })
+        Ok(Self { width: own.len(), positions })
     }
 
     /// How many fields a row has.
     pub(super) fn width(&self) -> usize {
-        self.positions.len()
+        self.width
     }
 
     /// The position in this file of the common column `index`.
@@ -62,10 +65,16 @@ pub(super) fn name_columns(first: &ByteRecord, fields: Option<usize>) -> Result<
             (name, _) => names.push(name.to_owned()),
         }
     }
+    distinct(&names)?;
+    Ok(names)
+}
+
+/// Refuses names of which one occurs twice.
+pub(super) fn distinct(names: &[String]) -> Result<()> {
     let mut seen = HashSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         Some(twice) => Err(Error::invalid_input("a column name occurs twice").with("column", twice)),
-        None => Ok(names),
+        None => Ok(()),
     }
 }
 
@@ -95,9 +104,17 @@ mod tests {
     #[test]
     fn files_may_order_their_columns_differently() {
         let common: Vec<String> = ["a", "b", "c"].map(Into::into).into();
-        let header = Header::new(&common, &["c", "a", "b"].map(Into::into)).unwrap();
+        let header = Header::new(&common, &["c", "a", "b"].map(Into::into), |_| true).unwrap();
         assert_eq!([0, 1, 2].map(|index| header.position(index)), [1, 2, 0]);
-        let error = Header::new(&common, &["a", "x"].map(Into::into)).unwrap_err();
+        let error = Header::new(&common, &["a", "x"].map(Into::into), |_| true).unwrap_err();
         assert_eq!(error.to_string(), "file has other columns than the first file missing=b,c extra=x");
+    }
+
+    #[test]
+    fn columns_that_nobody_wants_may_differ() {
+        let common: Vec<String> = ["a", "b"].map(Into::into).into();
+        let own = ["x", "b", "a"].map(Into::into);
+        let header = Header::new(&common, &own, |name| name != "x").unwrap();
+        assert_eq!(([0, 1].map(|index| header.position(index)), header.width()), ([2, 1], 3));
     }
 }

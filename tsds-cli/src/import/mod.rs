@@ -1,20 +1,27 @@
-//! From CSV files to batches of a table, in two passes: the first finds the types of all columns and every bad row before
+//! From files to batches of a table, in two passes: the first finds the types of all columns and every bad row before
 //! anything is written, the second builds the batches.
 
-mod build;
-mod check;
+mod checked;
+mod columnar;
+mod csv;
+mod files;
+mod find;
 mod header;
-mod infer;
+mod input;
+mod kind;
+mod once;
 mod plan;
 mod rows;
-mod source;
 mod time;
 
-pub(crate) use check::{Checked, check};
-pub(crate) use header::Header;
+pub(crate) use checked::Checked;
+pub(crate) use columnar::{SECONDS, UNIT_KEY};
+pub(crate) use csv::ReadOptions;
+pub(crate) use files::InputFiles;
+pub(crate) use find::find_files;
+pub(crate) use input::Input;
 pub(crate) use plan::{Plan, PlanOptions};
-pub(crate) use rows::Rows;
-pub(crate) use source::{ReadOptions, Source, read_headers};
+pub(crate) use rows::{NamedBatch, Rows};
 pub(crate) use time::TimeFormat;
 
 /// A row that cannot be taken, and why.
@@ -22,15 +29,27 @@ pub(crate) use time::TimeFormat;
 pub(crate) struct BadRow {
     /// The file, as it was named.
     pub(crate) file: String,
-    /// The line on which the row begins, from 1.
-    pub(crate) line: u64,
+    /// Where in the file.
+    pub(crate) place: Place,
     /// What is wrong, in one lower-case sentence.
     pub(crate) message: String,
 }
 
+/// Where a row is in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The line of text on which it begins, from 1.
+    Line(u64),
+    /// Its number, from 1.
+    Row(u64),
+}
+
 impl std::fmt::Display for BadRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+        match self.place {
+            Place::Line(line) => write!(f, "{}:{line}: {}", self.file, self.message),
+            Place::Row(row) => write!(f, "{}, row {row}: {}", self.file, self.message),
+        }
     }
 }
 
@@ -43,6 +62,3 @@ pub(crate) enum OnError {
     /// Leave them out, and say so.
     Skip,
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use csv::ByteRecord;
 use tsds_traits::{Error, Result, TableSchema};
 
-use super::check::Checked;
-use super::header::Header;
+use super::checked::Checked;
 use super::time::{TimeFormat, from_parts};
 
 /// The name of the pseudo-column that holds the file's name without directory and ending.
@@ -28,6 +26,21 @@ pub(crate) struct PlanOptions {
     pub(crate) format: TimeFormat,
     /// The series columns.
     pub(crate) series: Vec<String>,
+    /// The columns to take, besides those above; all of them if there is no list.
+    pub(crate) columns: Option<Vec<String>>,
+}
+
+impl PlanOptions {
+    /// Whether a column of the files is taken.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        let named = |list: &[String]| list.iter().any(|other| other == name);
+        self.columns.as_deref().is_none_or(named) || named(&self.time) || named(&self.series)
+    }
+
+    /// The names that are taken of a file's.
+    pub(super) fn wanted(&self, own: &[String]) -> Vec<String> {
+        own.iter().filter(|name| self.wants(name)).cloned().collect()
+    }
 }
 
 /// Which column of the table comes from what in the files.
@@ -40,7 +53,7 @@ pub(crate) struct Plan {
 }
 
 #[derive(Clone, Debug)]
-enum TimeFields {
+pub(super) enum TimeFields {
     /// One column.
     One(usize),
     /// A date and a time of day.
@@ -64,6 +77,11 @@ impl Planned {
     pub(super) fn is_nullable(&self) -> bool {
         self.nullable
     }
+
+    /// What is wrong with a null in a column that takes none.
+    pub(super) fn null_refused(&self) -> String {
+        format!("column {} must not be null", self.name)
+    }
 }
 
 /// Where a column's values come from.
@@ -82,6 +100,9 @@ impl Plan {
     /// `InvalidInput` for names in the options that the files lack, and for clashes.
     pub(crate) fn for_new_table(names: &[String], options: &PlanOptions) -> Result<Self> {
         let (time, time_name) = resolve_time(names, options)?;
+        if let Some(unknown) = options.columns.iter().flatten().find(|name| !names.contains(name)) {
+            return Err(no_such_column("--columns", unknown, names));
+        }
         let mut columns = Vec::with_capacity(names.len() + 2);
         let planned = |name: &str, origin| Planned {
             name: name.into(),
@@ -218,13 +239,7 @@ impl Plan {
                 Origin::Field(_) => checked.data_type(index),
                 Origin::FileStem => DataType::Utf8,
             };
-            let is_series = self.series.contains(&column.name);
-            column.data_type = Some(match data_type {
-                DataType::Utf8 if is_series => {
-                    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-                }
-                other => other,
-            });
+            column.data_type = Some(stored(data_type, self.series.contains(&column.name)));
         }
         Ok(())
     }
@@ -237,9 +252,21 @@ impl Plan {
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
-    /// The time of a row in nanoseconds, or what is wrong with it.
-    pub(super) fn time_of(&self, record: &ByteRecord, header: &Header) -> Result<i128, String> {
-        let field = |index: usize| field(record, header, index);
+    /// Where the time comes from.
+    pub(super) fn time(&self) -> &TimeFields {
+        &self.time
+    }
+
+    /// How times are written.
+    pub(super) fn time_format(&self) -> &TimeFormat {
+        &self.format
+    }
+
+    /// The time of a row in nanoseconds, whose texts `field` gives, or what is wrong with it.
+    pub(super) fn time_of<'a>(
+        &self,
+        field: impl Fn(usize) -> Result<&'a str, String>,
+    ) -> Result<i128, String> {
         match &self.time {
             TimeFields::One(index) => self.format.nanos(field(*index)?),
             TimeFields::DateAndTime(date, time) => {
@@ -250,22 +277,45 @@ impl Plan {
             }
         }
     }
+
+    /// Fixes the types that are not known yet by those of the files' columns, as far as these say them: text in series
+    /// columns becomes a dictionary.
+    pub(crate) fn assume(&mut self, types: &[Option<DataType>]) {
+        let of = |index: usize| types.get(index).cloned().flatten();
+        for column in &mut self.columns {
+            let known = match (column.origin, &self.time) {
+                (Origin::Field(index), _) => of(index),
+                (Origin::Time, TimeFields::One(index)) => of(*index),
+                _ => None,
+            };
+            if column.data_type.is_none() {
+                column.data_type =
+                    known.map(|data_type| stored(data_type, self.series.contains(&column.name)));
+            }
+        }
+    }
 }
 
-/// The text of a field.
-pub(super) fn field<'a>(record: &'a ByteRecord, header: &Header, index: usize) -> Result<&'a str, String> {
-    let bytes = record.get(header.position(index)).unwrap_or_default();
-    std::str::from_utf8(bytes)
-        .map_err(|_| format!("field {} is not UTF-8", header.position(index).saturating_add(1)))
+/// The type in which values are stored: the text of series as a dictionary.
+fn stored(data_type: DataType, is_series: bool) -> DataType {
+    match data_type {
+        DataType::Utf8 if is_series => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
+        other => other,
+    }
 }
 
 impl TimeFields {
-    fn uses(&self, index: usize) -> bool {
+    /// The columns of the files that make the time.
+    pub(super) fn indices(&self) -> Vec<usize> {
         match self {
-            Self::One(one) => *one == index,
-            Self::DateAndTime(date, time) => *date == index || *time == index,
-            Self::Parts(parts) => parts.contains(&index),
+            Self::One(one) => vec![*one],
+            Self::DateAndTime(date, time) => vec![*date, *time],
+            Self::Parts(parts) => parts.clone(),
         }
+    }
+
+    fn uses(&self, index: usize) -> bool {
+        self.indices().contains(&index)
     }
 }
 
@@ -332,7 +382,7 @@ pub(super) fn in_unit(nanos: i128, unit: TimeUnit) -> Result<i64, String> {
         .map_err(|_| format!("the time is beyond what {} can hold", unit_name(unit)))
 }
 
-fn unit_name(unit: TimeUnit) -> &'static str {
+pub(super) fn unit_name(unit: TimeUnit) -> &'static str {
     match unit {
         TimeUnit::Second => "seconds",
         TimeUnit::Millisecond => "milliseconds",

@@ -1,4 +1,4 @@
-//! Times in CSV files, as nanoseconds since 1970 UTC.
+//! Times that are written as text, as nanoseconds since 1970 UTC.
 
 use chrono::format::{Item, ParseErrorKind, Parsed, StrftimeItems};
 use chrono::{NaiveDate, NaiveDateTime};
@@ -60,7 +60,7 @@ impl TimeFormat {
             Self::Pattern(items) => by_pattern(text, items),
         };
         match nanos {
-            Some(nanos) => in_range(nanos, text),
+            Some(nanos) => ranged(nanos, text),
             None if text.is_empty() => Err("the time is missing".into()),
             None => Err(format!("'{text}' is no time{}", self.advice(text))),
         }
@@ -97,15 +97,16 @@ pub(super) fn from_parts(parts: &[&str]) -> Result<i128, String> {
             nanos,
         )?))
     });
-    in_range(instant(time.ok_or_else(shown)?), &parts.join("-"))
+    ranged(instant(time.ok_or_else(shown)?), &parts.join("-"))
 }
 
-fn in_range(nanos: i128, text: &str) -> Result<i128, String> {
-    if (FIRST..END).contains(&nanos) {
-        Ok(nanos)
-    } else {
-        Err(format!("the time '{text}' is outside the years 1 to 9999"))
-    }
+/// Whether a time can be stored.
+pub(super) fn in_range(nanos: i128) -> bool {
+    (FIRST..END).contains(&nanos)
+}
+
+fn ranged(nanos: i128, text: &str) -> Result<i128, String> {
+    if in_range(nanos) { Ok(nanos) } else { Err(format!("the time '{text}' is outside the years 1 to 9999")) }
 }
 
 fn instant(time: NaiveDateTime) -> i128 {

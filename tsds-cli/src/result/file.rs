@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tsds_traits::{OpenMode, Vfs, VfsFile};
 
@@ -14,20 +15,52 @@ const BUFFER: usize = 256 * 1024;
 ///
 /// As the system's.
 pub(crate) fn file_writer(vfs: &dyn Vfs, path: &Path) -> io::Result<Box<dyn Write + Send>> {
-    let file = vfs.open(path, OpenMode::OpenOrCreate)?;
-    file.set_len(0)?;
-    Ok(Box::new(BufWriter::with_capacity(BUFFER, FileWriter { file, offset: 0 })))
+    Ok(FileWriter::open(vfs, path)?.buffered())
 }
 
-struct FileWriter {
+/// Writes a file from its beginning. Clones write the same file, one after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct FileWriter {
     file: Arc<dyn VfsFile>,
-    offset: u64,
+    written: Arc<AtomicU64>,
+}
+
+impl FileWriter {
+    /// Opens a file; what it held is gone. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As the system's.
+    pub(crate) fn open(vfs: &dyn Vfs, path: &Path) -> io::Result<Self> {
+        let file = vfs.open(path, OpenMode::OpenOrCreate)?;
+        file.set_len(0)?;
+        Ok(Self { file, written: Arc::default() })
+    }
+
+    /// A writer that gathers what it is given.
+    pub(crate) fn buffered(&self) -> Box<dyn Write + Send> {
+        Box::new(BufWriter::with_capacity(BUFFER, self.clone()))
+    }
+
+    /// How many bytes have been written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Makes what was written durable. Blocking.
+    ///
+    /// # Errors
+    ///
+    /// As the system's.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
 }
 
 impl Write for FileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write_all_at(bytes, self.offset)?;
-        self.offset += bytes.len() as u64;
+        self.file.write_all_at(bytes, self.written())?;
+        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(bytes.len())
     }
 

@@ -43,6 +43,8 @@ const SAMPLES: usize = 4;
 /// So many rows of a progression, which take a bit each in the codes of the paper, are never shorter there than the 20 bytes that
 /// it takes at most.
 const MAX_CLASSIC_PROGRESSION: usize = 160;
+/// Roughly the bytes of a stream that samples have too.
+const HEAD_BYTES: usize = 32;
 /// Roughly the bytes of an exception.
 const EXCEPTION_BYTES: usize = 5;
 
@@ -69,11 +71,21 @@ fn write_at_depth(
         return shape;
     }
     let mut candidates = Candidates { kind, lanes, validity, choice, depth, best: None, bytes: Vec::new() };
-    if kind.is_float() {
-        candidates.try_decimals();
+    let decimals = candidates.decimals();
+    // Where it is not clear what decimals they are, a dictionary may be shorter by so much that nothing else need be tried.
+    let estimated = decimals.and_then(|(_, estimated)| estimated);
+    let early = estimated.and_then(|estimated| candidates.dictionary_len().filter(|len| *len < estimated));
+    if let Some(len) = early {
+        candidates.try_dictionary(len);
     }
+    candidates.try_decimals(decimals);
     candidates.try_integers();
-    candidates.try_dictionary();
+    if early.is_none()
+        && candidates.bits() > GOOD_ENOUGH_BITS
+        && let Some(len) = candidates.dictionary_len()
+    {
+        candidates.try_dictionary(len);
+    }
     candidates.try_classic();
     match candidates.best {
         Some(shape) if candidates.bytes.len() < lanes.len() * kind.width() => {
@@ -124,14 +136,18 @@ impl Candidates<'_> {
         }
     }
 
-    fn try_decimals(&mut self) {
-        if !self.choice.allows(Mode::Decimal) {
+    /// The best way to write decimals, and roughly the bytes that takes, if there were several; `None` where decimals do not pay.
+    fn decimals(&self) -> Option<(DecimalFit, Option<usize>)> {
+        let may_be = self.kind.is_float() && self.choice.allows(Mode::Decimal);
+        may_be.then(|| cheapest(self.kind, self.lanes, self.validity, fits(self.kind, self.lanes))).flatten()
+    }
+
+    fn try_decimals(&mut self, decimals: Option<(DecimalFit, Option<usize>)>) {
+        let Some((fit, estimated)) = decimals else { return };
+        if self.best.is_some() && estimated.is_some_and(|estimated| estimated / 2 > self.bytes.len()) {
             return;
         }
         let max_exceptions = if self.depth < MAX_DEPTH { self.lanes.len() / 4 } else { 0 };
-        let Some(fit) = cheapest(self.kind, self.lanes, self.validity, fits(self.kind, self.lanes)) else {
-            return;
-        };
         let Some(decimals) = quantize(self.kind, self.lanes, self.validity, fit, max_exceptions) else {
             return;
         };
@@ -150,6 +166,9 @@ impl Candidates<'_> {
             return;
         }
         let ordered: Vec<i64> = self.lanes.iter().map(|lane| ordered_of_lane(self.kind, *lane)).collect();
+        if self.best.is_some() && is_much_more(ints::estimated_len(&ordered), self.bytes.len()) {
+            return;
+        }
         self.offer(Shape::new(Mode::Integers), |out| {
             ints::encode(&ordered, out);
         });
@@ -174,13 +193,13 @@ impl Candidates<'_> {
         self.offer(Shape { mode: Mode::Classic, detail, flags: 0 }, |out| *out = bytes);
     }
 
-    fn try_dictionary(&mut self) {
-        let allowed = self.choice.allows(Mode::Dictionary) && self.depth < MAX_DEPTH;
-        if !allowed || self.bits() <= GOOD_ENOUGH_BITS {
-            return;
+    /// Roughly the most bytes that a dictionary takes; `None` where few values are the same.
+    fn dictionary_len(&self) -> Option<usize> {
+        if !self.choice.allows(Mode::Dictionary) || self.depth >= MAX_DEPTH {
+            return None;
         }
         let sample = sample(self.lanes, None);
-        let Some((values, codes)) = distinct(&sample, sample.len() / 2) else { return };
+        let (values, codes) = distinct(&sample, sample.len() / 2)?;
         let (_, ranks) = by_frequency(&values, &codes);
         let len = |codes: &[i64]| {
             let mut bytes = Vec::new();
@@ -188,7 +207,11 @@ impl Candidates<'_> {
             bytes.len()
         };
         // Of a whole block the dictionary is larger, but not as much as the block.
-        let expected = (len(&codes).min(len(&ranks)) + values.len()) * self.lanes.len() / sample.len().max(1);
+        Some((len(&codes).min(len(&ranks)) + values.len()) * self.lanes.len() / sample.len().max(1))
+    }
+
+    /// Takes a dictionary, of which at most so many bytes are expected, if it is shorter.
+    fn try_dictionary(&mut self, expected: usize) {
         if self.best.is_some() && expected >= self.bytes.len() {
             return;
         }
@@ -199,14 +222,35 @@ impl Candidates<'_> {
         };
         values.iter_mut().for_each(|value| *value = lane_of_ordered(kind, *value));
         let (frequent, ranks) = by_frequency(&values, &codes);
-        for (values, codes) in [(values, codes), (frequent, ranks)] {
-            self.offer(Shape::new(Mode::Dictionary), |out| {
-                put_varint(values.len() as u64, out);
-                write_nested(kind, &values, depth + 1, out);
-                ints::encode(&codes, out);
-            });
+        let nested = |values: &[i64]| {
+            let mut bytes = Vec::new();
+            put_varint(values.len() as u64, &mut bytes);
+            write_nested(kind, values, depth + 1, &mut bytes);
+            bytes
+        };
+        // Values take less in their order; codes may where the most frequent come first.
+        let (mut values, mut codes, mut len) = (nested(&values), codes, 0);
+        len += values.len() + ints::estimated_len(&codes);
+        let len_of_ranks = ints::estimated_len(&ranks);
+        if len_of_ranks + values.len() < len {
+            let frequent = nested(&frequent);
+            if frequent.len() + len_of_ranks < len {
+                (len, values, codes) = (frequent.len() + len_of_ranks, frequent, ranks);
+            }
         }
+        if self.best.is_some() && is_much_more(len, self.bytes.len()) {
+            return;
+        }
+        self.offer(Shape::new(Mode::Dictionary), |out| {
+            out.extend_from_slice(&values);
+            ints::encode(&codes, out);
+        });
     }
+}
+
+/// Whether a length that was estimated is so much more than another that it is not worth to find out.
+fn is_much_more(estimated: usize, len: usize) -> bool {
+    estimated > len + len / 4
 }
 
 /// The values of a dictionary and their codes, the most frequent first: then most codes are small, though their order says
@@ -233,15 +277,15 @@ fn sample(lanes: &[i64], validity: Option<&[u64]>) -> Vec<i64> {
     valid.map(|row| lanes[row]).collect()
 }
 
-/// The one of several fits that takes the fewest bytes for a sample.
+/// The one of several fits that takes the fewest bytes for a sample, and roughly those that all values take if there are several.
 fn cheapest(
     kind: Kind,
     lanes: &[i64],
     validity: Option<&[u64]>,
     fits: Vec<DecimalFit>,
-) -> Option<DecimalFit> {
+) -> Option<(DecimalFit, Option<usize>)> {
     if fits.len() < 2 {
-        return fits.first().copied();
+        return fits.first().map(|fit| (*fit, None));
     }
     let sample = sample(lanes, validity);
     let cost = |fit: &DecimalFit| match quantize(kind, &sample, None, *fit, sample.len() / 3) {
@@ -255,7 +299,10 @@ fn cheapest(
             bytes.len() + decimals.exceptions.len() * EXCEPTION_BYTES
         }
     };
-    fits.into_iter().min_by_key(cost)
+    let costs = fits.into_iter().map(|fit| (fit, cost(&fit)));
+    let (fit, cost) = costs.min_by_key(|(_, cost)| *cost)?;
+    let more = lanes.len() / sample.len().max(1);
+    Some((fit, Some(cost.saturating_sub(HEAD_BYTES).saturating_mul(more))))
 }
 
 fn write_decimals(kind: Kind, fit: DecimalFit, decimals: &Decimals, depth: usize, out: &mut Vec<u8>) {

@@ -44,7 +44,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8], lanes_log2: u8, isa: Isa, out: &mut
 
 /// How long values are in the codes of the paper, in one lane, if that is less than `limit`.
 pub(super) fn len_below(kind: Kind, lanes: &[i64], limit: usize) -> Option<usize> {
-    if least_bits(kind, lanes) / 8 >= limit {
+    if are_at_least(kind, lanes, limit.saturating_mul(8)) {
         return None;
     }
     let len = match kind {
@@ -55,9 +55,12 @@ pub(super) fn len_below(kind: Kind, lanes: &[i64], limit: usize) -> Option<usize
     (len < limit).then_some(len)
 }
 
-/// Fewer bits than these the codes never take: 1 for what was foretold; else 9 for a time, and 2 and those that differ for a
-/// float. Much faster than their exact number, and most often enough to know that another mode is shorter.
-fn least_bits(kind: Kind, lanes: &[i64]) -> usize {
+/// How many values are looked at before it is asked whether that is enough.
+const LOOKED_AT: usize = 256;
+
+/// Whether the codes take no fewer bits than `limit`: most often few values say so. The codes take at least 1 bit for what was
+/// foretold; else 9 for a time, and 2 and those that differ for a float.
+fn are_at_least(kind: Kind, lanes: &[i64], limit: usize) -> bool {
     let cost_of_float = |pair: &[i64]| match (pair[0] ^ pair[1]) as u64 {
         0 => 1,
         xor => 66 - xor.leading_zeros() - xor.trailing_zeros(),
@@ -66,10 +69,22 @@ fn least_bits(kind: Kind, lanes: &[i64]) -> usize {
         let expected = three[1].wrapping_mul(2).wrapping_sub(three[0]);
         if expected == three[2] { 1u32 } else { 9 }
     };
-    match kind.is_float() {
-        true => lanes.windows(2).map(|pair| cost_of_float(pair) as usize).sum(),
-        false => lanes.windows(3).map(|three| cost_of_time(three) as usize).sum(),
+    let mut bits = 0usize;
+    for start in (0..lanes.len()).step_by(LOOKED_AT) {
+        // Codes tell of the values before.
+        let some = &lanes[start.saturating_sub(2)..lanes.len().min(start + LOOKED_AT)];
+        let before = start.min(2);
+        bits += match kind.is_float() {
+            true => {
+                some[before.saturating_sub(1)..].windows(2).map(|pair| cost_of_float(pair) as usize).sum()
+            }
+            false => some.windows(3).map(|three| cost_of_time(three) as usize).sum::<usize>(),
+        };
+        if bits >= limit {
+            return true;
+        }
     }
+    false
 }
 
 fn bits64(lanes: &[i64]) -> Vec<u64> {

@@ -19,7 +19,7 @@ pub(crate) fn encode(values: &[i64], out: &mut Vec<u8>) -> Form {
 }
 
 fn encode_numbers(values: &[i64], scale: Option<Scale>, out: &mut Vec<u8>) -> Form {
-    let (form, centre) = choose(values);
+    let ((form, centre), ..) = choose(values);
     write(values, form, centre, scale, out);
     form
 }
@@ -29,8 +29,15 @@ pub(crate) fn encode_centred(values: &[i64], centre: i64, out: &mut Vec<u8>) {
     write(values, Form::Centred, centre, None, out);
 }
 
-/// The form and centre with the fewest bytes for a sample of mini-blocks.
-fn choose(values: &[i64]) -> (Form, i64) {
+/// Roughly the bytes that a stream of values takes, from a sample of its mini-blocks.
+pub(crate) fn estimated_len(values: &[i64]) -> usize {
+    let numbers = scale::divide(values).map(|(_, numbers)| numbers);
+    let (_, bytes, sampled) = choose(numbers.as_deref().unwrap_or(values));
+    bytes * values.len() / sampled.max(1)
+}
+
+/// The form and centre with the fewest bytes for a sample of mini-blocks, those bytes, and how many values the sample has.
+fn choose(values: &[i64]) -> ((Form, i64), usize, usize) {
     let minis = values.len().div_ceil(MINI);
     let sample: Vec<&[i64]> =
         values.chunks(MINI).step_by((minis / SAMPLE_MINIS).max(1)).take(SAMPLE_MINIS + 1).collect();
@@ -53,7 +60,9 @@ fn choose(values: &[i64]) -> (Form, i64) {
         // A first step for every mini-block.
         minis + if *form == Form::DeltaOfDelta { 2 * sample.len() } else { 0 }
     };
-    candidates.into_iter().min_by_key(cost).unwrap_or((Form::Flat, 0))
+    let costs = candidates.into_iter().map(|candidate| (candidate, cost(&candidate)));
+    let (form, bytes) = costs.min_by_key(|(_, cost)| *cost).unwrap_or(((Form::Flat, 0), 0));
+    (form, bytes, sample.iter().map(|mini| mini.len()).sum())
 }
 
 /// The median step from one value to the next.

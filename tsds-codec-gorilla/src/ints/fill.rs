@@ -1,8 +1,8 @@
 //! The values of one mini-block, in lanes of 32 bits where they fit.
 
 use super::minis::Mini;
-use super::narrow::{FillNarrow, NarrowLanes, Narrowed};
-use super::wide::{FillWide, WideLanes, fill_unpacked};
+use super::narrow::{NarrowLanes, Narrowed, fill_narrow};
+use super::wide::{WideLanes, fill_unpacked, fill_wide};
 use super::{MINI, Stream};
 use crate::simd::{GROUP, Narrow, PAIR};
 
@@ -30,23 +30,18 @@ pub(super) fn fill<S: Narrow>(
         fill_unpacked(simd, stream, mini, wide);
         return Filled::Wide;
     }
-    // As kernels of their own, so that there is one of each and not one for every use.
+    // In kernels of their own, so that there is one of each and not one for every use.
     match Narrowed::of(stream, mini) {
         Some(how) => {
-            simd.run(FillNarrow {
-                form: stream.form,
-                has_patches: stream.patches.max() != 0,
-                mini,
-                how,
-                out: narrow,
-            });
+            let has_patches = stream.patches.max() != 0;
+            fill_narrow(simd, (stream.form, has_patches), mini, how, narrow);
             match how.wide {
                 None => Filled::Narrow,
                 Some((factor, offset)) => Filled::Scaled { factor, offset },
             }
         }
         None => {
-            simd.run(FillWide { stream, mini, out: wide });
+            fill_wide(simd, stream, mini, wide);
             Filled::Wide
         }
     }

@@ -83,7 +83,7 @@ impl<'s, 'a> Minis<'s, 'a> {
     pub(crate) fn from<S: Narrow>(simd: S, stream: &'s Stream<'a>, first: usize) -> Result<Self> {
         let mut minis = Self { stream, index: 0, end: 0, eight: [Place::default(); GROUP] };
         while minis.index < first {
-            if minis.index % GROUP == 0 {
+            if minis.index.is_multiple_of(GROUP) {
                 minis.look_up(simd, first);
             }
             minis.place()?;
@@ -148,7 +148,7 @@ impl<'s, 'a> Minis<'s, 'a> {
     where
         'a: 'm,
     {
-        if self.index % GROUP == 0 {
+        if self.index.is_multiple_of(GROUP) {
             self.look_up(simd, self.index);
         }
         let stream = self.stream;

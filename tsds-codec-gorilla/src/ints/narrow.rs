@@ -1,5 +1,7 @@
 //! Mini-blocks whose values are near their base, sixteen at a time in 32 bits.
 
+use std::marker::PhantomData;
+
 use super::minis::Mini;
 use super::reach::reach;
 use super::{Form, MINI, Stream};
@@ -51,43 +53,70 @@ impl Narrowed {
     }
 }
 
-/// Gives the integers of a mini-block; what is behind the last may be anything.
-pub(super) struct FillNarrow<'f, 'm> {
-    pub(super) form: Form,
-    /// Whether this mini-block may have patches, and whether others have: so that one loop serves most of them.
-    pub(super) has_patches: bool,
-    pub(super) mini: &'f Mini<'m>,
-    pub(super) how: Narrowed,
-    pub(super) out: &'f mut NarrowLanes,
+/// Gives the integers of a mini-block; what is behind the last may be anything. `has_patches` says that there may be some: that others
+/// have, so that one loop serves most mini-blocks.
+#[inline(always)]
+pub(super) fn fill_narrow<S: Narrow>(
+    simd: S,
+    (form, has_patches): (Form, bool),
+    mini: &Mini<'_>,
+    how: Narrowed,
+    out: &mut NarrowLanes,
+) {
+    // A kernel for each form: together they would have a large frame.
+    macro_rules! run {
+        ($undo:ident, $patched:literal) => {
+            simd.run(Fill::<$undo, $patched> { mini, how, out, form: PhantomData })
+        };
+    }
+    match (form, has_patches) {
+        (Form::Flat, false) => run!(IsFlat, false),
+        (Form::Flat, true) => run!(IsFlat, true),
+        (Form::Delta, false) => run!(IsDelta, false),
+        (Form::Delta, true) => run!(IsDelta, true),
+        (Form::DeltaOfDelta, false) => run!(IsDeltaOfDelta, false),
+        (Form::DeltaOfDelta, true) => run!(IsDeltaOfDelta, true),
+        (Form::Centred, false) => run!(IsCentred, false),
+        (Form::Centred, true) => run!(IsCentred, true),
+    }
 }
 
-impl Kernel for FillNarrow<'_, '_> {
+struct Fill<'f, 'm, F, const PATCHED: bool> {
+    mini: &'f Mini<'m>,
+    how: Narrowed,
+    out: &'f mut NarrowLanes,
+    form: PhantomData<F>,
+}
+
+impl<F: Undone, const PATCHED: bool> Kernel for Fill<'_, '_, F, PATCHED> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Narrow>(self, simd: S) {
+        let Self { mini, how, out, .. } = self;
         match S::AT_ONCE {
-            8 => forms::<S, 8>(simd, self),
-            2 => forms::<S, 2>(simd, self),
-            _ => forms::<S, 1>(simd, self),
+            8 => pairs::<S, F::By<S>, 8, PATCHED>(simd, mini, how, out),
+            2 => pairs::<S, F::By<S>, 2, PATCHED>(simd, mini, how, out),
+            _ => pairs::<S, F::By<S>, 1, PATCHED>(simd, mini, how, out),
         }
     }
 }
 
-#[inline(always)]
-fn forms<S: Narrow, const K: usize>(simd: S, fill: FillNarrow<'_, '_>) {
-    let FillNarrow { form, has_patches, mini, how, out } = fill;
-    match (form, has_patches) {
-        (Form::Flat, false) => pairs::<S, Flat<S>, K, false>(simd, mini, how, out),
-        (Form::Flat, true) => pairs::<S, Flat<S>, K, true>(simd, mini, how, out),
-        (Form::Delta, false) => pairs::<S, Delta<S>, K, false>(simd, mini, how, out),
-        (Form::Delta, true) => pairs::<S, Delta<S>, K, true>(simd, mini, how, out),
-        (Form::DeltaOfDelta, false) => pairs::<S, DeltaOfDelta<S>, K, false>(simd, mini, how, out),
-        (Form::DeltaOfDelta, true) => pairs::<S, DeltaOfDelta<S>, K, true>(simd, mini, how, out),
-        (Form::Centred, false) => pairs::<S, Centred<S>, K, false>(simd, mini, how, out),
-        (Form::Centred, true) => pairs::<S, Centred<S>, K, true>(simd, mini, how, out),
-    }
+/// A form, and by what it is undone.
+trait Undone {
+    type By<S: Narrow>: Undo<S>;
 }
+
+macro_rules! undone {
+    ($($form:ident by $undo:ident),*) => {$(
+        struct $form;
+        impl Undone for $form {
+            type By<S: Narrow> = $undo<S>;
+        }
+    )*};
+}
+
+undone!(IsFlat by Flat, IsDelta by Delta, IsDeltaOfDelta by DeltaOfDelta, IsCentred by Centred);
 
 /// Sixteen values after sixteen, `K` times at once: what waits for one may go on with another.
 #[inline(always)]

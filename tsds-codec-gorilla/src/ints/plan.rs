@@ -3,7 +3,7 @@
 use super::{MINI, positions_len};
 use crate::bits::{MAX_NARROW, bit_width, packed_len};
 use crate::isa::Isa;
-use crate::simd::{GROUP, Kernel, Simd, vectorize};
+use crate::simd::{GROUP, Kernel, Narrow, vectorize};
 
 /// How a mini-block is packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,27 +18,7 @@ pub(super) struct Plan {
 impl Plan {
     /// The plan with the fewest bytes; of equally good ones that with the fewest patches.
     pub(super) fn of(values: &[u64]) -> Self {
-        let max = values.iter().copied().max().unwrap_or(0);
-        let widest = 64 - max.leading_zeros();
-        let wide = Self::unpatched(values.len(), bit_width(max));
-        if widest == 0 {
-            return wide;
-        }
-        let narrow = widest.min(MAX_NARROW + 1) - 1;
-        let wider = count_wider(values, narrow);
-        let mut best = wide;
-        for width in (0..=narrow).rev() {
-            let patches = usize::from(wider[width as usize]);
-            // Only values beyond the width are patched, so the largest is among them.
-            let patch_width = bit_width((max >> width) - 1);
-            let len = packed_len(values.len(), width)
-                .wrapping_add(positions_len(patches))
-                .wrapping_add(packed_len(patches, patch_width));
-            if len < best.len {
-                best = Self { width, patches, patch_width, len };
-            }
-        }
-        best
+        vectorize(Isa::best(), Choose(values))
     }
 
     fn unpatched(rows: usize, width: u32) -> Self {
@@ -51,15 +31,17 @@ impl Plan {
         if self.patches == 0 {
             return;
         }
-        let (mut positions, mut upper, mut bitmap) = ([0u64; MINI], [0u64; MINI], [0u64; MINI / 64]);
-        let mut count = 0usize;
-        for (at, value) in values.iter().enumerate().take(MINI) {
-            // Written always and kept only for patches, which takes no branch.
-            let above = value >> self.width;
-            positions[count] = at as u64;
-            upper[count] = above.wrapping_sub(1);
-            bitmap[at / 64] |= u64::from(above != 0) << (at % 64);
-            count = (count + usize::from(above != 0)).min(MINI - 1);
+        let (mut positions, mut upper, mut count) = ([0u64; MINI], [0u64; MINI], 0usize);
+        let bitmap = vectorize(Isa::best(), Wider { values, width: self.width });
+        for (word, first) in bitmap.into_iter().zip([0, 64]) {
+            let mut rest = word;
+            while rest != 0 {
+                let at = first + rest.trailing_zeros() as usize;
+                rest &= rest.wrapping_sub(1);
+                positions[count] = at as u64;
+                upper[count] = (values[at] >> self.width).wrapping_sub(1);
+                count += 1;
+            }
         }
         if self.patches > super::MAX_POSITIONS {
             bitmap.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
@@ -70,35 +52,68 @@ impl Plan {
     }
 }
 
-/// How many values have more than 0, 1, …, `narrow` bits.
-fn count_wider(values: &[u64], narrow: u32) -> [u8; MAX_NARROW as usize + 1] {
-    let mut padded = [[0i64; GROUP]; MINI / GROUP];
-    padded.as_flattened_mut().iter_mut().zip(values).for_each(|(to, value)| *to = *value as i64);
-    vectorize(Isa::best(), CountWider { groups: &padded[..values.len().div_ceil(GROUP)], narrow })
-}
+/// Finds the plan with the fewest bytes for a mini-block.
+struct Choose<'a>(&'a [u64]);
 
-/// Compares all values with every width: for few widths that is faster than to count leading zeros.
-struct CountWider<'a> {
-    /// Padded with zeros, which have no bits.
-    groups: &'a [[i64; GROUP]],
-    narrow: u32,
-}
-
-impl Kernel for CountWider<'_> {
-    type Output = [u8; MAX_NARROW as usize + 1];
+impl Kernel for Choose<'_> {
+    type Output = Plan;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> Self::Output {
-        let mut counts = [0; MAX_NARROW as usize + 1];
-        for (count, width) in counts.iter_mut().zip(0..=self.narrow) {
-            let most = (1u64 << width) - 1;
-            let mut wider = 0;
-            for group in self.groups {
-                wider += 8 - simd.within(simd.load(group), 0, most).count_ones();
-            }
-            *count = wider as u8;
+    fn run<S: Narrow>(self, _: S) -> Plan {
+        let values = self.0;
+        let (mut bits, mut max) = ([0u8; MINI], 0);
+        for (bits, value) in bits.iter_mut().zip(values) {
+            *bits = (64 - value.leading_zeros()) as u8;
+            max = max.max(*value);
         }
-        counts
+        let widest = 64 - max.leading_zeros();
+        let mut best = Plan::unpatched(values.len(), bit_width(max));
+        for width in (0..widest.min(MAX_NARROW + 1)).rev() {
+            let mut patches = 0u8;
+            for bits in &bits {
+                patches = patches.wrapping_add(u8::from(*bits > width as u8));
+            }
+            let patches = usize::from(patches);
+            // Only values beyond the width are patched, so the largest is among them.
+            let patch_width = bit_width((max >> width).wrapping_sub(1));
+            let of_patches = positions_len(patches).wrapping_add(packed_len(patches, patch_width));
+            // Narrower plans have at least as many patches, which are at least as wide.
+            if of_patches >= best.len {
+                break;
+            }
+            let len = packed_len(values.len(), width).wrapping_add(of_patches);
+            if len < best.len {
+                best = Plan { width, patches, patch_width, len };
+            }
+        }
+        best
+    }
+}
+
+/// Which values have more bits than a width.
+struct Wider<'a> {
+    values: &'a [u64],
+    width: u32,
+}
+
+impl Kernel for Wider<'_> {
+    type Output = [u64; MINI / 64];
+
+    #[inline(always)]
+    fn run<S: Narrow>(self, simd: S) -> [u64; MINI / 64] {
+        let Self { values, width } = self;
+        let most = (1u64 << width) - 1;
+        let mut masks = [0u8; MINI / GROUP];
+        let (groups, rest) = values.as_chunks::<GROUP>();
+        for (mask, group) in masks.iter_mut().zip(groups) {
+            *mask = !simd.within(simd.load(&group.map(u64::cast_signed)), 0, most);
+        }
+        if let Some(mask) = masks.get_mut(groups.len()) {
+            let is_wider = |(at, value): (usize, &u64)| u8::from(*value > most) << at;
+            *mask = rest.iter().enumerate().map(is_wider).fold(0, |all, bit| all | bit);
+        }
+        let masks = u128::from_le_bytes(masks);
+        [masks as u64, (masks >> 64) as u64]
     }
 }
 

@@ -1,5 +1,7 @@
 //! Mini-blocks of any values, eight at a time in 64 bits.
 
+use std::marker::PhantomData;
+
 use super::minis::Mini;
 use super::patch::Patches;
 use super::{Form, MINI, Stream};
@@ -21,30 +23,61 @@ pub(super) fn fill_unpacked<S: Simd>(simd: S, stream: &Stream<'_>, mini: &Mini<'
 }
 
 /// Gives the values of a mini-block; what is behind the last may be anything.
-pub(super) struct FillWide<'f, 's, 'm> {
-    pub(super) stream: &'f Stream<'s>,
-    pub(super) mini: &'f Mini<'m>,
-    pub(super) out: &'f mut WideLanes,
+#[inline(always)]
+pub(super) fn fill_wide<S: Narrow>(simd: S, stream: &Stream<'_>, mini: &Mini<'_>, out: &mut WideLanes) {
+    // A kernel for each form: together they would have a large frame.
+    macro_rules! run {
+        ($undo:ident, $patched:literal) => {
+            simd.run(Fill::<$undo, $patched> { stream, mini, out, form: PhantomData })
+        };
+    }
+    match (stream.form, mini.patches) {
+        (Form::Flat, 0) => run!(IsFlat, false),
+        (Form::Flat, _) => run!(IsFlat, true),
+        (Form::Delta, 0) => run!(IsDelta, false),
+        (Form::Delta, _) => run!(IsDelta, true),
+        (Form::DeltaOfDelta, 0) => run!(IsDeltaOfDelta, false),
+        (Form::DeltaOfDelta, _) => run!(IsDeltaOfDelta, true),
+        (Form::Centred, 0) => run!(IsCentred, false),
+        (Form::Centred, _) => run!(IsCentred, true),
+    }
 }
 
-impl Kernel for FillWide<'_, '_, '_> {
+struct Fill<'f, 's, 'm, F, const PATCHED: bool> {
+    stream: &'f Stream<'s>,
+    mini: &'f Mini<'m>,
+    out: &'f mut WideLanes,
+    form: PhantomData<F>,
+}
+
+impl<F: Undone, const PATCHED: bool> Kernel for Fill<'_, '_, '_, F, PATCHED> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Narrow>(self, simd: S) {
-        let Self { stream, mini, out } = self;
-        match (stream.form, mini.patches) {
-            (Form::Flat, 0) => groups::<S, Flat<S>, false>(simd, stream, mini, out),
-            (Form::Flat, _) => groups::<S, Flat<S>, true>(simd, stream, mini, out),
-            (Form::Delta, 0) => groups::<S, Delta<S>, false>(simd, stream, mini, out),
-            (Form::Delta, _) => groups::<S, Delta<S>, true>(simd, stream, mini, out),
-            (Form::DeltaOfDelta, 0) => groups::<S, DeltaOfDelta<S>, false>(simd, stream, mini, out),
-            (Form::DeltaOfDelta, _) => groups::<S, DeltaOfDelta<S>, true>(simd, stream, mini, out),
-            (Form::Centred, 0) => groups::<S, Centred<S>, false>(simd, stream, mini, out),
-            (Form::Centred, _) => groups::<S, Centred<S>, true>(simd, stream, mini, out),
+        let Self { stream, mini, out, .. } = self;
+        match S::AT_ONCE {
+            8 => groups::<S, F::By<S>, 8, PATCHED>(simd, stream, mini, out),
+            _ => groups::<S, F::By<S>, 1, PATCHED>(simd, stream, mini, out),
         }
     }
 }
+
+/// A form, and by what it is undone.
+trait Undone {
+    type By<S: Simd>: Undo<S>;
+}
+
+macro_rules! undone {
+    ($($form:ident by $undo:ident),*) => {$(
+        struct $form;
+        impl Undone for $form {
+            type By<S: Simd> = $undo<S>;
+        }
+    )*};
+}
+
+undone!(IsFlat by Flat, IsDelta by Delta, IsDeltaOfDelta by DeltaOfDelta, IsCentred by Centred);
 
 /// Values that nothing is packed for.
 #[inline(always)]
@@ -63,9 +96,9 @@ fn progression<S: Simd>(simd: S, stream: &Stream<'_>, first: i64, step: i64, out
     }
 }
 
-/// Unpacks, patches, undoes the form and the scale.
+/// Unpacks, patches, undoes the form and the scale, `K` groups at once: what waits for one may go on with another.
 #[inline(always)]
-fn groups<S: Narrow, F: Undo<S>, const PATCHED: bool>(
+fn groups<S: Narrow, F: Undo<S>, const K: usize, const PATCHED: bool>(
     simd: S,
     stream: &Stream<'_>,
     mini: &Mini<'_>,
@@ -75,29 +108,37 @@ fn groups<S: Narrow, F: Undo<S>, const PATCHED: bool>(
     let mut undo = F::new(simd, stream, mini);
     let unpacker = simd.unpacker(mini.width);
     let scale = stream.scale.map(|scale| (simd.splat(scale.factor), simd.splat(scale.offset)));
-    for (group, out) in out.iter_mut().enumerate().take(mini.rows.div_ceil(GROUP)) {
-        let mut u = simd.splat(0);
-        if !PATCHED || mini.width > 0 {
-            // Less than the length of a slice.
-            let from = mini.bytes.get(group.wrapping_mul(mini.width as usize)..);
-            let Some(window) = from.and_then(|rest| rest.first_chunk::<WINDOW>()) else { return };
-            u = simd.unpack(unpacker, window);
+    let mut group = 0usize;
+    for out in out.as_chunks_mut::<K>().0 {
+        if group.wrapping_mul(GROUP) >= mini.rows {
+            break;
         }
-        if let Some(patches) = &mut patches {
-            u = patches.apply(simd, group, mini.width, u);
+        let mut u = [simd.splat(0); K];
+        for u in &mut u {
+            if !PATCHED || mini.width > 0 {
+                // There is none behind the last values of a block: those are not looked at.
+                let from = mini.bytes.get(group.wrapping_mul(mini.width as usize)..);
+                let window = from.and_then(|rest| rest.first_chunk::<WINDOW>());
+                *u = simd.unpack(unpacker, window.unwrap_or(&[0; WINDOW]));
+            }
+            if let Some(patches) = &mut patches {
+                *u = patches.apply(simd, group, mini.width, *u);
+            }
+            group = group.wrapping_add(1);
         }
-        let mut v = undo.next(simd, u);
-        if let Some((factor, offset)) = scale {
-            v = simd.add(offset, simd.mul(v, factor));
+        for (out, mut v) in out.iter_mut().zip(undo.next(simd, u)) {
+            if let Some((factor, offset)) = scale {
+                v = simd.add(offset, simd.mul(v, factor));
+            }
+            simd.store(v, out);
         }
-        simd.store(v, out);
     }
 }
 
-/// Undoes a form, group by group.
+/// Undoes a form, so many groups after so many.
 trait Undo<S: Simd> {
     fn new(simd: S, stream: &Stream<'_>, mini: &Mini<'_>) -> Self;
-    fn next(&mut self, simd: S, u: S::V) -> S::V;
+    fn next<const K: usize>(&mut self, simd: S, u: [S::V; K]) -> [S::V; K];
 }
 
 struct Flat<S: Simd>(S::V);
@@ -109,8 +150,11 @@ impl<S: Simd> Undo<S> for Flat<S> {
     }
 
     #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        simd.add(self.0, u)
+    fn next<const K: usize>(&mut self, simd: S, mut u: [S::V; K]) -> [S::V; K] {
+        for u in &mut u {
+            *u = simd.add(self.0, *u);
+        }
+        u
     }
 }
 
@@ -123,62 +167,79 @@ impl<S: Simd> Undo<S> for Centred<S> {
     }
 
     #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        simd.add(self.0, simd.unzigzag(u))
+    fn next<const K: usize>(&mut self, simd: S, mut u: [S::V; K]) -> [S::V; K] {
+        for u in &mut u {
+            *u = simd.add(self.0, simd.unzigzag(*u));
+        }
+        u
     }
 }
 
-struct Delta<S: Simd> {
-    /// The base and the sum of all before, and what the centre adds up to, lane by lane.
+/// A value for each of eight rows that goes on in a line, and what is added to it.
+struct Line<S: Simd> {
+    /// The value and the sum of all before, lane by lane.
     line: S::V,
-    /// What the centre adds up to over a group.
+    /// What the step adds up to over a group.
     stride: S::V,
 }
+
+impl<S: Simd> Line<S> {
+    #[inline(always)]
+    fn new(simd: S, base: i64, step: i64) -> Self {
+        Self {
+            line: simd.add(simd.splat(base), simd.ramp(step)),
+            stride: simd.splat(step.wrapping_mul(GROUP as i64)),
+        }
+    }
+
+    /// The values, where `v` is by how much each differs from the one before and the step.
+    #[inline(always)]
+    fn next<const K: usize>(&mut self, simd: S, v: [S::V; K]) -> [S::V; K] {
+        let mut v = simd.prefix_sums(v);
+        for v in &mut v {
+            let next = simd.add(self.stride, simd.last(*v));
+            *v = simd.add(self.line, *v);
+            self.line = simd.add(self.line, next);
+        }
+        v
+    }
+}
+
+struct Delta<S: Simd>(Line<S>);
 
 impl<S: Simd> Undo<S> for Delta<S> {
     #[inline(always)]
     fn new(simd: S, stream: &Stream<'_>, mini: &Mini<'_>) -> Self {
-        Self {
-            line: simd.add(simd.splat(mini.base), simd.ramp(stream.centre)),
-            stride: simd.splat(stream.centre.wrapping_mul(GROUP as i64)),
-        }
+        Self(Line::new(simd, mini.base, stream.centre))
     }
 
     #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        let sums = simd.prefix_sum(simd.unzigzag(u));
-        let values = simd.add(self.line, sums);
-        self.line = simd.add(simd.add(self.line, self.stride), simd.last(sums));
-        values
+    fn next<const K: usize>(&mut self, simd: S, mut u: [S::V; K]) -> [S::V; K] {
+        for u in &mut u {
+            *u = simd.unzigzag(*u);
+        }
+        self.0.next(simd, u)
     }
 }
 
 struct DeltaOfDelta<S: Simd> {
-    /// The base and all steps before, as if the first step had gone on, lane by lane.
-    line: S::V,
-    /// What the first step adds up to over a group.
-    stride: S::V,
-    /// By how much the step before is larger than the first, in every lane.
-    steeper: S::V,
+    /// By how much steps are larger than the first.
+    steeper: Line<S>,
+    values: Line<S>,
 }
 
 impl<S: Simd> Undo<S> for DeltaOfDelta<S> {
     #[inline(always)]
     fn new(simd: S, _: &Stream<'_>, mini: &Mini<'_>) -> Self {
-        Self {
-            line: simd.add(simd.splat(mini.base), simd.ramp(mini.step)),
-            stride: simd.splat(mini.step.wrapping_mul(GROUP as i64)),
-            steeper: simd.splat(0),
-        }
+        Self { steeper: Line::new(simd, 0, 0), values: Line::new(simd, mini.base, mini.step) }
     }
 
     #[inline(always)]
-    fn next(&mut self, simd: S, u: S::V) -> S::V {
-        let steps = simd.add(self.steeper, simd.prefix_sum(simd.unzigzag(u)));
-        self.steeper = simd.last(steps);
-        let sums = simd.prefix_sum(steps);
-        let values = simd.add(self.line, sums);
-        self.line = simd.add(simd.add(self.line, self.stride), simd.last(sums));
-        values
+    fn next<const K: usize>(&mut self, simd: S, mut u: [S::V; K]) -> [S::V; K] {
+        for u in &mut u {
+            *u = simd.unzigzag(*u);
+        }
+        let steeper = self.steeper.next(simd, u);
+        self.values.next(simd, steeper)
     }
 }

@@ -321,10 +321,13 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefix_sum(self, v: Pair) -> Pair {
-        let low = self.prefix_half(v.0);
-        let high = self.prefix_half(v.1);
-        Pair(low, simd!(_mm256_add_epi64(high, _mm256_permute4x64_epi64::<0xff>(low))))
+    fn prefix_sums<const K: usize>(self, mut v: [Pair; K]) -> [Pair; K] {
+        for v in &mut v {
+            let low = self.prefix_half(v.0);
+            let high = self.prefix_half(v.1);
+            *v = Pair(low, simd!(_mm256_add_epi64(high, _mm256_permute4x64_epi64::<0xff>(low))));
+        }
+        v
     }
 
     #[inline(always)]

@@ -70,8 +70,8 @@ pub(crate) trait Simd: Copy {
     fn shl(self, v: Self::V, by: u32) -> Self::V;
     /// Undoes [`crate::bits::zigzag`].
     fn unzigzag(self, v: Self::V) -> Self::V;
-    /// Every lane plus all lanes before it.
-    fn prefix_sum(self, v: Self::V) -> Self::V;
+    /// In each, every lane plus all lanes before it.
+    fn prefix_sums<const K: usize>(self, v: [Self::V; K]) -> [Self::V; K];
     /// The last lane in every lane.
     fn last(self, v: Self::V) -> Self::V;
     /// The first lanes, one for every bit of `mask`, in the lanes of those bits; zero in others.

@@ -109,12 +109,15 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn prefix_sum(self, v: Lanes) -> Lanes {
-        let mut sum = 0i64;
-        v.map(|lane| {
-            sum = sum.wrapping_add(lane);
-            sum
-        })
+    fn prefix_sums<const K: usize>(self, mut v: [Lanes; K]) -> [Lanes; K] {
+        for lanes in &mut v {
+            let mut sum = 0i64;
+            *lanes = lanes.map(|lane| {
+                sum = sum.wrapping_add(lane);
+                sum
+            });
+        }
+        v
     }
 
     #[inline(always)]

@@ -19,6 +19,7 @@ use crate::catalog::{Edit, Home, RemovalRecord, SealRecord, SegmentRecord, Table
 use crate::core::Core;
 use crate::guard::Health;
 use crate::hot::HotMemtable;
+use crate::metrics;
 use crate::open::PLAIN_CODEC;
 use crate::version::{SegmentEntry, TableVersion};
 
@@ -30,7 +31,10 @@ impl Core {
         self.check_writable()?;
         self.freeze_what_is_due(everything)?;
         let Some((table, memtable)) = self.next_to_seal(everything) else { return Ok(false) };
+        let began = self.now();
         self.seal(table, memtable).await?;
+        metrics::sealed(self.now().saturating_sub(began));
+        self.set_gauges();
         self.mover.wake_moving.notify_one();
         Ok(true)
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use tsds_traits::TierCapabilities;
 
-use super::plan::{Plan, Role};
+use super::plan::Plan;
 
 /// What a query would read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ impl Plan {
             .parts
             .iter()
             .map(|part| ExplainTier {
-                tier: name(part.role),
+                tier: part.role.name(),
                 backend: Some(part.tier.name()),
                 device: part.tier.capabilities().device.clone(),
                 reason: part.reason.clone(),
@@ -67,10 +67,10 @@ impl Plan {
             })
             .collect();
         for (role, pruned) in &self.pruned {
-            match tiers.iter_mut().find(|tier| tier.tier == name(*role)) {
+            match tiers.iter_mut().find(|tier| tier.tier == role.name()) {
                 Some(tier) => tier.pruned = *pruned,
                 None => tiers.push(ExplainTier {
-                    tier: name(*role),
+                    tier: role.name(),
                     backend: None,
                     device: None,
                     reason: None,
@@ -105,13 +105,6 @@ impl Plan {
             (self.aggregate.is_some() && capabilities.aggregate, "aggregate"),
         ];
         wanted.into_iter().filter(|(done, _)| *done).map(|(_, what)| what).collect()
-    }
-}
-
-fn name(role: Role) -> &'static str {
-    match role {
-        Role::Warm => "warm",
-        Role::Cold => "cold",
     }
 }
 

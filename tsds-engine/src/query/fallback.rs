@@ -4,6 +4,8 @@
 //! request is read from the segment files, without the rows that were passed on already. A tier that gave a wrong answer is
 //! not trusted in what it said before either: if rows of this part were passed on, the query fails.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_traits::{AggregateRequest, Error, Result, ScanRequest};
@@ -12,26 +14,57 @@ use super::aggregate::plain_states;
 use super::plan::{Part, Plan};
 use super::unordered::scan_segments;
 use crate::guard::{GuardedTier, is_broken_promise};
+use crate::metrics::{self, QueryTimer};
 
 /// Rows, each batch with the position of its segment in the request.
 type Rows = BoxStream<'static, Result<(usize, RecordBatch)>>;
 
-/// Scans a tier, and the fallback, if there is one, where that fails.
-pub(super) fn scan_part(tier: &GuardedTier, fallback: Option<&GuardedTier>, request: ScanRequest) -> Rows {
-    let Some(fallback) = fallback else { return scan_segments(tier, request) };
-    let scanning = Scanning {
-        rows: scan_segments(tier, request.clone()),
-        again: Some((fallback.clone(), request)),
-        passed_on: 0,
-        skip: 0,
-    };
-    let rows = stream::try_unfold(scanning, |mut scanning| async move {
-        Ok::<_, Error>(scanning.next().await?.map(|rows| (rows, scanning)))
-    });
-    rows.boxed()
+/// A tier, and what can answer instead.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    pub(super) tier: GuardedTier,
+    pub(super) fallback: Option<GuardedTier>,
+    pub(super) timer: QueryTimer,
+}
+
+impl Reader {
+    /// Scans the tier, and the fallback, if there is one, where that fails.
+    pub(super) fn scan(&self, request: ScanRequest) -> Rows {
+        let Some(fallback) = &self.fallback else { return self.scan_of(&self.tier, request) };
+        let scanning = Scanning {
+            reader: self.clone(),
+            rows: self.scan_of(&self.tier, request.clone()),
+            again: Some((fallback.clone(), request)),
+            passed_on: 0,
+            skip: 0,
+        };
+        let rows = stream::try_unfold(scanning, |mut scanning| async move {
+            Ok::<_, Error>(scanning.next().await?.map(|rows| (rows, scanning)))
+        });
+        rows.boxed()
+    }
+
+    fn scan_of(&self, tier: &GuardedTier, request: ScanRequest) -> Rows {
+        self.timer.watch(tier, scan_segments(tier, request))
+    }
+
+    fn states_of(
+        &self,
+        plan: &Plan,
+        tier: &GuardedTier,
+        request: &AggregateRequest,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let capabilities = tier.capabilities();
+        let states = match capabilities.aggregate && (plan.predicate.is_none() || capabilities.predicate) {
+            true => tier.aggregate(request.clone()),
+            false => plain_states(tier, request)?,
+        };
+        Ok(self.timer.watch(tier, states))
+    }
 }
 
 struct Scanning {
+    reader: Reader,
     rows: Rows,
     /// What else can be asked, until it is.
     again: Option<(GuardedTier, ScanRequest)>,
@@ -61,7 +94,7 @@ impl Scanning {
                         Some((fallback, request)) if !untrusted => {
                             report(&error, &fallback);
                             self.skip = self.passed_on;
-                            self.rows = scan_segments(&fallback, request);
+                            self.rows = self.reader.scan_of(&fallback, request);
                         }
                         _ => return Err(error),
                     }
@@ -74,20 +107,22 @@ impl Scanning {
 /// The states of a part. Those of a tier that has a fallback are kept back until it has given all of them: states that were
 /// merged cannot be taken back.
 pub(super) fn aggregate_part(
-    plan: &Plan,
+    plan: &Arc<Plan>,
     part: &Part,
     request: AggregateRequest,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let states = states_of(plan, &part.tier, &request)?;
+    let reader = part.reader(&plan.core);
+    let states = reader.states_of(plan, &part.tier, &request)?;
     let Some(fallback) = &part.fallback else { return Ok(states) };
-    let again = states_of(plan, fallback, &request)?;
+    let again_of = (reader, Arc::clone(plan), request);
     let fallback = fallback.clone();
     let kept = async move {
         let batches: Vec<RecordBatch> = match states.try_collect().await {
             Ok(batches) => batches,
             Err(error) => {
                 report(&error, &fallback);
-                return Ok(again);
+                let (reader, plan, request) = again_of;
+                return reader.states_of(&plan, &fallback, &request);
             }
         };
         Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)).boxed())
@@ -95,18 +130,7 @@ pub(super) fn aggregate_part(
     Ok(stream::once(kept).try_flatten().boxed())
 }
 
-fn states_of(
-    plan: &Plan,
-    tier: &GuardedTier,
-    request: &AggregateRequest,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let capabilities = tier.capabilities();
-    if capabilities.aggregate && (plan.predicate.is_none() || capabilities.predicate) {
-        return Ok(tier.aggregate(request.clone()));
-    }
-    plain_states(tier, request)
-}
-
 fn report(error: &Error, fallback: &GuardedTier) {
+    metrics::failed_over(error);
     tracing::warn!(%error, fallback = fallback.name(), "a tier failed; its segments are read from their files");
 }

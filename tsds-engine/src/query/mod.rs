@@ -30,6 +30,7 @@ pub use expr::{ColumnRef, Expr, Literal, col};
 pub use snapshot::Snapshot;
 
 use crate::core::Core;
+use crate::metrics;
 use plan::Plan;
 use snapshot::TableSnapshot;
 
@@ -152,6 +153,7 @@ impl Query {
         if self.core.settings.debug.enabled && self.core.settings.debug.print_query_plans {
             tracing::info!("{}", plan.explain());
         }
+        plan.parts.iter().filter_map(|part| part.passed_by).for_each(metrics::fell_back);
         let schema = plan.output_schema()?;
         let rows = match (&plan.aggregate, plan.order.is_empty()) {
             (Some(_), _) => aggregate::run(plan).await?,

@@ -13,7 +13,6 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::merge::{MergeInput, merge};
 use tsds_traits::{ColumnId, Error, Result, SortKey, Value};
 
-use super::fallback::scan_part;
 use super::plan::{Part, Plan};
 use super::spill::Spill;
 use super::unordered::limited;
@@ -68,11 +67,12 @@ fn segment_input(
 ) -> MergeInput {
     let request = plan.request(part, &[(ordinal, Arc::clone(entry))], columns);
     let lower_bound = best_value(entry, plan.order.first()).map(|value| vec![Some(value)]);
-    let (tier, fallback) = (part.tier.clone(), part.fallback.clone());
+    let reader = part.reader(&plan.core);
     let sorter = sorter.clone();
     let held = plan.held_bytes(entry, columns);
     let open = move || match sorter.memory.take(held) {
-        Some(taken) => scan_part(&tier, fallback.as_ref(), request)
+        Some(taken) => reader
+            .scan(request)
             .map_ok(|(_, batch)| batch)
             .map(move |item| {
                 let _ = &taken;
@@ -82,7 +82,7 @@ fn segment_input(
         None => {
             let mut unsorted = request;
             (unsorted.order, unsorted.limit) = (Vec::new(), None);
-            let rows = scan_part(&tier, fallback.as_ref(), unsorted).map_ok(|(_, batch)| batch);
+            let rows = reader.scan(unsorted).map_ok(|(_, batch)| batch);
             sorter.spill.segment(rows.boxed())
         }
     };

@@ -9,11 +9,13 @@ use tsds_traits::{
 };
 
 use super::bind::{bind, column_named};
+use super::fallback::Reader;
 use super::snapshot::TableSnapshot;
 use super::{Aggregation, Direction, Query, SortColumn};
 use crate::catalog::Home;
 use crate::core::Core;
 use crate::guard::GuardedTier;
+use crate::metrics::QueryTimer;
 use crate::version::SegmentEntry;
 use crate::warm::{Serving, Warm};
 
@@ -54,6 +56,15 @@ pub(super) enum Role {
     Cold,
 }
 
+impl Role {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::Cold => "cold",
+        }
+    }
+}
+
 /// A segment, with its place in the order of chunks and arrival among all segments of the table.
 pub(super) type PlacedSegment = (usize, Arc<SegmentEntry>);
 
@@ -66,6 +77,8 @@ pub(super) struct Part {
     pub fallback: Option<GuardedTier>,
     /// Why another tier is not asked that could be.
     pub reason: Option<String>,
+    /// The same in a word.
+    pub passed_by: Option<&'static str>,
     pub version: SchemaVersion,
     /// In the order of chunks and arrival.
     pub segments: Vec<PlacedSegment>,
@@ -77,11 +90,18 @@ impl Part {
         self.segments.iter().map(|(_, entry)| entry.meta.rows).sum()
     }
 
+    /// What reads its segments.
+    pub(super) fn reader(&self, core: &Core) -> Reader {
+        let timer = QueryTimer { clock: Arc::clone(&core.world.clock), role: self.role.name() };
+        Reader { tier: self.tier.clone(), fallback: self.fallback.clone(), timer }
+    }
+
     /// Decides between the tier that holds segments and the one that reads their files, for a part of segments at home in
     /// files.
     fn settle_between(&mut self, serving: &Serving, warm: &Warm) {
         if self.tier.is(warm.fallback()) {
             self.reason = warm.why_files(serving);
+            self.passed_by = self.reason.is_some().then_some("not_resident");
             return;
         }
         let (rows, enough) = (self.rows(), warm.min_rows(serving));
@@ -89,6 +109,7 @@ impl Part {
             self.fallback = Some(warm.fallback().clone());
             return;
         }
+        self.passed_by = Some("few_rows");
         self.tier = warm.fallback().clone();
         let (rows, enough, name) = (thousands(rows), thousands(enough), self.tier.name());
         self.reason = Some(format!("{rows} rows are fewer than {enough}: read by {name}"));
@@ -169,8 +190,15 @@ impl Plan {
                 match parts.iter_mut().find(|part| part.version == version && part.tier.is(tier)) {
                     Some(part) => part.segments.push(segment),
                     None => {
-                        let (tier, segments) = (tier.clone(), vec![segment]);
-                        parts.push(Part { role, tier, fallback: None, reason: None, version, segments });
+                        parts.push(Part {
+                            role,
+                            tier: tier.clone(),
+                            fallback: None,
+                            reason: None,
+                            passed_by: None,
+                            version,
+                            segments: vec![segment],
+                        });
                     }
                 }
             }

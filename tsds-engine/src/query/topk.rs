@@ -11,7 +11,6 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::{RowOrder, sort_indices};
 use tsds_traits::{ColumnId, Result, SortKey, Value};
 
-use super::fallback::scan_part;
 use super::hot;
 use super::ordered::{best_value, positions, project};
 use super::plan::{Part, PlacedSegment, Plan};
@@ -50,7 +49,7 @@ async fn gather(plan: &Arc<Plan>, mut best: BestRows) -> Result<RecordBatch> {
         let wave: Vec<Candidate> = waiting.drain(..waiting.len().min(WAVE)).collect();
         for (part, segments) in by_part(plan, &wave) {
             let request = plan.request(part, &segments, &best.columns);
-            let mut rows = scan_part(&part.tier, part.fallback.as_ref(), request);
+            let mut rows = part.reader(&plan.core).scan(request);
             while let Some((segment, batch)) = rows.try_next().await? {
                 let ordinal = segments.get(segment).map_or(0, |(ordinal, _)| *ordinal as u32);
                 best.offer(ordinal, &batch)?;

@@ -7,7 +7,6 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::scan::{SegmentScan, needed_columns};
 use tsds_traits::{ColumnId, Result, ScanRequest, SegmentBatch};
 
-use super::fallback::scan_part;
 use super::hot;
 use super::plan::{Part, Plan};
 use crate::guard::GuardedTier;
@@ -22,7 +21,7 @@ pub(super) fn run(plan: Plan) -> BoxStream<'static, Result<RecordBatch>> {
     let planned = Arc::clone(&plan);
     let segments = stream::iter(parts).flat_map(move |part| {
         let request = planned.request(&part, &part.segments, &planned.projection);
-        scan_part(&part.tier, part.fallback.as_ref(), request).map_ok(|(_, batch)| batch)
+        part.reader(&planned.core).scan(request).map_ok(|(_, batch)| batch)
     });
     let remembered = Arc::clone(&plan);
     let memory = stream::once(async move {

@@ -78,6 +78,29 @@ fn a_loss_at_any_call_costs_no_row_and_the_tier_is_built_anew_and_refilled() {
 }
 
 #[test]
+fn metrics_say_which_device_really_ran_what() {
+    let mut bytes = 0;
+    let counted = super::support::counted(async |machine| {
+        let database = with_device(machine).await;
+        found(&database).await;
+        lose(&database).await;
+        pause(machine, 10).await;
+        write(&database, ROWS..ROWS + 60).await;
+        database.flush().await.unwrap();
+        bytes = stats(&database).await.resident.bytes;
+        database.close().await.unwrap();
+    });
+    let of = |name: &str| counted.get(name).copied().unwrap_or_default();
+    // The scan that was lost, too.
+    assert_eq!(of("tsds_query_duration_seconds tier=warm device=GPU"), 2.0, "{counted:#?}");
+    assert_eq!(of("tsds_query_rows_total tier=warm device=GPU"), ROWS as f64);
+    assert_eq!(of("tsds_query_duration_seconds tier=warm device=host"), 1.0);
+    assert_eq!(of("tsds_query_rows_total tier=warm device=host"), ROWS as f64);
+    assert_eq!(of("tsds_gpu_fallback_total reason=device_lost"), 1.0);
+    assert!(of("tsds_gpu_mem_bytes") > 0.0 && bytes > 0);
+}
+
+#[test]
 fn a_new_tier_is_refilled_newest_first() {
     let machine = SimWorld::new(7);
     machine.block_on(async {

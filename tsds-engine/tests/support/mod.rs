@@ -1,6 +1,7 @@
 //! A small table, a naive model of it, and databases on simulated machines.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -9,6 +10,7 @@ use arrow_array::{
     Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tsds_engine::config::Settings;
 use tsds_engine::traits::{
     Action, Evictor, Factory, Plugin, Presence, Registry, Result, SegmentId, TierView,
@@ -139,6 +141,26 @@ pub async fn open_with(machine: &SimWorld, settings: Settings) -> Result<Databas
 
 pub async fn open_on(machine: &SimWorld, registry: Registry, settings: Settings) -> Result<Database> {
     Database::builder(PATH).world(machine.world()).registry(registry).settings(settings).open().await
+}
+
+/// What is counted while a database is written, sealed and read: by name and labels; of histograms how many values.
+pub fn counted(work: impl AsyncFnOnce(&SimWorld)) -> BTreeMap<String, f64> {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let machine = SimWorld::new(1);
+    metrics::with_local_recorder(&recorder, || machine.block_on(work(&machine)));
+    let values = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
+        let key = key.key();
+        let labels: String =
+            key.labels().map(|label| format!(" {}={}", label.key(), label.value())).collect();
+        let value = match value {
+            DebugValue::Counter(count) => count as f64,
+            DebugValue::Gauge(gauge) => gauge.into_inner(),
+            DebugValue::Histogram(values) => values.len() as f64,
+        };
+        (format!("{}{labels}", key.name()), value)
+    });
+    values.collect()
 }
 
 /// Everything that a query without conditions sees.

@@ -33,7 +33,7 @@ pub(crate) trait Narrow: Simd {
     /// Sixteen values that lie one after the other from the first bit on.
     fn narrow_unpack(self, unpack: Self::NarrowUnpack, window: &[u8; WINDOW]) -> Self::N;
     /// Values of at most [`MAX_EXPANDED_WIDTH`] bits that lie one after the other from bit `bit` of `bytes` on, each plus one, in
-    /// the lanes of the bits of `mask`; zero in others, and in all if there are no [`WINDOW`] bytes from the first on.
+    /// the lanes of the bits of `mask`; zero in others. [`WINDOW`] bytes follow the values.
     fn narrow_expand(self, unpack: Self::NarrowUnpack, bytes: &[u8], bit: usize, mask: u16) -> Self::N;
 
     fn narrow_load(self, from: &[i32; PAIR]) -> Self::N;

@@ -20,6 +20,31 @@ fn halves(v: Lanes, wide: impl Fn(i32) -> i64) -> [Wide; 2] {
     [std::array::from_fn(|lane| wide(v[lane])), std::array::from_fn(|lane| wide(v[lane + GROUP]))]
 }
 
+/// Every lane plus all lanes before it, and what is before them.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn prefix_sum(v: [i32; 4], before: i32) -> [i32; 4] {
+    use std::arch::x86_64::*;
+    // SAFETY: every processor of this kind has SSE2, and the bits of four lanes are those of a vector.
+    unsafe {
+        let v: __m128i = std::mem::transmute(v);
+        let v = _mm_add_epi32(v, _mm_slli_si128::<4>(v));
+        let v = _mm_add_epi32(v, _mm_slli_si128::<8>(v));
+        std::mem::transmute(_mm_add_epi32(v, _mm_set1_epi32(before)))
+    }
+}
+
+/// Every lane plus all lanes before it, and what is before them.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn prefix_sum(v: [i32; 4], before: i32) -> [i32; 4] {
+    let mut sum = before;
+    v.map(|lane| {
+        sum = sum.wrapping_add(lane);
+        sum
+    })
+}
+
 impl Narrow for Portable {
     type N = Lanes;
     type NarrowUnpack = Unpack;
@@ -95,10 +120,10 @@ impl Narrow for Portable {
     #[inline(always)]
     fn narrow_prefix_sums<const K: usize>(self, mut v: [Lanes; K]) -> [Lanes; K] {
         for lanes in &mut v {
-            let mut sum = 0i32;
-            for lane in lanes {
-                sum = sum.wrapping_add(*lane);
-                *lane = sum;
+            let mut before = 0i32;
+            for four in lanes.as_chunks_mut::<4>().0 {
+                *four = prefix_sum(*four, before);
+                before = four[3];
             }
         }
         v

@@ -4,7 +4,7 @@ use arrow_schema::DataType;
 
 /// The types that every value seen so far would fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Candidates {
+pub(crate) struct Candidates {
     seen: bool,
     boolean: bool,
     integer: bool,
@@ -34,7 +34,7 @@ impl Candidates {
     }
 
     /// Takes what another file showed into account.
-    pub(super) fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.seen |= other.seen;
         self.boolean &= other.boolean;
         self.integer &= other.integer;
@@ -42,7 +42,7 @@ impl Candidates {
     }
 
     /// The narrowest type; text for a column without values.
-    pub(super) fn data_type(self) -> DataType {
+    pub(crate) fn data_type(self) -> DataType {
         match self {
             Self { seen: false, .. } => DataType::Utf8,
             Self { boolean: true, .. } => DataType::Boolean,

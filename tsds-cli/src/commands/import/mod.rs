@@ -1,4 +1,6 @@
-//! `tsds import`: CSV files into a table.
+//! `tsds import`: files into a table.
+
+mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,23 +8,24 @@ use std::time::Duration;
 
 use futures::future::join;
 use futures::stream::{StreamExt, iter};
-use serde_json::json;
-use tsds_engine::{Database, Table, TableSpec};
-use tsds_traits::{ErrorKind, TableSchema, type_name};
+use tsds_engine::{Database, Receipt, Table, TableSpec};
+use tsds_traits::ErrorKind;
 
 use super::closing;
 use crate::arguments::Import as Arguments;
 use crate::failure::{Failure, Result};
 use crate::import::{
-    Checked, Header, OnError, Plan, PlanOptions, ReadOptions, Rows, Source, TimeFormat, check, read_headers,
+    Checked, Input, InputFiles, NamedBatch, OnError, Plan, PlanOptions, ReadOptions, Rows, TimeFormat,
+    find_files,
 };
-use crate::output::{Progress, Unit, counted, rate, seconds, thousands};
+use crate::output::{Progress, Unit, counted, thousands};
 use crate::session::Session;
+use summary::Summary;
 
 /// Runs the import. Whatever is wrong with the files is found before anything is written or made.
 pub(super) async fn run(session: &Session, arguments: Arguments) -> Result<()> {
     let options = plan_options(&arguments)?;
-    let files = Files::open(session, &arguments).await?;
+    let files = Files::open(session, &arguments, &options).await?;
     let database = session.open_if_exists().await?;
     let prepared = prepare(session, &arguments, &options, &files, database.as_ref()).await;
     let (prepared, database) = match (prepared, database) {
@@ -43,29 +46,34 @@ fn plan_options(arguments: &Arguments) -> Result<PlanOptions> {
         keep_parts: arguments.keep_parts,
         format: format.map_err(|message| Failure::usage(format!("--time-format: {message}")))?,
         series: arguments.series.as_ref().map(|series| series.0.clone()).unwrap_or_default(),
+        columns: arguments.columns.as_ref().map(|columns| columns.0.clone()),
     })
 }
 
-/// The files, with their headers read.
+/// The files, once it is known what they hold.
 struct Files {
-    files: Vec<(Source, Header)>,
-    names: Vec<String>,
+    files: InputFiles,
     bytes: u64,
     /// How many bytes have been read in this pass.
     read: Arc<AtomicU64>,
 }
 
 impl Files {
-    async fn open(session: &Session, arguments: &Arguments) -> Result<Self> {
+    async fn open(session: &Session, arguments: &Arguments, options: &PlanOptions) -> Result<Self> {
         let (vfs, paths) = (Arc::clone(&session.world.vfs), arguments.files.clone());
-        let options = Arc::new(ReadOptions { delimiter: arguments.delimiter, null: arguments.null.clone() });
+        let found = session.blocking(move || find_files(&vfs, &paths)).await?;
+        for note in found.notes() {
+            session.output.note(&note);
+        }
+        let (vfs, options) = (Arc::clone(&session.world.vfs), options.clone());
+        let read_options =
+            Arc::new(ReadOptions { delimiter: arguments.delimiter, null: arguments.null.clone() });
         let job = move || {
             let read = Arc::new(AtomicU64::new(0));
-            let open = |path| Source::open(&vfs, path, &options, &read);
-            let sources = paths.into_iter().map(open).collect::<tsds_traits::Result<Vec<_>>>()?;
-            let bytes = sources.iter().map(|source| source.bytes).sum();
-            let (names, headers) = read_headers(&sources)?;
-            Ok(Self { files: sources.into_iter().zip(headers).collect(), names, bytes, read })
+            let open = |path| Input::open(&vfs, path, &read);
+            let inputs = found.files.into_iter().map(open).collect::<tsds_traits::Result<Vec<_>>>()?;
+            let bytes = inputs.iter().map(|input| input.bytes).sum();
+            Ok(Self { files: InputFiles::open(inputs, &read_options, &options)?, bytes, read })
         };
         session.blocking(job).await
     }
@@ -76,6 +84,8 @@ struct Prepared {
     table: Option<Table>,
     plan: Plan,
     rows: u64,
+    /// The last sequence that was durable before anything was written: batches up to there were there already.
+    durable: u64,
     spent: Duration,
 }
 
@@ -94,13 +104,14 @@ async fn prepare(
     };
     let schema = table.as_ref().map(Table::schema).transpose()?;
     let mut plan = match &schema {
-        Some(schema) => Plan::for_table(&files.names, options, schema),
-        None => Plan::for_new_table(&files.names, options),
+        Some(schema) => Plan::for_table(&files.files.names, options, schema),
+        None => Plan::for_new_table(&files.files.names, options),
     }
     .map_err(|error| Failure::from(error).value("table", &arguments.table))?;
+    plan.assume(&files.files.types(&plan)?);
     let mut progress =
         Progress::start(&session.output, session.clock(), "checking", Unit::Bytes, files.bytes);
-    let checked = check_all(session, files, &plan, arguments.on_error, &mut progress).await?;
+    let (checked, batches) = check_all(session, arguments, files, &plan, &mut progress).await?;
     let spent = progress.elapsed();
     drop(progress);
     report_bad_rows(session, &checked, arguments.on_error)?;
@@ -108,34 +119,57 @@ async fn prepare(
         return Err(Failure::failed("the files hold no rows, which leaves the types of the columns unknown"));
     }
     plan.resolve(&checked)?;
-    Ok(Prepared { table, plan, rows: checked.rows, spent })
+    if !arguments.again {
+        warn_of_forgetting(session, batches)?;
+    }
+    let durable = match database {
+        Some(database) => database.stats().await?.wal.durable,
+        None => 0,
+    };
+    Ok(Prepared { table, plan, rows: checked.rows, durable, spent })
 }
 
-/// Reads all files to the end, some at the same time.
+/// An import of more batches than a table remembers would write the first ones again.
+fn warn_of_forgetting(session: &Session, batches: u64) -> Result<()> {
+    let remembered = session.layers.settings()?.ingest.remembered_batches as u64;
+    if batches > remembered {
+        session.output.warn(&format!(
+            "this import has {} batches, and a table remembers the last {}: should it be interrupted, it cannot be resumed, and run \
+             twice, it writes rows twice; a larger --batch-size or --set ingest.remembered_batches={batches} changes that",
+            thousands(batches),
+            thousands(remembered),
+        ));
+    }
+    Ok(())
+}
+
+/// Reads all files to the end, some at the same time; also says how many batches their rows make.
 async fn check_all(
     session: &Session,
+    arguments: &Arguments,
     files: &Files,
     plan: &Plan,
-    on_error: OnError,
     progress: &mut Progress,
-) -> Result<Checked> {
+) -> Result<(Checked, u64)> {
     files.read.store(0, Ordering::Relaxed);
-    let plan = Arc::new(plan.clone());
-    let jobs = iter(files.files.clone()).map(|(source, header)| {
+    let (plan, on_error) = (Arc::new(plan.clone()), arguments.on_error);
+    let jobs = iter(files.files.files.clone()).map(|file| {
         let plan = Arc::clone(&plan);
-        session.blocking(move || check(&source, &header, &plan, on_error))
+        session.blocking(move || file.check(&plan, on_error))
     });
     let mut jobs = jobs.buffered(session.executor().parallelism());
-    let mut checked = Checked::new(plan.columns().len());
+    let (mut checked, mut batches) = (Checked::new(plan.columns().len()), 0);
     while let Some(one) =
         progress.watch(jobs.next(), || (files.read.load(Ordering::Relaxed), String::new())).await
     {
-        checked.merge(one?);
+        let one = one?;
+        batches += one.rows.div_ceil(arguments.batch_size as u64);
+        checked.merge(one);
         if on_error == OnError::Stop && checked.bad_rows > 0 {
             break;
         }
     }
-    Ok(checked)
+    Ok((checked, batches))
 }
 
 fn report_bad_rows(session: &Session, checked: &Checked, on_error: OnError) -> Result<()> {
@@ -162,7 +196,7 @@ async fn write(
     prepared: Prepared,
     files: Files,
 ) -> Result<()> {
-    let Prepared { table, plan, rows: expected, spent } = prepared;
+    let Prepared { table, plan, rows: expected, durable, spent } = prepared;
     let created = table.is_none();
     let table = match table {
         Some(table) => table,
@@ -173,40 +207,46 @@ async fn write(
         }
     };
     files.read.store(0, Ordering::Relaxed);
-    let (file_count, read) = (files.files.len(), Arc::clone(&files.read));
+    let (file_count, read) = (files.files.files.len(), Arc::clone(&files.read));
     let mut progress =
         Progress::start(&session.output, session.clock(), "importing", Unit::Bytes, files.bytes);
-    let mut rows = Rows::new(files.files, Arc::new(plan), arguments.batch_size, arguments.on_error);
+    let mut rows = Rows::new(files.files.files, Arc::new(plan), arguments.batch_size, arguments.on_error);
     let next_of = |mut rows: Rows| {
         session.blocking(move || {
             let chunk = rows.next_chunk()?;
             Ok((rows, chunk))
         })
     };
-    let (mut written, mut skipped) = (0, 0);
+    let (mut written, mut already_there, mut skipped) = (0, 0, 0);
     let (first, mut chunk) = next_of(rows).await?;
     rows = first;
     while let Some(batch) = chunk.batch.take() {
         skipped += chunk.skipped;
-        let both = join(table.ingest(batch), next_of(rows));
-        let state = || (read.load(Ordering::Relaxed), format!("{} rows", thousands(written)));
+        let both = join(ingest(&table, batch, arguments.again), next_of(rows));
+        let state = || (read.load(Ordering::Relaxed), format!("{} rows", thousands(written + already_there)));
         let (receipt, next) = progress.watch(both, state).await;
-        written += receipt.map_err(|error| incomplete(error.into(), written))?.rows;
-        (rows, chunk) = next.map_err(|failure| incomplete(failure, written))?;
+        let receipt = receipt.map_err(|error| incomplete(error.into(), written, arguments.again))?;
+        if receipt.sequence.0 <= durable {
+            already_there += receipt.rows;
+        } else {
+            written += receipt.rows;
+        }
+        (rows, chunk) = next.map_err(|failure| incomplete(failure, written, arguments.again))?;
     }
     skipped += chunk.skipped;
     let elapsed = spent + progress.elapsed();
     drop(progress);
-    if written != expected {
+    if written + already_there != expected {
         return Err(Failure::failed("the files changed while they were imported")
             .value("rows_checked", expected)
-            .value("rows_imported", written));
+            .value("rows_imported", written + already_there));
     }
     let summary = Summary {
         created,
         files: file_count,
         bytes: files.bytes,
         rows: written,
+        already_there,
         skipped,
         check: spent,
         elapsed,
@@ -214,61 +254,15 @@ async fn write(
     summary.show(session, arguments, &*table.schema()?)
 }
 
-fn incomplete(failure: Failure, written: u64) -> Failure {
-    failure.value("rows_imported_before", thousands(written))
+async fn ingest(table: &Table, batch: NamedBatch, again: bool) -> tsds_traits::Result<Receipt> {
+    if again { table.ingest(batch.rows).await } else { table.ingest_once(batch.id, batch.rows).await }
 }
 
-/// What an import did.
-struct Summary {
-    created: bool,
-    files: usize,
-    bytes: u64,
-    rows: u64,
-    skipped: u64,
-    check: Duration,
-    elapsed: Duration,
-}
-
-impl Summary {
-    fn show(&self, session: &Session, arguments: &Arguments, schema: &TableSchema) -> Result<()> {
-        let per_second = self.rows as f64 / self.elapsed.as_secs_f64().max(1e-9);
-        if arguments.json {
-            return session.output.print_json(&json!({
-                "table": arguments.table,
-                "created": self.created,
-                "files": self.files,
-                "bytes": self.bytes,
-                "rows": self.rows,
-                "skipped": self.skipped,
-                "seconds": self.elapsed.as_secs_f64(),
-                "check_seconds": self.check.as_secs_f64(),
-                "rows_per_s": per_second,
-                "columns": columns(schema),
-            }));
-        }
-        let skipped =
-            if self.skipped > 0 { format!(", {} left out", thousands(self.skipped)) } else { String::new() };
-        session.output.print(&format!(
-            "{} of {} from {} into {} table {} in {} ({} rows/s){skipped}\n",
-            counted(self.rows, "row"),
-            counted(schema.columns().len() as u64, "column"),
-            counted(self.files as u64, "file"),
-            if self.created { "the new" } else { "the" },
-            arguments.table,
-            seconds(self.elapsed),
-            rate(per_second),
-        ))
+fn incomplete(failure: Failure, written: u64, again: bool) -> Failure {
+    let failure = failure.value("rows_imported_before", thousands(written));
+    if again {
+        failure
+    } else {
+        failure.hint("the same command again writes what is missing, and nothing twice")
     }
-}
-
-fn columns(schema: &TableSchema) -> Vec<serde_json::Value> {
-    let role = |index: usize| match index {
-        index if index == schema.time_index() => "time",
-        index if schema.series_indices().contains(&index) => "series",
-        _ => "value",
-    };
-    let describe = schema.columns().iter().enumerate().map(|(index, column)| {
-        json!({ "name": column.name, "type": type_name(&column.data_type), "role": role(index) })
-    });
-    describe.collect()
 }

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use tsds_io::RealVfs;
 use tsds_traits::{OpenMode, Vfs};
 
-use super::*;
+use super::super::{
+    Checked, Input, InputFiles, OnError, Plan, PlanOptions, ReadOptions, Rows, TimeFormat, files::InputFile,
+};
 
 struct Folder {
     dir: TempDir,
@@ -50,24 +52,25 @@ impl Folder {
             keep_parts: false,
             format: TimeFormat::Iso,
             series: list(series),
+            columns: None,
         };
         let read_options = Arc::new(ReadOptions { delimiter: self.delimiter, null: self.null.clone() });
-        let sources: Vec<_> = files
+        let inputs: Vec<_> = files
             .iter()
             .enumerate()
             .map(|(index, contents)| {
                 let path = self.write(&format!("f{index}.csv"), contents);
-                Source::open(&self.vfs, path, &read_options, &self.read).unwrap()
+                Input::open(&self.vfs, path, &self.read).unwrap()
             })
             .collect();
         let text = |error: tsds_traits::Error| {
             error.to_string().replace(&format!("{}/", self.dir.path().display()), "")
         };
-        let (names, headers) = read_headers(&sources).map_err(text)?;
-        let mut plan = Plan::for_new_table(&names, &options).map_err(text)?;
+        let files = InputFiles::open(inputs, &read_options, &options).map_err(text)?;
+        let mut plan = Plan::for_new_table(&files.names, &options).map_err(text)?;
         let mut checked = Checked::new(plan.schema().fields().len());
-        for (source, header) in sources.iter().zip(&headers) {
-            checked.merge(check(source, header, &plan, self.on_error).map_err(text)?);
+        for file in &files.files {
+            checked.merge(file.check(&plan, self.on_error).map_err(text)?);
         }
         if self.on_error == OnError::Stop
             && let Some(bad) = checked.bad.first()
@@ -75,14 +78,13 @@ impl Folder {
             return Err(bad.to_string().replace(&format!("{}/", self.dir.path().display()), ""));
         }
         plan.resolve(&checked).map_err(text)?;
-        let files = sources.into_iter().zip(headers).collect();
-        let mut rows = Rows::new(files, Arc::new(plan), self.batch_rows, self.on_error);
+        let mut rows = Rows::new(files.files, Arc::new(plan), self.batch_rows, self.on_error);
         let (mut batches, mut skipped) = (Vec::new(), 0);
         loop {
             let chunk = rows.next_chunk().map_err(text)?;
             skipped += chunk.skipped;
             match chunk.batch {
-                Some(batch) => batches.push(batch),
+                Some(batch) => batches.push(batch.rows),
                 None => break,
             }
         }
@@ -128,11 +130,12 @@ fn types_are_decided_over_all_files() {
     let folder = Folder::new();
     let (batches, _) =
         folder.import(&[b"ts,v\n2024-01-01,1\n", b"v,ts\n2.5,2024-01-02\n"], "ts", "file").unwrap();
-    let batch = &batches[0];
-    assert_eq!(batch.num_rows(), 2);
-    assert_eq!(batch.column(2).as_primitive::<Float64Type>().values(), &[1.0, 2.5]);
-    let files = arrow_cast::cast(batch.column(1), &arrow_schema::DataType::Utf8).unwrap();
-    assert_eq!(files.as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["f0", "f1"]);
+    for (batch, (file, value)) in batches.iter().zip([("f0", 1.0), ("f1", 2.5)]) {
+        assert_eq!(batch.column(2).as_primitive::<Float64Type>().values(), &[value]);
+        let files = arrow_cast::cast(batch.column(1), &arrow_schema::DataType::Utf8).unwrap();
+        assert_eq!(files.as_string::<i32>().value(0), file);
+    }
+    assert_eq!(batches.len(), 2);
 }
 
 #[test]
@@ -200,19 +203,24 @@ fn bad_rows_are_left_out_on_request_and_do_not_decide_types() {
 fn the_lines_of_all_bad_rows_are_found() {
     let folder = Folder::new();
     let path = folder.write("bad.csv", b"ts,x\nnoon,1\n2024-01-01,\"a\nb\"\n\nnoon,2\nnoon,3\n");
-    let options = Arc::new(ReadOptions { delimiter: b',', null: None });
-    let source = Source::open(&folder.vfs, path, &options, &folder.read).unwrap();
-    let (names, headers) = read_headers(std::slice::from_ref(&source)).unwrap();
+    let read_options = Arc::new(ReadOptions { delimiter: b',', null: None });
+    let input = Input::open(&folder.vfs, path, &folder.read).unwrap();
     let options = PlanOptions {
         time: vec!["ts".into()],
         time_as: None,
         keep_parts: false,
         format: TimeFormat::Iso,
         series: vec![],
+        columns: None,
     };
-    let plan = Plan::for_new_table(&names, &options).unwrap();
-    let checked = check(&source, &headers[0], &plan, OnError::Skip).unwrap();
-    assert_eq!(checked.bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [2, 6, 7]);
+    let files = InputFiles::open(vec![input], &read_options, &options).unwrap();
+    let plan = Plan::for_new_table(&files.names, &options).unwrap();
+    let [file @ InputFile::Csv(..)] = files.files.as_slice() else { panic!("{files:?}") };
+    let checked = file.check(&plan, OnError::Skip).unwrap();
+    assert_eq!(
+        checked.bad.iter().map(|bad| bad.place).collect::<Vec<_>>(),
+        [2, 6, 7].map(super::super::Place::Line)
+    );
     assert_eq!((checked.rows, checked.bad_rows), (1, 3));
 }
 
@@ -221,7 +229,11 @@ fn batches_have_the_size_asked_for() {
     let folder = Folder { batch_rows: 2, ..Folder::new() };
     let (batches, _) =
         folder.import(&[b"ts\n2024-01-01\n2024-01-02\n2024-01-03\n", b"ts\n2024-01-04\n"], "ts", "").unwrap();
-    assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(
+        batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(),
+        [2, 1, 1],
+        "none has rows of two files"
+    );
 }
 
 #[test]
@@ -237,8 +249,8 @@ fn every_byte_read_is_counted() {
     let folder = Folder::new();
     let text = "ts\n2024-01-01\n";
     folder.one(text, "ts", "").unwrap();
-    // Once for the header, and once in each pass.
-    assert_eq!(folder.read.load(Ordering::Relaxed), 3 * text.len() as u64);
+    // Eight at its beginning and six at its end to see what it is; then once for the header, and once in each pass.
+    assert_eq!(folder.read.load(Ordering::Relaxed), 8 + 6 + 3 * text.len() as u64);
 }
 
 #[test]

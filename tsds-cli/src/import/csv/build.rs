@@ -11,11 +11,11 @@ use arrow_schema::{DataType, SchemaRef};
 use csv::ByteRecord;
 use tsds_traits::{Error, Result, ValueClass};
 
-use super::header::Header;
+use super::super::header::Header;
+use super::super::plan::{Origin, Plan, Planned, in_unit};
+use super::super::time::TimeFormat;
 use super::infer::parse_bool;
-use super::plan::{Origin, Plan, Planned, field, in_unit};
 use super::source::Source;
-use super::time::TimeFormat;
 
 /// A parsed value; text stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub(super) fn parse_cell(
             let text = field(record, header, index)?;
             let is_text = ValueClass::of(data_type) == Some(ValueClass::Text);
             if source.is_null(text) || (!is_text && text.trim().is_empty()) {
-                return column.null();
+                return if column.is_nullable() { Ok(Cell::Null) } else { Err(column.null_refused()) };
             }
             parse_text(text, data_type)
                 .map_err(|what| format!("column {}: '{text}' is no {what}", column.name))
@@ -90,14 +90,11 @@ fn parse_text(text: &str, data_type: &DataType) -> Result<Cell, &'static str> {
     }
 }
 
-impl Planned {
-    fn null(&self) -> Result<Cell, String> {
-        if self.is_nullable() {
-            Ok(Cell::Null)
-        } else {
-            Err(format!("column {} must not be null", self.name))
-        }
-    }
+/// The text of a field.
+pub(super) fn field<'a>(record: &'a ByteRecord, header: &Header, index: usize) -> Result<&'a str, String> {
+    let bytes = record.get(header.position(index)).unwrap_or_default();
+    std::str::from_utf8(bytes)
+        .map_err(|_| format!("field {} is not UTF-8", header.position(index).saturating_add(1)))
 }
 
 /// Builds one batch after the other.
@@ -141,7 +138,7 @@ impl BatchBuilder {
         header: &Header,
         plan: &Plan,
     ) -> Result<(), String> {
-        let nanos = plan.time_of(record, header)?;
+        let nanos = plan.time_of(|index| field(record, header, index))?;
         self.cells.clear();
         for column in plan.columns() {
             self.cells.push(parse_cell(source, record, header, column, nanos)?);
@@ -149,7 +146,7 @@ impl BatchBuilder {
         for ((column, cell), builder) in plan.columns().iter().zip(&self.cells).zip(&mut self.columns) {
             let text = match (cell, column.origin) {
                 (Cell::Text, Origin::Field(index)) => field(record, header, index)?,
-                (Cell::FileStem, _) => &source.stem,
+                (Cell::FileStem, _) => &source.input.stem,
                 _ => "",
             };
             builder.append(*cell, text);
