@@ -416,6 +416,6 @@ fn a_catalog_of_a_later_version_is_named_and_left_alone() {
     let before = files(&machine);
     let error = machine.block_on(support::open(&machine)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
-    assert!(error.to_string().contains("format=7 supported=1"), "{error}");
+    assert!(error.to_string().contains("format=7 supported=2"), "{error}");
     assert!(files(&machine) == before);
 }
