@@ -41,7 +41,12 @@ impl Suite {
 
     fn run_in(self, arguments: &Arguments, world: &World) -> Result<ExitCode, Failure> {
         let variable = |name: &str| std::env::var(name).ok();
-        let settings = Settings::read(variable, || random_number(&*world.random))?;
+        let mut settings = Settings::read(variable, || random_number(&*world.random))?;
+        if let Some(inputs) =
+            self.inputs.filter(|_| variable("TSDS_CASES").is_none_or(|text| text.trim().is_empty()))
+        {
+            settings.inputs = inputs;
+        }
         let progress = Progress::default();
         let trials = self.trials(&settings, &progress);
         let conclusion = libtest_mimic::run(arguments, trials);

@@ -23,6 +23,8 @@ pub use report::{BackendReport, Outcome, Report};
 #[derive(Default)]
 pub struct Suite {
     backends: Vec<Backend>,
+    /// How many inputs a property is tried with, where the environment does not say.
+    inputs: Option<u32>,
 }
 
 /// One backend with its cases.
@@ -46,6 +48,12 @@ impl Suite {
     /// Without backends.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Tries each property with so many inputs unless `TSDS_CASES` says how many: for backends that are slow.
+    #[must_use]
+    pub fn with_inputs(self, inputs: u32) -> Self {
+        Self { inputs: Some(inputs), ..self }
     }
 
     /// Every plugin of a registry, with default settings; tiers and logs find the registry's codecs.
