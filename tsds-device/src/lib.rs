@@ -9,6 +9,8 @@
 mod arena;
 #[cfg(feature = "kernels")]
 mod bandwidth;
+#[cfg(feature = "kernels")]
+mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "kernels")]
@@ -40,6 +42,8 @@ mod wave;
 
 #[cfg(feature = "kernels")]
 pub use bandwidth::copy_bandwidth;
+#[cfg(feature = "kernels")]
+pub use check::{check_health, check_work, check_write};
 #[cfg(feature = "kernels")]
 pub use device::{Device, DeviceInfo, Fault, Hold, Launch, PARAMS, Step, Work};
 #[cfg(feature = "kernels")]

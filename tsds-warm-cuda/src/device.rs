@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
 use tsds_device::kernel::Kernel;
-use tsds_device::{Device, DeviceInfo, Fault, Launch, Loss, PARAMS, Step, Work};
+use tsds_device::{Device, DeviceInfo, Fault, Loss, Work, check_health, check_write};
 use tsds_traits::{Error, ErrorKind, Result, World};
 
 use crate::adapter::{self, AdapterSummary};
@@ -16,7 +16,7 @@ use crate::readback::{Readback, Reads};
 use crate::settings::CudaSettings;
 use crate::upload::{Lane, Pump};
 use crate::watch::{Watch, Watched};
-use crate::work::{Flight, Place, Plan, Queue, check_range, order, written_range};
+use crate::work::{Flight, Place, Plan, Queue, order};
 
 /// Buffers of at least so many bytes are written in a lane of their own.
 const BULK_BYTES: u64 = 1 << 20;
@@ -30,9 +30,6 @@ const COPIES: usize = 2;
 const MAX_BUFFER_BYTES: u64 = (1 << 34) - 256;
 /// A block of the grid has a thread for each digit.
 const RADIX_BITS: u32 = 8;
-/// How many words the health kernel computes.
-const HEALTH_WORDS: u32 = 1000;
-
 /// An NVIDIA GPU, through its driver.
 ///
 /// Dropping it gives back all its memory once no work runs any more.
@@ -125,7 +122,7 @@ impl CudaDevice {
         let info = DeviceInfo::new(adapter.name, adapter.driver, false, max_buffer_bytes)
             .with_radix_bits(RADIX_BITS);
         let device = Self::handle(Arc::new(open), world.clone(), info);
-        device.check_health().await?;
+        check_health(&device, threads(Kernel::Health)).await?;
         Ok(device)
     }
 
@@ -156,27 +153,6 @@ impl CudaDevice {
     /// Bytes of the device's memory that were free when it was opened.
     pub(crate) fn free_bytes(&self) -> u64 {
         self.open.free
-    }
-
-    async fn check_health(&self) -> Result<()> {
-        let words = HEALTH_WORDS;
-        let out = Arc::new(self.allocate(u64::from(words) * 4).await?);
-        let mut params = [0; PARAMS];
-        params[0] = words.div_ceil(threads(Kernel::Health));
-        params[6] = words;
-        let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
-        let read = 0..u64::from(words) * 4;
-        let answer = self.run(Work::new(vec![Step::Launch(launch)], vec![(out, read)])).await?;
-        let expected: Vec<u8> = (0..words).flat_map(|i| health_word(i).to_le_bytes()).collect();
-        if answer.first() != Some(&expected) {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the device computes wrong numbers: update its driver, or use another tier",
-            )
-            .with("device", &self.info.name)
-            .with("driver", &self.info.driver));
-        }
-        Ok(())
     }
 
     fn loss(&self) -> &Arc<Loss> {
@@ -234,12 +210,6 @@ impl Drop for Landing {
             order(&self.front, &self.done);
         }
     }
-}
-
-/// The word `i` that [`Kernel::Health`] writes.
-fn health_word(i: u32) -> u32 {
-    let wide = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
-    i.wrapping_mul(2_654_435_761).wrapping_add(u32::from(wide(!i, i) > wide(i, 7)))
 }
 
 impl Open {
@@ -342,7 +312,7 @@ impl Device for CudaDevice {
 
     fn write(&self, buffer: &CudaBuffer, at: u64, bytes: &[u8]) -> Result<(), Fault> {
         self.check()?;
-        check_range(buffer, &written_range(at, bytes)?)?;
+        check_write(buffer.bytes(), at, bytes)?;
         if bytes.is_empty() {
             return Ok(());
         }

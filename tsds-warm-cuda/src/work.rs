@@ -1,12 +1,10 @@
 //! A work, checked on the host and then put in a queue.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tsds_device::kernel::{Access, Kernel};
-use tsds_device::{Fault, Hold, Launch, PARAMS, Step, Work};
+use tsds_device::{Fault, Hold, Step, Work, check_work};
 
 use crate::device::CudaBuffer;
 use crate::driver::{Context, Entered, Event, Stream};
@@ -37,28 +35,23 @@ impl Plan {
     /// Checks a work. Returns its steps and its reads.
     pub(crate) fn new(work: Work<CudaBuffer>) -> Result<(Self, Reads), Fault> {
         let mut steps = Vec::with_capacity(work.steps.len());
+        check_work(&work, CudaBuffer::bytes)?;
         for step in work.steps {
             let does_something = match &step {
-                Step::Launch(launch) => check_launch(launch)?,
-                Step::Clear(buffer, range) => {
-                    check_range(buffer, range)?;
-                    !range.is_empty()
-                }
-                Step::Copy { from, to, bytes } => {
-                    check_range(&from.0, &range_at(from.1, *bytes)?)?;
-                    check_range(&to.0, &range_at(to.1, *bytes)?)?;
-                    if Arc::ptr_eq(&from.0, &to.0) {
-                        return Err(Fault::Rejected("a copy within one buffer".into()));
+                Step::Launch(launch) => {
+                    let groups = launch.params.first().copied().unwrap_or_default();
+                    if groups > MAX_GROUPS {
+                        let why = format!("kernel {}: {groups} workgroups", launch.kernel);
+                        return Err(Fault::Rejected(why));
                     }
-                    *bytes > 0
+                    groups > 0
                 }
+                Step::Clear(_, range) => !range.is_empty(),
+                Step::Copy { bytes, .. } => *bytes > 0,
             };
             if does_something {
                 steps.push(step);
             }
-        }
-        for (buffer, range) in &work.reads {
-            check_range(buffer, range)?;
         }
         let read = work.reads.iter().map(|(buffer, _)| Arc::clone(buffer)).collect();
         Ok((Self { steps, read, _holds: work.holds }, Reads::new(work.reads)))
@@ -123,49 +116,6 @@ impl Plan {
         }
         Ok(())
     }
-}
-
-/// Returns whether it does anything.
-fn check_launch(launch: &Launch<CudaBuffer>) -> Result<bool, Fault> {
-    let Launch { kernel, buffers, params } = launch;
-    let kernel: &Kernel = kernel;
-    let params: &[u32; PARAMS] = params;
-    let refused = |why: String| Err(Fault::Rejected(format!("kernel {kernel}: {why}")));
-    let bindings = kernel.bindings();
-    if buffers.len() != bindings.len() {
-        return refused(format!("{} buffers, not {}", buffers.len(), bindings.len()));
-    }
-    for (buffer, access) in buffers.iter().zip(bindings) {
-        let times = buffers.iter().filter(|other| Arc::ptr_eq(buffer, other)).count();
-        if *access == Access::Write && times > 1 {
-            return refused("a buffer that is written is bound more than once".into());
-        }
-    }
-    let groups = params.first().copied().unwrap_or_default();
-    if groups > MAX_GROUPS {
-        return refused(format!("{groups} workgroups"));
-    }
-    Ok(groups > 0)
-}
-
-fn range_at(at: u64, bytes: u64) -> Result<Range<u64>, Fault> {
-    let end = at.checked_add(bytes);
-    Ok(at..end.ok_or_else(|| Fault::Rejected(format!("{bytes} bytes at {at}")))?)
-}
-
-/// A range of whole words inside the buffer.
-pub(crate) fn check_range(buffer: &CudaBuffer, range: &Range<u64>) -> Result<(), Fault> {
-    let fits = range.start <= range.end && range.end <= buffer.bytes();
-    if fits && range.start.is_multiple_of(4) && range.end.is_multiple_of(4) {
-        return Ok(());
-    }
-    let (start, end, bytes) = (range.start, range.end, buffer.bytes());
-    Err(Fault::Rejected(format!("bytes {start} to {end} of a buffer of {bytes}: not whole words within it")))
-}
-
-/// The range that `bytes` at `at` are.
-pub(crate) fn written_range(at: u64, bytes: &[u8]) -> Result<Range<u64>, Fault> {
-    range_at(at, bytes.len() as u64)
 }
 
 /// A queue for works.

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::{Either, select};
 use tokio::sync::oneshot;
-use tsds_device::kernel::Kernel;
-use tsds_device::{Device, DeviceInfo, Fault, Launch, Loss, PARAMS, Step, Work};
+use tsds_device::kernel::GROUP_THREADS;
+use tsds_device::{Device, DeviceInfo, Fault, Loss, Work, check_health, check_write};
 use tsds_traits::{Error, ErrorKind, Result, World};
 
 use crate::adapter::{self, AdapterSummary};
@@ -17,7 +17,7 @@ use crate::fault::scoped;
 use crate::pipelines::{PARAM_BYTES, Pipelines};
 use crate::settings::WgpuSettings;
 use crate::watch::{Submitted, Watch};
-use crate::work::{Plan, PlanLimits, check_range, written_range};
+use crate::work::{Plan, PlanLimits};
 
 /// Buffers are a multiple of this, so that arrays of any of the kernels' elements begin in them.
 const BUFFER_ALIGNMENT: u64 = 16;
@@ -26,9 +26,6 @@ const BUFFER_ALIGNMENT: u64 = 16;
 const WRITTEN_BYTES: u64 = 32 << 20;
 /// Answers larger than this are copied out of mapped memory by a job of the executor.
 const LARGE_READ: u64 = 1 << 20;
-/// How many words the health kernel computes.
-const HEALTH_WORDS: u32 = 1000;
-
 /// A GPU, through Vulkan.
 ///
 /// Dropping it gives back all its memory once no work runs any more.
@@ -91,7 +88,7 @@ impl WgpuDevice {
             buffer_bytes: limits.max_buffer_size,
         };
         let device = Self::handle(Arc::new(open), world.clone(), info, limits);
-        device.check_health().await?;
+        check_health(&device, GROUP_THREADS).await?;
         Ok(device)
     }
 
@@ -115,27 +112,6 @@ impl WgpuDevice {
         self.open.device.destroy();
     }
 
-    async fn check_health(&self) -> Result<()> {
-        let words = HEALTH_WORDS;
-        let out = Arc::new(self.allocate(u64::from(words) * 4).await?);
-        let mut params = [0; PARAMS];
-        params[0] = words.div_ceil(64);
-        params[6] = words;
-        let launch = Launch { kernel: Kernel::Health, buffers: vec![Arc::clone(&out)], params };
-        let read = 0..u64::from(words) * 4;
-        let answer = self.run(Work::new(vec![Step::Launch(launch)], vec![(out, read)])).await?;
-        let expected: Vec<u8> = (0..words).flat_map(|i| health_word(i).to_le_bytes()).collect();
-        if answer.first() != Some(&expected) {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                "the device computes wrong numbers: update its driver, or use another tier",
-            )
-            .with("device", &self.info.name)
-            .with("driver", &self.info.driver));
-        }
-        Ok(())
-    }
-
     /// Buffers of a work for its parameters and for what is read.
     fn buffers_for(&self, plan: &Plan) -> Result<(Option<wgpu::Buffer>, Option<wgpu::Buffer>), Fault> {
         let Open { device, loss, .. } = &*self.open;
@@ -152,12 +128,6 @@ impl WgpuDevice {
             (params, staging)
         })
     }
-}
-
-/// The word `i` that [`Kernel::Health`] writes.
-fn health_word(i: u32) -> u32 {
-    let wide = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
-    i.wrapping_mul(2_654_435_761).wrapping_add(u32::from(wide(!i, i) > wide(i, 7)))
 }
 
 impl Open {
@@ -253,7 +223,7 @@ impl Device for WgpuDevice {
     fn write(&self, buffer: &WgpuBuffer, at: u64, bytes: &[u8]) -> Result<(), Fault> {
         let Open { device, queue, loss, .. } = &*self.open;
         loss.check()?;
-        check_range(buffer, &written_range(at, bytes)?)?;
+        check_write(buffer.bytes(), at, bytes)?;
         if bytes.is_empty() {
             return Ok(());
         }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tsds_device::kernel::{Access, Kernel};
-use tsds_device::{Fault, Launch, PARAMS, Step, Work};
+use tsds_device::kernel::Kernel;
+use tsds_device::{Fault, Launch, PARAMS, Step, Work, check_work};
 
 use crate::device::WgpuBuffer;
 use crate::pipelines::{PARAM_BYTES, Pipelines};
@@ -49,21 +49,16 @@ impl Plan {
     /// Checks a work.
     pub(crate) fn new(work: Work<WgpuBuffer>, limits: PlanLimits) -> Result<Self, Fault> {
         let mut plan = Self { steps: Vec::new(), reads: Vec::new(), params: Vec::new(), read_bytes: 0 };
+        check_work(&work, WgpuBuffer::bytes)?;
         for step in work.steps {
             match step {
                 Step::Launch(launch) => plan.launch(launch, limits)?,
                 Step::Clear(buffer, range) => {
-                    check_range(&buffer, &range)?;
                     if !range.is_empty() {
                         plan.steps.push(Planned::Clear(buffer, range));
                     }
                 }
                 Step::Copy { from, to, bytes } => {
-                    check_range(&from.0, &range_at(from.1, bytes)?)?;
-                    check_range(&to.0, &range_at(to.1, bytes)?)?;
-                    if Arc::ptr_eq(&from.0, &to.0) {
-                        return Err(Fault::Rejected("a copy within one buffer".into()));
-                    }
                     if bytes > 0 {
                         plan.steps.push(Planned::Copy { from, to, bytes });
                     }
@@ -71,7 +66,6 @@ impl Plan {
             }
         }
         for (buffer, range) in work.reads {
-            check_range(&buffer, &range)?;
             let staged_at = plan.read_bytes;
             let bytes = (range.end - range.start).next_multiple_of(READ_ALIGNMENT);
             plan.read_bytes = staged_at.saturating_add(bytes);
@@ -87,16 +81,6 @@ impl Plan {
     fn launch(&mut self, launch: Launch<WgpuBuffer>, limits: PlanLimits) -> Result<(), Fault> {
         let Launch { kernel, buffers, params } = launch;
         let refused = |why: String| Err(Fault::Rejected(format!("kernel {kernel}: {why}")));
-        let bindings = kernel.bindings();
-        if buffers.len() != bindings.len() {
-            return refused(format!("{} buffers, not {}", buffers.len(), bindings.len()));
-        }
-        for (buffer, access) in buffers.iter().zip(bindings) {
-            let times = buffers.iter().filter(|other| Arc::ptr_eq(buffer, other)).count();
-            if *access == Access::Write && times > 1 {
-                return refused("a buffer that is written is bound more than once".into());
-            }
-        }
         let groups = params.first().copied().unwrap_or_default();
         if groups == 0 {
             return Ok(());
@@ -192,24 +176,4 @@ fn buffers_group(
         .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.raw().as_entire_binding() })
         .collect();
     device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
-}
-
-fn range_at(at: u64, bytes: u64) -> Result<Range<u64>, Fault> {
-    let end = at.checked_add(bytes);
-    Ok(at..end.ok_or_else(|| Fault::Rejected(format!("{bytes} bytes at {at}")))?)
-}
-
-/// A range of whole words inside the buffer.
-pub(crate) fn check_range(buffer: &WgpuBuffer, range: &Range<u64>) -> Result<(), Fault> {
-    let fits = range.start <= range.end && range.end <= buffer.bytes();
-    if fits && range.start.is_multiple_of(4) && range.end.is_multiple_of(4) {
-        return Ok(());
-    }
-    let (start, end, bytes) = (range.start, range.end, buffer.bytes());
-    Err(Fault::Rejected(format!("bytes {start} to {end} of a buffer of {bytes}: not whole words within it")))
-}
-
-/// The range that `bytes` at `at` are.
-pub(crate) fn written_range(at: u64, bytes: &[u8]) -> Result<Range<u64>, Fault> {
-    range_at(at, bytes.len() as u64)
 }
