@@ -30,8 +30,8 @@ pub(crate) struct Context {
     gate: Arc<Gate>,
     /// A fault has left the context unusable, or something in it that nobody can wait for.
     is_broken: AtomicBool,
-    /// The context was reset: nothing of it is there any more.
-    is_reset: AtomicBool,
+    /// How often the device had been reset when the context was retained.
+    generation: u64,
     /// Bytes of memory that are allocated.
     pub(super) allocated: AtomicU64,
 }
@@ -45,6 +45,8 @@ unsafe impl Sync for Context {}
 #[derive(Debug, Default)]
 struct Gate {
     lock: RwLock<()>,
+    /// How often the device was reset; changes only while the lock is held alone.
+    generation: AtomicU64,
     opened: Mutex<Vec<Weak<Context>>>,
     /// A fault has left the context unusable: it is reset before it is opened again.
     is_broken: AtomicBool,
@@ -118,7 +120,7 @@ impl Context {
             loss: Arc::new(Loss::new()),
             gate: Arc::clone(&gate),
             is_broken: AtomicBool::new(false),
-            is_reset: AtomicBool::new(false),
+            generation: gate.generation.load(Ordering::Acquire),
             allocated: AtomicU64::new(0),
         };
         // SAFETY: the context was retained.
@@ -139,7 +141,8 @@ impl Context {
         let alone = gate.lock.write().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: nobody is in a call, and nobody uses anything of the contexts that are marked.
         let outcome = unsafe { api.cuDevicePrimaryCtxReset_v2(device) };
-        opened.iter().for_each(|context| context.is_reset.store(true, Ordering::Release));
+        // Also tells those that are being dropped, whom nobody finds any more.
+        gate.generation.fetch_add(1, Ordering::AcqRel);
         gate.is_broken.store(outcome.is_err(), Ordering::Release);
         drop(alone);
         // Contexts that go here lock the gate.
@@ -193,7 +196,7 @@ impl Context {
     /// the end of its context gives everything back at once, after it has stopped what still runs.
     pub(crate) fn enter_anyway(&self) -> Option<Entered<'_>> {
         let pass = self.gate.pass();
-        if self.is_reset.load(Ordering::Acquire) || self.is_broken.load(Ordering::Acquire) {
+        if self.is_reset() || self.is_broken.load(Ordering::Acquire) {
             return None;
         }
         // SAFETY: as in `enter`.
@@ -204,6 +207,11 @@ impl Context {
             return None;
         }
         Some(Entered { context: self, _pass: pass })
+    }
+
+    /// The device was reset since: nothing of the context is there any more. Stays as it is as long as the caller is inside.
+    fn is_reset(&self) -> bool {
+        self.gate.generation.load(Ordering::Acquire) != self.generation
     }
 
     /// The device is lost, and its context of no more use to anybody.
@@ -217,8 +225,9 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         // Whether the driver counts holders of a context beyond a reset, it does not say: letting go of one that is gone could take the
-        // next one from its holder.
-        if self.is_reset.load(Ordering::Acquire) {
+        // next one from its holder. Nobody resets the device between the question and the call.
+        let _pass = self.gate.pass();
+        if self.is_reset() {
             return;
         }
         // SAFETY: retained once, in `open`; nothing of it is left, since all that is holds it.
