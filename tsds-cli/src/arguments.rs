@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::demo::Mode;
 use crate::import::OnError;
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 }
 
 /// What every command takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
     /// The database's directory [default: storage.base_path, which is ./tsds_storage]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Common options")]
@@ -54,6 +54,16 @@ pub(crate) enum Command {
     Tables(Shown),
     /// Read everything that is stored and check every checksum
     Verify(Shown),
+    /// Give up what is damaged, so that the rest can be used again
+    Repair(Repair),
+    /// List the plugins of this program, and which of them can run on this machine; touches no database
+    Plugins(Shown),
+    /// Show the settings; touches no database
+    #[command(subcommand)]
+    Config(Config),
+    /// Keep the database open, and serve its metrics to Prometheus
+    #[cfg(feature = "serve-metrics")]
+    ServeMetrics(ServeMetrics),
     /// Measure; touches no database
     #[command(subcommand)]
     Bench(Bench),
@@ -86,6 +96,51 @@ pub(crate) struct Conformance {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How much may be given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accept {
+    /// Single files.
+    Parts,
+    /// A whole tier.
+    Everything,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Repair {
+    /// Give up what is named without this option; with =everything also if that is all a tier has
+    #[arg(long, value_name = "everything", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "parts", hide_possible_values = true)]
+    pub(crate) accept_loss: Option<Accept>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print the settings in force, as a file for --config
+    Show(ConfigShow),
+    /// Print the JSON schema of the file for --config, for editors that complete and check
+    Schema,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ConfigShow {
+    /// Show where each value comes from
+    #[arg(long)]
+    pub(crate) origins: bool,
+    /// Print one JSON document, also with --origins
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(feature = "serve-metrics")]
+#[derive(Debug, Args)]
+pub(crate) struct ServeMetrics {
+    /// Where to listen; every path answers
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9187")]
+    pub(crate) listen: std::net::SocketAddr,
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,15 +291,24 @@ pub(crate) struct Query {
     /// Write to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Say what the query would read, and run nothing
-    #[arg(long, conflicts_with_all = ["timing", "repeat"])]
-    pub(crate) explain: bool,
+    /// Say what the query would read, and run nothing; with =analyze run it, show no row, and say what it read
+    #[arg(long, value_name = "analyze", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "plan", hide_possible_values = true, conflicts_with_all = ["timing", "repeat"])]
+    pub(crate) explain: Option<Explain>,
     /// Print how long it took as JSON on stderr
     #[arg(long)]
     pub(crate) timing: bool,
     /// Run the query so many times and show the last result
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) repeat: u32,
+}
+
+/// How much is explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Explain {
+    /// What would be read.
+    Plan,
+    /// Also what was.
+    Analyze,
 }
 
 impl Query {
@@ -297,7 +361,7 @@ impl Export {
             limit: None,
             format: None,
             output: None,
-            explain: false,
+            explain: None,
             timing: false,
             repeat: 1,
         }

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tsds_engine::Database;
-use tsds_engine::config::Layers;
+use tsds_engine::config::{Layers, Sources};
+use tsds_engine::{Database, DatabaseBuilder};
 use tsds_traits::{Clock, Executor, Registry, Result as EngineResult, World};
 
 use crate::arguments::Common;
 use crate::failure::{Failure, Result};
-use crate::logging;
+use crate::logging::{self, LogLevel};
 use crate::output::Output;
-use crate::settings::{database_path, layers};
+use crate::settings::{database_path, layers, sources};
 
 /// The file without which a directory holds no database.
 const CATALOG: &str = "catalog.redb";
@@ -21,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) world: World,
     pub(crate) output: Output,
     pub(crate) layers: Layers,
+    sources: Sources,
+    log_level: LogLevel,
     common: Common,
     registry: Registry,
 }
@@ -37,12 +39,12 @@ impl Session {
         common: Common,
         registry: Registry,
     ) -> Result<Self> {
-        let vfs = Arc::clone(&world.vfs);
-        let job = move || Ok((layers(&common, &*vfs), common));
-        let (layers, common) = (*world.executor).blocking(job).await?;
+        let (vfs, sources) = (Arc::clone(&world.vfs), sources(&common));
+        let job = move || Ok((layers(&sources, &*vfs), sources));
+        let (layers, sources) = (*world.executor).blocking(job).await?;
         let layers = layers?;
-        logging::start(&layers.settings()?, &common, &output, &world);
-        Ok(Self { world, output, layers, common, registry })
+        let log_level = logging::start(&layers.settings()?, &common, &output, &world);
+        Ok(Self { world, output, layers, sources, log_level, common, registry })
     }
 
     /// The directory of the database.
@@ -60,13 +62,12 @@ impl Session {
     ///
     /// What opening says.
     pub(crate) async fn open_or_create(&self) -> Result<Database> {
-        let settings = self.layers.settings()?;
-        let database = Database::builder(self.path()?)
-            .settings(settings)
-            .registry(self.registry.clone())
-            .world(self.world.clone())
-            .open()
-            .await?;
+        let database = self.builder()?.open().await?;
+        if self.sources.file.is_some() {
+            // The level of the log is the only setting that is this program's own.
+            let level = self.log_level.clone();
+            database.follow(self.sources.clone(), move |settings, _| level.set(settings));
+        }
         let recovery = database.recovery();
         if recovery.unclean {
             self.output.note(&format!(
@@ -75,6 +76,16 @@ impl Session {
             ));
         }
         Ok(database)
+    }
+
+    /// The database, not opened yet.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the settings.
+    pub(crate) fn builder(&self) -> Result<DatabaseBuilder> {
+        let builder = Database::builder(self.path()?).settings(self.layers.settings()?);
+        Ok(builder.registry(self.registry.clone()).world(self.world.clone()))
     }
 
     /// Opens the database if there is one.

@@ -1,40 +1,30 @@
 //! Settings: defaults, then the file, then the environment, then the command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
-use tsds_engine::config::{Layers, Settings};
-use tsds_traits::{OpenMode, Vfs};
+use tsds_engine::config::{Layers, Settings, Sources};
+use tsds_traits::Vfs;
 
 use crate::arguments::Common;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 
-/// A configuration file beyond this is none.
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
+/// Where the settings of a command come from.
+pub(crate) fn sources(common: &Common) -> Sources {
+    let mut sources = Sources::from_environment();
+    sources.file = common.config.clone();
+    sources.code = common.settings.iter().map(|(key, text)| (key.clone(), value_of(key, text))).collect();
+    sources
+}
 
 /// Lays all sources over each other. Blocking.
 ///
 /// # Errors
 ///
 /// What is wrong with a source, by name.
-pub(crate) fn layers(common: &Common, vfs: &dyn Vfs) -> Result<Layers> {
-    let mut layers = Layers::new();
-    if let Some(path) = &common.config {
-        let text = read_text(vfs, path).map_err(|error| {
-            Failure::usage("cannot read the configuration file")
-                .value("file", path.display())
-                .value("cause", error)
-        })?;
-        layers.json(&path.display().to_string(), &text)?;
-    }
-    let variables: Vec<_> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    layers.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
-    for (key, text) in &common.settings {
-        layers.code(key, value_of(key, text)).map_err(|error| error.with("option", "--set"))?;
-    }
-    Ok(layers)
+pub(crate) fn layers(sources: &Sources, vfs: &dyn Vfs) -> Result<Layers> {
+    let text = sources.read(vfs)?;
+    Ok(sources.layers(text.as_deref())?)
 }
 
 /// The directory of the database.
@@ -52,21 +42,10 @@ fn value_of(key: &str, text: &str) -> Value {
     }
 }
 
-fn read_text(vfs: &dyn Vfs, path: &Path) -> std::io::Result<String> {
-    let invalid = |text: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, text.to_owned());
-    let file = vfs.open(path, OpenMode::Read)?;
-    let len = file.len()?;
-    if len > MAX_CONFIG_BYTES {
-        return Err(invalid("the file is larger than 16 MiB"));
-    }
-    let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
-    file.read_exact_at(&mut bytes, 0)?;
-    String::from_utf8(bytes).map_err(|_| invalid("the file is not UTF-8"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Failure;
 
     fn common(settings: &[(&str, &str)]) -> Common {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -81,7 +60,7 @@ mod tests {
             ("debug.enabled", "true"),
             ("storage.wal_path", "w"),
         ];
-        let settings = layers(&common(&set), &tsds_io::RealVfs::new()).unwrap().settings().unwrap();
+        let settings = layers(&sources(&common(&set)), &tsds_io::RealVfs::new()).unwrap().settings().unwrap();
         assert_eq!(settings.hot_tier.max_records, 5);
         assert_eq!(settings.storage.base_path, "7");
         assert!(settings.debug.enabled);
@@ -91,7 +70,8 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_is_a_usage_error_that_names_the_nearest() {
-        let failure = layers(&common(&[("hot_tier.max_record", "5")]), &tsds_io::RealVfs::new()).unwrap_err();
+        let failure =
+            layers(&sources(&common(&[("hot_tier.max_record", "5")])), &tsds_io::RealVfs::new()).unwrap_err();
         let Failure::Usage(report) = failure else { panic!("{failure:?}") };
         assert!(report.text().contains("did_you_mean = hot_tier.max_records"), "{}", report.text());
     }
@@ -99,7 +79,9 @@ mod tests {
     #[test]
     fn a_configuration_file_that_is_not_there_is_named() {
         let common = Common { config: Some(PathBuf::from("/nowhere/tsds.json")), ..common(&[]) };
-        let Err(Failure::Usage(report)) = layers(&common, &tsds_io::RealVfs::new()) else { panic!() };
+        let Err(Failure::Usage(report)) = layers(&sources(&common), &tsds_io::RealVfs::new()) else {
+            panic!()
+        };
         assert!(
             report.text().starts_with("cannot read the configuration file\n  file  = /nowhere/tsds.json"),
             "{}",

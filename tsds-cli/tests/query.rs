@@ -126,6 +126,22 @@ fn a_query_can_be_explained() {
 }
 
 #[test]
+fn a_query_can_be_analyzed() {
+    let place = Place::new();
+    place.ok(&["demo", "20000", "--no-queries", "--json", "--set", "hot_tier.max_records=5000"]);
+    let arguments = ["query", "demo_simple", "--agg", "count,sum(price)", "--explain=analyze"];
+    let json = place.json(&[&arguments[..], &["--format", "json"]].concat());
+    assert_eq!((json["plan"]["table"].as_str(), json["rows"].as_u64()), (Some("demo_simple"), Some(1)));
+    let warm = &json["tiers"][0];
+    assert_eq!(warm["tier"], "warm");
+    for counted in ["segments_opened", "blocks_read", "rows"] {
+        assert!(warm[counted].as_u64() > Some(0), "{counted}: {warm}");
+    }
+    let text = place.ok(&arguments);
+    assert!(text.contains("measured: 1 rows in") && text.contains("blocks: "), "{text}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
     place.ok(&["demo", "20000", "--no-queries", "--json"]);
@@ -160,7 +176,7 @@ fn what_there_is_can_be_seen() {
 #[test]
 fn damage_is_found_and_named() {
     let place = Place::new();
-    place.ok(&["demo", "20000", "--no-queries", "--json"]);
+    place.ok(&["demo", "20000", "--no-queries", "--json", "--set", "hot_tier.max_records=6000"]);
     let mut segments: Vec<_> = walk(&place.path("db/segments"))
         .into_iter()
         .filter(|path| path.metadata().unwrap().len() > 10_000)
@@ -182,6 +198,18 @@ fn damage_is_found_and_named() {
         outcome.stderr
     );
     assert!(place.run(&["verify"]).stdout.contains("problem"));
+
+    let judged = place.run(&["repair"]);
+    assert_eq!(judged.code, 1, "{}", judged.stdout);
+    assert!(judged.stdout.contains("damaged: 1 segment, ") && judged.stderr.contains("--accept-loss"));
+    assert_eq!(place.run(&["verify"]).code, 1, "nothing was changed");
+    let report = place.json(&["repair", "--accept-loss", "--json"]);
+    assert_eq!((report["accepted"].as_bool(), report["segments"].as_array().unwrap().len()), (Some(true), 1));
+    let lost = report["segments"][0]["rows"].as_u64().unwrap();
+    place.ok(&["verify"]);
+    let left = place.ok(&["query", "demo_simple", "--agg", "count", "--format", "csv"]);
+    assert_eq!(left.lines().nth(1).unwrap().parse::<u64>().unwrap(), 20_000 - lost);
+    assert_eq!(place.ok(&["repair"]), "nothing is damaged\n");
 }
 
 fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {

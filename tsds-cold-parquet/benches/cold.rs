@@ -213,7 +213,7 @@ fn put_one_million_rows(bencher: Bencher<'_, '_>) {
 
 fn states(setup: &Setup, plan: &AggregatePlan) -> Vec<RecordBatch> {
     let (segments, plan) = (setup.handles.clone(), plan.clone());
-    let request = AggregateRequest { schema: schema(), segments, predicate: None, plan };
+    let request = AggregateRequest::new(schema(), segments, plan);
     setup.runtime.block_on(Arc::clone(&setup.tier).aggregate(request).try_collect()).unwrap()
 }
 

@@ -65,8 +65,10 @@ fn check(predicate: Option<Predicate>, plan: AggregatePlan) {
         for source in &sources {
             segments.push(handle(source, &put(&tier, source).await.unwrap()));
         }
-        let request =
-            AggregateRequest { schema: schema(), segments, predicate: predicate.clone(), plan: plan.clone() };
+        let request = AggregateRequest {
+            predicate: predicate.clone(),
+            ..AggregateRequest::new(schema(), segments, plan.clone())
+        };
         Arc::clone(&tier).aggregate(request).try_collect().await.unwrap()
     });
     let expected_schema = plan.state_schema(&schema()).unwrap();
@@ -127,7 +129,7 @@ fn absent_segments_and_senseless_plans_are_refused() {
     let stranger = MemorySource::sample(9, 10);
     let handle = SegmentHandle { meta: Arc::clone(&stranger.meta), record: bytes::Bytes::new() };
     let run = |segments: Vec<SegmentHandle>, plan: AggregatePlan| {
-        let request = AggregateRequest { schema: schema(), segments, predicate: None, plan };
+        let request = AggregateRequest::new(schema(), segments, plan);
         machine.block_on(async {
             Arc::clone(&tier).aggregate(request).try_collect::<Vec<_>>().await.map(|states| states.len())
         })

@@ -1,6 +1,7 @@
 //! What all parts of an open database share.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use tsds_traits::{
 
 use crate::batches::KnownBatches;
 use crate::catalog::{Catalog, DatabaseRecord, Edit};
-use crate::config::Settings;
+use crate::config::{LiveSettings, Settings};
 use crate::guard::{GuardedEvictor, GuardedTier, Health, Watch};
 use crate::hot::{HardLimit, HotBudget};
 use crate::ingest::Writer;
@@ -27,10 +28,9 @@ use crate::warm::Warm;
 /// How many segment numbers the catalog gives out at once.
 const SEGMENT_BLOCK: u64 = 4096;
 
-#[derive(Debug)]
 pub(crate) struct Core {
     pub world: World,
-    pub settings: Settings,
+    pub settings: LiveSettings,
     pub registry: Registry,
     pub path: PathBuf,
     pub database: DatabaseId,
@@ -73,6 +73,14 @@ pub(crate) struct Core {
     lock: Mutex<Option<Box<dyn VfsLock>>>,
 }
 
+impl fmt::Debug for Core {
+    /// Says which database it is: what prints a table or a query must not print the rows in memory.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Core");
+        debug.field("path", &self.path).field("database", &self.database).finish_non_exhaustive()
+    }
+}
+
 /// Numbers that the catalog has given out and nobody has used.
 #[derive(Debug)]
 struct NumberBlock {
@@ -113,7 +121,7 @@ impl Core {
             writer: Writer::new(parts.next_sequence, parts.record.sequences_reserved),
             database: parts.record.database,
             world: parts.world,
-            settings: parts.settings,
+            settings: LiveSettings::new(parts.settings),
             registry: parts.registry,
             path: parts.path,
             catalog: parts.catalog,
@@ -230,9 +238,15 @@ impl Core {
         Ok(())
     }
 
+    /// The settings in effect now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.now()
+    }
+
     /// The limits at which writers wait.
     pub(crate) fn hard_limit(&self) -> HardLimit {
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         HardLimit { rows: hot.max_records + hot.max_records / 4, bytes: (hot.max_memory_mb << 20) * 5 / 4 }
     }
 

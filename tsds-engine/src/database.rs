@@ -6,12 +6,14 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use tsds_traits::{DatabaseId, Durability, Error, ErrorKind, Registry, Result, World};
 
-use crate::config::Settings;
+use crate::config::{Reload, Settings, Sources};
 use crate::core::Core;
 use crate::ingest::Receipt;
 use crate::open;
 use crate::query::Snapshot;
 use crate::recovery::RecoveryReport;
+use crate::reload;
+use crate::repair::{AcceptLoss, RepairReport};
 use crate::stats::{Stats, TierCounts};
 use crate::storage_stats::{TableStorage, storage_stats};
 use crate::table::{Table, TableSpec};
@@ -94,6 +96,47 @@ impl DatabaseBuilder {
         Self { world: Some(world), ..self }
     }
 
+    /// Looks for damage that no recovery can heal, and gives up what is damaged as far as that is accepted.
+    /// The database is opened to look at its segments, and closed again; not if its log is damaged and that is not accepted. `progress` is called with the segments that were
+    /// checked and how many there are.
+    ///
+    /// Of the log, every whole record is kept. A segment with a damaged block is given up whole. What is given up is not
+    /// destroyed: damaged log files get the ending `.damaged`, segment files go to the directory `damaged` of the database,
+    /// and cold files stay where they are; the report is written to `damaged`, too. A batch that was written with an id and is
+    /// lost counts as written: write its rows under another id.
+    ///
+    /// # Errors
+    ///
+    /// As [`DatabaseBuilder::open`], but for damage; `Conflict` if not one segment of a tier can be read, unless everything may
+    /// be given up; whatever keeps a segment from being judged, in which case none is given up.
+    pub async fn repair(
+        self,
+        accept: AcceptLoss,
+        progress: impl Fn(u64, u64) + Send + Sync,
+    ) -> Result<RepairReport> {
+        let (world, path, settings) = (self.own_world()?, self.path.clone(), self.settings.clone());
+        let mut report = crate::repair::repair_log(&world, &path, &settings, accept).await?;
+        if !report.accepted && !report.is_whole() {
+            return Ok(report);
+        }
+        let database = self.open().await?;
+        let repaired = crate::repair::repair_segments(&database.core, accept, &progress, &mut report).await;
+        let closed = database.close().await;
+        repaired?;
+        closed?;
+        Ok(report)
+    }
+
+    fn own_world(&self) -> Result<World> {
+        match &self.world {
+            Some(world) => Ok(world.clone()),
+            None => Ok(tsds_io::real_world(tokio::runtime::Handle::try_current().map_err(|error| {
+                Error::invalid_input("no world was given, and there is no tokio runtime to make one")
+                    .with_source(error)
+            })?)),
+        }
+    }
+
     /// Opens the database, creating it if there is none, and recovers what a crash left.
     ///
     /// # Errors
@@ -101,13 +144,7 @@ impl DatabaseBuilder {
     /// `Locked` if another process has it open; `ConfigInvalid` if the settings are impossible or do not fit what is stored;
     /// `Corrupt` if something stored is damaged, naming file and place; `ReadOnly` if the directory cannot be written.
     pub async fn open(self) -> Result<Database> {
-        let world = match self.world {
-            Some(world) => world,
-            None => tsds_io::real_world(tokio::runtime::Handle::try_current().map_err(|error| {
-                Error::invalid_input("no world was given, and there is no tokio runtime to make one")
-                    .with_source(error)
-            })?),
-        };
+        let world = self.own_world()?;
         let registry = match self.registry {
             Some(registry) => registry,
             None => crate::builtin_registry()?,
@@ -128,9 +165,28 @@ impl Database {
         self.core.database
     }
 
-    /// The settings in effect.
-    pub fn settings(&self) -> &Settings {
-        &self.core.settings
+    /// The settings in effect now; [`Database::reload`] may change them.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.core.settings()
+    }
+
+    /// Changes settings while the database is open, all at once: whoever reads them sees the old ones or the new ones. What can
+    /// only change when a database is opened ([`RELOADED`](crate::config::RELOADED) lists what can change before) stays as it is
+    /// and is named in the answer; `storage.base_path` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` if the settings are impossible: nothing has changed then. `Closed` once the database is closed.
+    pub fn reload(&self, settings: Settings) -> Result<Reload> {
+        self.core.check_open()?;
+        self.core.reload(settings)
+    }
+
+    /// Watches a configuration file for as long as the database is open, and applies what changes in it within a second, as
+    /// [`Database::reload`] does. A file that cannot be read or says something impossible changes nothing: the log and
+    /// [`Stats::config`] say why. `applied` is called after each change.
+    pub fn follow(&self, sources: Sources, applied: impl Fn(&Settings, &Reload) + Send + Sync + 'static) {
+        reload::follow(&self.core, sources, applied);
     }
 
     /// The plugins that can be used.
@@ -187,8 +243,8 @@ impl Database {
     /// As [`Table::ingest`] and [`Database::create_table`]; `NotFound` if the table does not exist and may not be created.
     pub async fn ingest(&self, table: &str, batch: RecordBatch) -> Result<Receipt> {
         let found = match self.table(table) {
-            Err(error) if error.kind() == ErrorKind::NotFound && self.core.settings.tables.auto_create => {
-                let spec = TableSpec::from_batch(table, &batch.schema(), &self.core.settings.tables);
+            Err(error) if error.kind() == ErrorKind::NotFound && self.core.settings().tables.auto_create => {
+                let spec = TableSpec::from_batch(table, &batch.schema(), &self.core.settings().tables);
                 match self.create_table(spec).await {
                     // Somebody else was faster; the batch must now fit their table.
                     Err(error) if error.kind() == ErrorKind::Conflict => self.table(table)?,
@@ -237,6 +293,7 @@ impl Database {
     /// `Closed` once the database is closed.
     pub async fn stats(&self) -> Result<Stats> {
         self.core.check_open()?;
+        self.core.set_gauges();
         Ok(self.core.stats())
     }
 

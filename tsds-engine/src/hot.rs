@@ -38,19 +38,31 @@ impl HotBudget {
         self.rows() < limit.rows && self.bytes() < limit.bytes
     }
 
+    /// Makes those who wait for room look again.
+    pub(crate) fn wake(&self) {
+        self.released.notify_waiters();
+    }
+
     /// Waits until memory is below its hard limit, at most `timeout`. A write that begins below the limit may end above it,
     /// so that no batch is too large to be written at all.
     ///
     /// # Errors
     ///
     /// `Exhausted`, retryable, after `timeout`.
-    pub(crate) async fn admit(&self, limit: HardLimit, timeout: Duration, clock: &dyn Clock) -> Result<()> {
+    pub(crate) async fn admit(
+        &self,
+        limit: impl Fn() -> HardLimit,
+        timeout: Duration,
+        clock: &dyn Clock,
+    ) -> Result<()> {
         let mut deadline = clock.sleep(timeout);
         loop {
             let released = self.released.notified();
             tokio::pin!(released);
             // Registered before the check, or a release between the two would be missed.
             released.as_mut().enable();
+            // Asked anew each time: the settings may have changed.
+            let limit = limit();
             if self.has_room(limit) {
                 return Ok(());
             }

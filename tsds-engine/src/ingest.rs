@@ -126,8 +126,8 @@ impl Core {
             },
             None => None,
         };
-        let timeout = Duration::from_millis(self.settings.ingest.timeout_ms);
-        let admitted = self.budget.admit(self.hard_limit(), timeout, &*self.world.clock).await;
+        let timeout = Duration::from_millis(self.settings().ingest.timeout_ms);
+        let admitted = self.budget.admit(|| self.hard_limit(), timeout, &*self.world.clock).await;
         admitted.map_err(|error| match self.oldest_pin() {
             Some(age) => error.with("oldest_pin_seconds", age.as_secs()),
             None => error,

@@ -13,6 +13,7 @@ use tsds_traits::{Clock, Error, Result};
 
 use crate::core::Core;
 use crate::guard::GuardedTier;
+use crate::query::analyze::Measuring;
 
 /// Rows that were acknowledged.
 pub(crate) fn ingested(table: &str, rows: u64) {
@@ -27,6 +28,16 @@ pub(crate) fn logged(bytes: u64) {
 /// How long a write waited for the log's sync.
 pub(crate) fn synced(waited: Duration) {
     histogram!("tsds_wal_fsync_duration_seconds").record(waited);
+}
+
+/// New settings were taken over.
+pub(crate) fn reloaded() {
+    counter!("tsds_config_reloads_total").increment(1);
+}
+
+/// New settings were refused.
+pub(crate) fn reload_refused() {
+    counter!("tsds_config_reload_failures_total").increment(1);
 }
 
 /// How long it took to seal a memtable.
@@ -74,9 +85,18 @@ pub(crate) struct QueryTimer {
     pub(crate) clock: Arc<dyn Clock>,
     /// `warm` or `cold`.
     pub(crate) role: &'static str,
+    /// If the query is analyzed.
+    pub(crate) measuring: Option<Arc<Measuring>>,
 }
 
 impl QueryTimer {
+    /// The tier could not answer.
+    pub(crate) fn failed(&self, error: &Error) {
+        if let Some(measuring) = &self.measuring {
+            measuring.failed(error);
+        }
+    }
+
     /// The same rows; when the stream is gone, records how long its reader waited for them.
     pub(crate) fn watch<T: Rows + 'static>(
         &self,
@@ -148,5 +168,8 @@ impl<T> Drop for Timed<T> {
         let labels = [("tier", self.timer.role.to_owned()), ("device", std::mem::take(&mut self.device))];
         histogram!("tsds_query_duration_seconds", &labels).record(self.waited);
         counter!("tsds_query_rows_total", &labels).increment(self.read);
+        if let Some(measuring) = &self.timer.measuring {
+            measuring.gave(self.read, self.waited);
+        }
     }
 }

@@ -26,8 +26,8 @@ use crate::workshop::{Workshop, check_plugin_ids};
 use crate::{ingest, mover};
 
 const LOCK: &str = "LOCK";
-const CATALOG: &str = "catalog.redb";
-const SEGMENTS: &str = "segments";
+pub(crate) const CATALOG: &str = "catalog.redb";
+pub(crate) const SEGMENTS: &str = "segments";
 
 /// The codec that segment files can always be written in.
 pub(crate) const PLAIN_CODEC: &str = "tsds.plain";
@@ -144,7 +144,7 @@ pub(crate) async fn open(
 }
 
 /// Takes the lock, then opens the catalog.
-fn take(world: &World, path: &Path) -> Result<(Box<dyn VfsLock>, Arc<Catalog>, Contents)> {
+pub(crate) fn take(world: &World, path: &Path) -> Result<(Box<dyn VfsLock>, Arc<Catalog>, Contents)> {
     let named = |error: io::Error| Error::from(error).with("path", path.display()).during("open");
     world.vfs.create_dir_all(path).map_err(named)?;
     let lock = world.vfs.lock(&path.join(LOCK)).map_err(|error| match error.kind() {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tsds_traits::type_name;
 
 use crate::catalog::Home;
+use crate::config::ConfigStats;
 use crate::core::Core;
 use crate::guard::PluginStats;
 use crate::recovery::RecoveryReport;
@@ -132,6 +133,8 @@ pub struct Stats {
     pub spilled_bytes: u64,
     /// How the plugins in use have behaved, by id.
     pub plugins: Vec<PluginStats>,
+    /// What became of changes of the configuration.
+    pub config: ConfigStats,
     /// What opening found.
     pub recovery: RecoveryReport,
 }
@@ -179,12 +182,13 @@ impl Core {
             tables,
             tiers,
             resident: self.resident_stats(),
-            warm: self.warm.stats(),
+            warm: self.warm.stats(self.settings().warm_tier.min_rows),
             wal: LogStats { bytes: log.bytes, files: log.files, durable: self.wal.durable().0 },
             hot_rows_pinned: self.budget.rows(),
             spilled_bytes: self.spilled.bytes(),
             oldest_pin_seconds: self.oldest_pin().map(|age| age.as_secs_f64()),
             plugins: self.watch.stats(),
+            config: self.settings.stats(),
             recovery: self.recovery.clone(),
         }
     }

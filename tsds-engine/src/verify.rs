@@ -56,22 +56,13 @@ pub(crate) async fn verify(
     verify_log(core, &mut report).await?;
     progress(1, total);
     for (done, (table, entry)) in all.into_iter().enumerate() {
-        let outcome = match entry.home {
-            Home::File => verify_file(core, table, entry).await,
-            Home::Tier(_) => verify_cold(core, table, entry).await,
-        };
         match entry.home {
             Home::File => report.segment_files += 1,
             Home::Tier(_) => report.cold_files += 1,
         }
         report.bytes += entry.bytes;
-        match outcome {
-            Ok(rows) if rows == entry.meta.rows => report.rows += rows,
-            Ok(rows) => report.damage.push(Damage {
-                table: Some(table.record.name.clone()),
-                segment: Some(entry.id().to_string()),
-                problem: format!("segment has {rows} rows instead of {}", entry.meta.rows),
-            }),
+        match verify_segment(core, table, entry).await {
+            Ok(()) => report.rows += entry.meta.rows,
             Err(error) if error.kind() == ErrorKind::Closed => return Err(error),
             Err(error) => report.damage.push(Damage {
                 table: Some(table.record.name.clone()),
@@ -84,8 +75,31 @@ pub(crate) async fn verify(
     Ok(report)
 }
 
+/// Reads every row of a segment.
+///
+/// # Errors
+///
+/// `Corrupt` if it is damaged, missing, or has another number of rows; else why that cannot be said.
+pub(crate) async fn verify_segment(
+    core: &Arc<Core>,
+    table: &TableVersion,
+    entry: &SegmentEntry,
+) -> Result<()> {
+    let rows = match entry.home {
+        Home::File => verify_file(core, table, entry).await?,
+        Home::Tier(_) => verify_cold(core, table, entry).await?,
+    };
+    if rows == entry.meta.rows {
+        return Ok(());
+    }
+    Err(tsds_traits::Error::corrupt("segment has another number of rows than the catalog says")
+        .with("segment", entry.id())
+        .with("rows", rows)
+        .with("expected", entry.meta.rows))
+}
+
 async fn verify_log(core: &Arc<Core>, report: &mut VerifyReport) -> Result<()> {
-    if !core.settings.hot_tier.wal_enabled || core.wal.name() != "tsds.wal.arrow" {
+    if !core.settings().hot_tier.wal_enabled || core.wal.name() != "tsds.wal.arrow" {
         return Ok(());
     }
     let sequences = core.record.lock().await.sequences();
@@ -95,7 +109,7 @@ async fn verify_log(core: &Arc<Core>, report: &mut VerifyReport) -> Result<()> {
         known_durable: core.wal.durable(),
         next: sequences.next,
     };
-    let directory = log_directory(&core.path, &core.settings);
+    let directory = log_directory(&core.path, &core.settings());
     let vfs = Arc::clone(&core.world.vfs);
     let found = core.blocking(move || tsds_hot::verify(&*vfs, &directory, &open)).await;
     match found {

@@ -52,3 +52,18 @@ fn a_write_that_is_refused_counts_no_rows() {
     });
     assert!(!counted.contains_key("tsds_ingest_rows_total table=metrics"), "{counted:#?}");
 }
+
+#[test]
+fn changes_of_settings_are_counted() {
+    let counted = support::counted(async |machine| {
+        let database = open_with(machine, support::small()).await.unwrap();
+        let mut wanted = tsds_engine::config::Settings::clone(&database.settings());
+        database.reload(wanted.clone()).unwrap();
+        wanted.query.memory_limit_mb = 5;
+        database.reload(wanted.clone()).unwrap();
+        wanted.query.memory_limit_mb = 0;
+        database.reload(wanted).unwrap_err();
+    });
+    assert_eq!(counted.get("tsds_config_reloads_total"), Some(&1.0), "{counted:#?}");
+    assert_eq!(counted.get("tsds_config_reload_failures_total"), Some(&1.0), "{counted:#?}");
+}

@@ -25,6 +25,7 @@ mod evictor;
 mod ids;
 mod io;
 mod keys;
+mod meter;
 mod predicate;
 mod registry;
 mod schema;
@@ -50,6 +51,7 @@ pub use io::{Clock, DirEntry, Executor, OpenMode, Random, Vfs, VfsFile, VfsLock,
 pub use keys::{
     AuditEvent, AuditSink, KeyMetadata, KeyProvider, MAX_KEY_METADATA_BYTES, MasterKey, NoAudit, SecretKey,
 };
+pub use meter::{ReadCounts, ReadMeter};
 pub use predicate::{Comparison, KeySet, Predicate};
 pub use registry::{
     CodecFactory, CodecSet, EvictorFactory, Factory, KeyProviderFactory, Plugin, Presence, Registry,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::{
-    AggregatePlan, ColumnId, Durability, Predicate, Result, SegmentHandle, SegmentId, SegmentSource,
-    TableSchema,
+    AggregatePlan, ColumnId, Durability, Predicate, ReadMeter, Result, SegmentHandle, SegmentId,
+    SegmentSource, TableSchema,
 };
 
 /// Keeps segments and answers scans over many of them at once.
@@ -255,6 +255,8 @@ pub struct ScanRequest {
     pub limit: Option<u64>,
     /// How many rows a batch holds at most; positive.
     pub batch_rows: usize,
+    /// Counts what is read.
+    pub meter: ReadMeter,
 }
 
 impl ScanRequest {
@@ -268,6 +270,7 @@ impl ScanRequest {
             order: Vec::new(),
             limit: None,
             batch_rows: 65_536,
+            meter: ReadMeter::default(),
         }
     }
 }
@@ -283,6 +286,15 @@ pub struct AggregateRequest {
     pub predicate: Option<Predicate>,
     /// What is grouped and computed.
     pub plan: AggregatePlan,
+    /// Counts what is read.
+    pub meter: ReadMeter,
+}
+
+impl AggregateRequest {
+    /// An aggregate over every row of `segments`.
+    pub fn new(schema: Arc<TableSchema>, segments: Vec<SegmentHandle>, plan: AggregatePlan) -> Self {
+        Self { schema, segments, predicate: None, plan, meter: ReadMeter::default() }
+    }
 }
 
 /// Rows of one segment.

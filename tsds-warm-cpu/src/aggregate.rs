@@ -41,7 +41,7 @@ impl Aggregation {
     ///
     /// `InvalidInput`; `Unsupported` for a predicate, function or bucket that is not known.
     pub(crate) fn new(request: &AggregateRequest, finder: Finder, stop: Arc<Stop>) -> Result<Arc<Self>> {
-        let AggregateRequest { schema, segments, predicate, plan } = request;
+        let AggregateRequest { schema, segments, predicate, plan, meter } = request;
         check_segments(schema, segments)?;
         let first = Aggregator::new(Arc::clone(schema), plan.clone())?;
         let filter = Filter::new(predicate.as_ref(), schema)?;
@@ -50,7 +50,13 @@ impl Aggregation {
         Ok(Arc::new(Self {
             plan: plan.clone(),
             wanted: Arc::new(Wanted { filter, columns: folded, top: None }),
-            reading: Arc::new(Reading { schema: Arc::clone(schema), columns, finder, stop }),
+            reading: Arc::new(Reading {
+                schema: Arc::clone(schema),
+                columns,
+                finder,
+                stop,
+                meter: meter.clone(),
+            }),
             idle: Mutex::new(vec![first]),
         }))
     }

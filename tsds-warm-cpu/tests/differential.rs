@@ -211,10 +211,8 @@ fn ensure_aggregate(
     let rows: Vec<(&SegmentMeta, &[Row])> = segments.iter().map(|s| (&*s.meta, &s.rows[..])).collect();
     let expected: Vec<_> = model::aggregate(schema, &rows, predicate.as_ref(), plan).into_iter().collect();
     let request = AggregateRequest {
-        schema: Arc::clone(schema),
-        segments: handles(segments),
         predicate,
-        plan: plan.clone(),
+        ..AggregateRequest::new(Arc::clone(schema), handles(segments), plan.clone())
     };
     for (held, bench) in benches {
         let stream = Arc::clone(&bench.tier).aggregate(request.clone());

@@ -215,12 +215,7 @@ fn closing_ends_open_streams_and_frees_everything() {
         let ended: Vec<_> = unpolled.collect().await;
         assert!(matches!(&ended[..], [Err(error)] if error.kind() == ErrorKind::Closed));
         let plan = AggregatePlan { group_by: vec![], bucket: None, aggregates: vec![] };
-        let request = AggregateRequest {
-            schema: segment.schema.clone(),
-            segments: vec![handle(&segment)],
-            predicate: None,
-            plan,
-        };
+        let request = AggregateRequest::new(segment.schema.clone(), vec![handle(&segment)], plan);
         let mut aggregate = Arc::clone(&tier).aggregate(request);
         assert_eq!(aggregate.next().await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(tier.put(source(&segment)).await.unwrap_err().kind(), ErrorKind::Closed);

@@ -249,12 +249,8 @@ fn aggregate(source: &Blocks) -> AggregateRequest {
         functions.map(|function| Aggregate { function, column: Some(column) })
     };
     let aggregates = source.schema.columns().iter().skip(1).flat_map(of).collect();
-    AggregateRequest {
-        schema: Arc::clone(&source.schema),
-        segments: vec![source.handle()],
-        predicate: None,
-        plan: AggregatePlan { group_by: Vec::new(), bucket: None, aggregates },
-    }
+    let plan = AggregatePlan { group_by: Vec::new(), bucket: None, aggregates };
+    AggregateRequest::new(Arc::clone(&source.schema), vec![source.handle()], plan)
 }
 
 async fn all(rows: BoxStream<'static, Result<tsds_traits::SegmentBatch>>) -> Result<Vec<RecordBatch>> {

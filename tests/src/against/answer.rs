@@ -41,8 +41,10 @@ pub(super) async fn ask(
         }
         Query::Aggregate { predicate, plan } => {
             let (schema, segments) = (schema.clone(), segments.to_vec());
-            let request =
-                AggregateRequest { schema: schema.clone(), segments, predicate, plan: plan.clone() };
+            let request = AggregateRequest {
+                predicate,
+                ..AggregateRequest::new(schema.clone(), segments, plan.clone())
+            };
             match bench::aggregate(tier, request).await {
                 Ok(states) => Ok(Answer::Groups(model::merge_states(&schema, &plan, &states)?)),
                 Err(error) => Ok(Answer::Refused(error.kind())),

@@ -48,12 +48,9 @@ impl Operation {
                 let plain = ScanRequest::new(schema.clone(), segments, projection);
                 Request::Scan(ScanRequest { predicate, order, limit, ..plain })
             }
-            Asked::Aggregate(plan) => Request::Aggregate(AggregateRequest {
-                schema: schema.clone(),
-                segments,
-                predicate: None,
-                plan,
-            }),
+            Asked::Aggregate(plan) => {
+                Request::Aggregate(AggregateRequest::new(schema.clone(), segments, plan))
+            }
         }
     }
 

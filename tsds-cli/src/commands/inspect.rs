@@ -86,7 +86,7 @@ async fn run_verify(session: &Session, database: &Database, shown: Shown) -> Res
     }
     Err(Failure::failed("the database is damaged")
         .value("places", report.damage.len())
-        .hint("restore what is damaged from a copy; the other data can be read"))
+        .hint("restore what is damaged from a copy, or give it up with `tsds repair --accept-loss`; the other data can be read"))
 }
 
 fn verify_text(report: &VerifyReport, elapsed: Duration) -> String {

@@ -13,7 +13,7 @@ use tsds_engine::query::{Aggregation, Direction, Every, Query, QueryStream};
 use tsds_traits::{Clock, Error, TableSchema};
 
 use super::closing;
-use crate::arguments::Query as Arguments;
+use crate::arguments::{Explain, Query as Arguments};
 use crate::failure::{Failure, Result};
 use crate::names::{SortColumn, parse_sort};
 use crate::output::{counted, seconds};
@@ -25,7 +25,7 @@ use crate::sql::{Call, Complaint, Filter, parse_calls, parse_filter};
 pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<()> {
     let request = Request::parse(arguments)?;
     let to_terminal = arguments.output.is_none() && session.output.data_to_terminal();
-    if arguments.format().is_binary() && to_terminal && !arguments.explain {
+    if arguments.format().is_binary() && to_terminal && arguments.explain.is_none() {
         return Err(Failure::usage(format!(
             "the format {} is not for a terminal",
             arguments.format().name()
@@ -43,12 +43,25 @@ pub(super) async fn run(session: &Session, arguments: &Arguments) -> Result<()> 
 async fn answer(session: &Session, table: &Table, request: &Request<'_>) -> Result<()> {
     let query = request.query(table, &*table.schema()?)?;
     let located = |error: Error| request.locate(error);
-    if request.arguments.explain {
-        let explain = query.explain().await.map_err(located)?;
-        return match request.arguments.format() {
-            Format::Json => session.output.print_json(&explain),
-            _ => session.output.print(&explain.to_string()),
-        };
+    let json = request.arguments.format() == Format::Json;
+    match request.arguments.explain {
+        Some(Explain::Plan) => {
+            let plan = query.explain().await.map_err(located)?;
+            return if json {
+                session.output.print_json(&plan)
+            } else {
+                session.output.print(&plan.to_string())
+            };
+        }
+        Some(Explain::Analyze) => {
+            let found = query.analyze().await.map_err(located)?;
+            return if json {
+                session.output.print_json(&found)
+            } else {
+                session.output.print(&found.to_string())
+            };
+        }
+        None => {}
     }
     let mut runs = Vec::new();
     for _ in 1..request.arguments.repeat {

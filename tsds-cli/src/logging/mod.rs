@@ -11,9 +11,10 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload};
 use tsds_engine::config::Settings;
 use tsds_traits::World;
 
@@ -22,23 +23,36 @@ use crate::output::Output;
 use crate::settings::database_path;
 use files::RollingFiles;
 
+/// From which level on is logged; can be changed.
+#[derive(Clone, Debug)]
+pub(crate) struct LogLevel(reload::Handle<LevelFilter, Registry>);
+
+impl LogLevel {
+    /// Logs as the settings say from now on.
+    pub(crate) fn set(&self, settings: &Settings) {
+        // If somebody else's subscriber is there, this is not ours to change.
+        let _ = self.0.reload(level(settings));
+    }
+}
+
 /// Starts to log. If the program has a subscriber of its own, that one stays.
-pub(crate) fn start(settings: &Settings, common: &Common, output: &Output, world: &World) {
-    let level = level(settings);
+pub(crate) fn start(settings: &Settings, common: &Common, output: &Output, world: &World) -> LogLevel {
+    let (filter, handle) = reload::Layer::new(level(settings));
     let to_stderr = {
         let output = output.clone();
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).event_format(Plain { dated: None });
-        layer.with_writer(move || Words(output.clone())).with_filter(level)
+        layer.with_writer(move || Words(output.clone()))
     };
     let to_files = settings.storage.logs_path.as_ref().map(|logs| {
         let directory: PathBuf = database_path(common, settings).join(logs);
         let files = Arc::new(RollingFiles::new(world, directory));
         let dated = Plain { dated: Some(Arc::clone(&world.clock)) };
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).event_format(dated);
-        layer.with_writer(move || files::Line(Arc::clone(&files))).with_filter(level)
+        layer.with_writer(move || files::Line(Arc::clone(&files)))
     });
     // Somebody else's subscriber was there first.
-    let _ = tracing_subscriber::registry().with(to_stderr).with(to_files).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(to_stderr).with(to_files).try_init();
+    LogLevel(handle)
 }
 
 /// What is asked for under `debug` is logged as information.

@@ -62,7 +62,7 @@ impl Idle {
 
 impl Folding {
     fn plan(shared: Arc<Shared>, request: AggregateRequest) -> Result<Self> {
-        let AggregateRequest { schema, segments, predicate, plan } = request;
+        let AggregateRequest { schema, segments, predicate, plan, .. } = request;
         let first = Aggregator::new(Arc::clone(&schema), plan.clone())?;
         let predicate = predicate.map(|predicate| CompiledPredicate::new(&predicate, &schema)).transpose()?;
         let filter = predicate.map(|predicate| Filter::new(predicate, &schema)).transpose()?;

@@ -14,6 +14,7 @@ const MAX_DEADLINE_SECONDS: f64 = 1e6;
 
 /// All settings. [`Default`] is what a database without configuration uses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where things are stored.
@@ -50,6 +51,7 @@ pub struct Settings {
 
 /// Where things are stored. Relative paths are relative to `base_path`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Storage {
     /// The database's directory. Default: `./tsds_storage`.
@@ -70,6 +72,7 @@ impl Default for Storage {
 
 /// Rows in memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct HotTier {
     /// How many rows memory may hold. Default: 2,000,000. Minimum: 1.
@@ -106,6 +109,7 @@ impl Default for HotTier {
 
 /// Recent segments: their home is a segment file, and a tier holds them in memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmTier {
     /// Which tier holds them: `auto`, `cpu`, `wgpu`, `cuda`, or a plugin id. `auto` takes the first of `tsds.warm.cuda` and
@@ -149,6 +153,7 @@ impl Default for WarmTier {
 
 /// Old segments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ColdTier {
     /// A plugin id. Default: `tsds.cold.parquet`.
@@ -174,6 +179,7 @@ impl Default for ColdTier {
 
 /// The write-ahead log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Wal {
     /// A plugin id. Default: `tsds.wal.arrow`.
@@ -192,6 +198,7 @@ impl Default for Wal {
 
 /// How rows come in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Ingest {
     /// How long a write waits for memory before it gives up with a retryable error, in milliseconds. Default: 30,000.
@@ -209,6 +216,7 @@ impl Default for Ingest {
 
 /// Tables that are created by their first batch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Tables {
     /// Whether writing to an unknown table creates it. Default: false.
@@ -234,6 +242,7 @@ impl Default for Tables {
 
 /// How rows are read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Query {
     /// How many rows a batch of a result holds at most. Default: 65,536.
@@ -260,6 +269,7 @@ impl Default for Query {
 
 /// How much of the machine is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Performance {
     /// Accepted, without effect: a batch is written whole, whatever its length. Default: 1,000,000.
@@ -281,6 +291,7 @@ impl Default for Performance {
 
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Logging {
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`. Default: `warn`.
@@ -295,6 +306,7 @@ impl Default for Logging {
 
 /// What is printed besides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "config-schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Debug {
     /// Switches the other two on. Default: false.

@@ -38,7 +38,9 @@ impl Core {
             self.check_open()?;
             self.move_group(*table, group).await?;
         }
-        if !groups.is_empty() && self.settings.debug.enabled && self.settings.debug.print_tier_stats {
+        let settings = self.settings();
+        let debug = &settings.debug;
+        if !groups.is_empty() && debug.enabled && debug.print_tier_stats {
             tracing::info!(counts = ?self.tier_counts(), "moved segments to cold files");
         }
         if groups.is_empty() {
@@ -64,7 +66,8 @@ impl Core {
             });
             views.collect()
         });
-        let warm = &self.settings.warm_tier;
+        let settings = self.settings();
+        let warm = &settings.warm_tier;
         let limit = (warm.max_memory_mb << 20) as f64;
         let view = OwnedView {
             tier: serving.tier.name(),
@@ -81,7 +84,7 @@ impl Core {
     /// Cuts what leaves into runs of neighbours: segments of one table, chunk, schema version and key domain with nothing of
     /// the chunk between them, up to the size of a cold file. Only neighbours may merge, or the order of arrival is lost.
     fn group(&self, version: &crate::version::Version, evicted: &BTreeSet<SegmentId>) -> Vec<Group> {
-        let target = self.settings.cold_tier.merge_target_mb << 20;
+        let target = self.settings().cold_tier.merge_target_mb << 20;
         let mut groups = Vec::new();
         for (id, table) in &version.tables {
             let mut run: Vec<Arc<SegmentEntry>> = Vec::new();

@@ -110,7 +110,8 @@ async fn run(weak: Weak<Core>, step: Step) {
 impl Core {
     /// Whether memory is over a mark that sealing answers to.
     pub(crate) fn needs_sealing(&self) -> bool {
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         let share = hot.eviction_threshold_pct;
         self.budget.rows() as f64 > hot.max_records as f64 * share
             || self.budget.bytes() as f64 > (hot.max_memory_mb << 20) as f64 * share
@@ -147,7 +148,7 @@ impl Core {
     }
 
     /// Installs a changed table after checking that it still accounts for every row.
-    fn install_table(&self, table: TableId, change: impl FnOnce(&mut TableVersion)) -> Result<()> {
+    pub(crate) fn install_table(&self, table: TableId, change: impl FnOnce(&mut TableVersion)) -> Result<()> {
         self.install(|version| {
             let current = version
                 .tables

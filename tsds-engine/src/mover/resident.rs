@@ -151,7 +151,8 @@ impl Core {
 
     /// Takes older segments out of the tier. Returns whether any left.
     async fn make_room(&self, serving: &Serving, candidate: &Candidate) -> bool {
-        let marks = &self.settings.warm_tier;
+        let settings = self.settings();
+        let marks = &settings.warm_tier;
         let asked =
             serving.with_residency(|residency| residency.room_for(&candidate.entry, candidate.age, marks));
         let Some(room) = asked else { return false };

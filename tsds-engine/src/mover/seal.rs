@@ -41,7 +41,8 @@ impl Core {
 
     /// Freezes memtables that are large or old enough, and the largest one when memory is full of active ones.
     fn freeze_what_is_due(&self, everything: bool) -> Result<()> {
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         let now = self.now();
         for id in self.table_ids() {
             let Ok(table) = self.table(id) else { continue };
@@ -65,13 +66,15 @@ impl Core {
     /// At how many rows a memtable is frozen. A memory smaller than a few segments is cut into at least two memtables, so
     /// that sealing down to the target leaves some rows in it.
     pub(crate) fn freeze_rows(&self) -> u64 {
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         hot.segment_rows.min(hot.max_records / 3).max(1)
     }
 
     /// Whether memory or the log is over its mark, by rows that are visible now.
     fn over_the_mark(&self) -> bool {
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         let (rows, bytes) = self.visible_memory();
         rows as f64 > hot.max_records as f64 * hot.eviction_threshold_pct
             || bytes as f64 > (hot.max_memory_mb << 20) as f64 * hot.eviction_threshold_pct
@@ -79,7 +82,7 @@ impl Core {
     }
 
     fn log_is_long(&self) -> bool {
-        self.wal.usage().bytes > self.settings.wal.max_mb << 20
+        self.wal.usage().bytes > self.settings().wal.max_mb << 20
     }
 
     /// The oldest frozen memtable, if there is a reason to seal one now: memory over its mark and not yet at its target,
@@ -89,7 +92,8 @@ impl Core {
         let frozen =
             version.tables.values().filter_map(|table| Some((table.record.id, table.frozen.first()?)));
         let (table, memtable) = frozen.min_by_key(|(_, memtable)| memtable.first())?;
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         let age = self.now().saturating_sub(memtable.created()).as_secs();
         let due = everything || self.must_shrink() || age >= hot.segment_age_seconds;
         due.then(|| (table, Arc::clone(memtable)))
@@ -98,7 +102,8 @@ impl Core {
     /// Once memory is over the mark, sealing goes on down to the target. Until then frozen memtables wait in memory, where
     /// they answer queries fastest.
     fn must_shrink(&self) -> bool {
-        let hot = &self.settings.hot_tier;
+        let settings = self.settings();
+        let hot = &settings.hot_tier;
         let (rows, bytes) = self.visible_memory();
         let above_target = rows as f64 > hot.max_records as f64 * hot.eviction_target_pct
             || bytes as f64 > (hot.max_memory_mb << 20) as f64 * hot.eviction_target_pct

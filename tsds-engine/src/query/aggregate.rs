@@ -36,7 +36,7 @@ pub(super) async fn run(mut plan: Plan) -> Result<BoxStream<'static, Result<Reco
 }
 
 async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<RecordBatch>> {
-    let limit = usize::try_from(plan.core.settings.query.memory_limit_mb << 20).unwrap_or(usize::MAX);
+    let limit = usize::try_from(plan.core.settings().query.memory_limit_mb << 20).unwrap_or(usize::MAX);
     let mut merged =
         Aggregator::new(Arc::clone(&plan.schema), aggregate.plan.clone())?.with_memory_limit(limit);
     let memory = {
@@ -71,12 +71,10 @@ fn part_states(
     aggregate: &PlannedAggregate,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let schema = plan.snapshot.table.schemas.get(&part.version).unwrap_or(&plan.schema);
-    let request = AggregateRequest {
-        schema: Arc::clone(schema),
-        segments: part.segments.iter().map(|(_, entry)| entry.handle()).collect(),
-        predicate: plan.predicate.clone(),
-        plan: aggregate.plan.clone(),
-    };
+    let segments = part.segments.iter().map(|(_, entry)| entry.handle()).collect();
+    let mut request = AggregateRequest::new(Arc::clone(schema), segments, aggregate.plan.clone());
+    request.predicate = plan.predicate.clone();
+    request.meter = part.meter();
     aggregate_part(plan, part, request)
 }
 
@@ -85,12 +83,13 @@ pub(super) fn plain_states(
     tier: &GuardedTier,
     request: &AggregateRequest,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let AggregateRequest { schema, segments, predicate, plan } = request;
+    let AggregateRequest { schema, segments, predicate, plan, meter } = request;
     let mut columns = plan.columns(schema);
     columns.extend(predicate.iter().flat_map(|predicate| predicate.columns()));
     columns.sort_unstable();
     columns.dedup();
-    let scan = ScanRequest::new(Arc::clone(schema), segments.clone(), columns.clone());
+    let mut scan = ScanRequest::new(Arc::clone(schema), segments.clone(), columns.clone());
+    scan.meter = meter.clone();
     let predicate = predicate.as_ref().map(|one| CompiledPredicate::new(one, schema)).transpose()?;
     let mut aggregator = Aggregator::new(Arc::clone(schema), plan.clone())?;
     let intervals: Vec<u64> = segments.iter().map(|segment| segment.meta.interval.upto.0).collect();

@@ -92,6 +92,7 @@ impl Scanning {
                     let untrusted = self.passed_on > 0 && is_broken_promise(&error);
                     match self.again.take() {
                         Some((fallback, request)) if !untrusted => {
+                            self.reader.timer.failed(&error);
                             report(&error, &fallback);
                             self.skip = self.passed_on;
                             self.rows = self.reader.scan_of(&fallback, request);
@@ -120,8 +121,9 @@ pub(super) fn aggregate_part(
         let batches: Vec<RecordBatch> = match states.try_collect().await {
             Ok(batches) => batches,
             Err(error) => {
-                report(&error, &fallback);
                 let (reader, plan, request) = again_of;
+                reader.timer.failed(&error);
+                report(&error, &fallback);
                 return reader.states_of(&plan, &fallback, &request);
             }
         };

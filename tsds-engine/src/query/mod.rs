@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod aggregation;
+pub(crate) mod analyze;
 mod bind;
 mod explain;
 mod expr;
@@ -24,6 +25,7 @@ use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use tsds_traits::{Error, Result, TableId};
 
 pub use aggregation::{Aggregation, Every};
+pub use analyze::{Analysis, MeasuredTier};
 pub use bind::parse_time;
 pub use explain::{Explain, ExplainTier};
 pub use expr::{ColumnRef, Expr, Literal, col};
@@ -71,7 +73,7 @@ pub struct Query {
 
 impl Query {
     pub(crate) fn new(core: Arc<Core>, table: TableId) -> Self {
-        let batch_rows = core.settings.query.output_batch_size;
+        let batch_rows = core.settings().query.output_batch_size;
         Self {
             core,
             table,
@@ -149,8 +151,13 @@ impl Query {
     ///
     /// `InvalidInput` for an unknown column or a literal of another type, before any work; later whatever the tiers say.
     pub async fn stream(&self) -> Result<QueryStream> {
-        let plan = self.plan()?;
-        if self.core.settings.debug.enabled && self.core.settings.debug.print_query_plans {
+        self.run(self.plan()?).await
+    }
+
+    async fn run(&self, plan: Plan) -> Result<QueryStream> {
+        let settings = self.core.settings();
+        let debug = &settings.debug;
+        if debug.enabled && debug.print_query_plans {
             tracing::info!("{}", plan.explain());
         }
         plan.parts.iter().filter_map(|part| part.passed_by).for_each(metrics::fell_back);
@@ -179,6 +186,25 @@ impl Query {
     /// As [`Query::stream`].
     pub async fn explain(&self) -> Result<Explain> {
         Ok(self.plan()?.explain())
+    }
+
+    /// Runs the query to its end, keeps no row, and says what was read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Query::stream`], and whatever the tiers say.
+    pub async fn analyze(&self) -> Result<Analysis> {
+        let began = self.core.now();
+        let mut plan = self.plan()?;
+        plan.measure();
+        let measures = plan.measures();
+        let mut stream = self.run(plan).await?;
+        let mut rows = 0;
+        while let Some(batch) = stream.try_next().await? {
+            rows += batch.num_rows() as u64;
+        }
+        drop(stream);
+        Ok(measures.finish(rows, self.core.now().saturating_sub(began)))
     }
 
     fn plan(&self) -> Result<Plan> {

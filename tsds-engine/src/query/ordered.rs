@@ -35,7 +35,7 @@ async fn run_merge(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>
     let columns = plan.fetched_columns();
     let ties = plan.tie_keys();
     let keys: Vec<SortKey> = plan.order.iter().chain(&ties).copied().collect();
-    let limit = plan.core.settings.query.memory_limit_mb << 20;
+    let limit = plan.core.settings().query.memory_limit_mb << 20;
     let memory = Arc::new(SortMemory::new(limit / 2));
     let spill = Arc::new(Spill::new(&plan, &columns, &keys, limit / 4)?);
     let sorter = Sorter { memory, spill };

@@ -1,13 +1,16 @@
 //! What a query reads: bound, pruned and routed to tiers, before any row is read.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow_schema::SchemaRef;
 use tsds_compute::{Verdict, prune};
 use tsds_traits::{
-    AggregatePlan, ColumnId, Error, Predicate, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
+    AggregatePlan, ColumnId, Error, Predicate, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey,
+    TableSchema,
 };
 
+use super::analyze::Measuring;
 use super::bind::{bind, column_named};
 use super::fallback::Reader;
 use super::snapshot::TableSnapshot;
@@ -38,6 +41,8 @@ pub(super) struct Plan {
     pub parts: Vec<Part>,
     /// Segments that cannot have a matching row, by the role of their home.
     pub pruned: Vec<(Role, usize)>,
+    /// Bytes that sorting wrote to disk.
+    pub spilled: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -82,6 +87,8 @@ pub(super) struct Part {
     pub version: SchemaVersion,
     /// In the order of chunks and arrival.
     pub segments: Vec<PlacedSegment>,
+    /// If the query is analyzed.
+    pub measuring: Option<Arc<Measuring>>,
 }
 
 impl Part {
@@ -90,21 +97,30 @@ impl Part {
         self.segments.iter().map(|(_, entry)| entry.meta.rows).sum()
     }
 
+    /// What tiers count with.
+    pub(super) fn meter(&self) -> ReadMeter {
+        self.measuring.as_ref().map(|measuring| measuring.meter.clone()).unwrap_or_default()
+    }
+
     /// What reads its segments.
     pub(super) fn reader(&self, core: &Core) -> Reader {
-        let timer = QueryTimer { clock: Arc::clone(&core.world.clock), role: self.role.name() };
+        let timer = QueryTimer {
+            clock: Arc::clone(&core.world.clock),
+            role: self.role.name(),
+            measuring: self.measuring.clone(),
+        };
         Reader { tier: self.tier.clone(), fallback: self.fallback.clone(), timer }
     }
 
     /// Decides between the tier that holds segments and the one that reads their files, for a part of segments at home in
     /// files.
-    fn settle_between(&mut self, serving: &Serving, warm: &Warm) {
+    fn settle_between(&mut self, serving: &Serving, warm: &Warm, min_rows: Option<u64>) {
         if self.tier.is(warm.fallback()) {
             self.reason = warm.why_files(serving);
             self.passed_by = self.reason.is_some().then_some("not_resident");
             return;
         }
-        let (rows, enough) = (self.rows(), warm.min_rows(serving));
+        let (rows, enough) = (self.rows(), warm.min_rows(serving, min_rows));
         if rows >= enough {
             self.fallback = Some(warm.fallback().clone());
             return;
@@ -158,6 +174,7 @@ impl Plan {
             aggregate,
             parts: Vec::new(),
             pruned: Vec::new(),
+            spilled: Arc::default(),
             snapshot,
         };
         plan.route();
@@ -198,13 +215,14 @@ impl Plan {
                             passed_by: None,
                             version,
                             segments: vec![segment],
+                            measuring: None,
                         });
                     }
                 }
             }
         });
         for part in parts.iter_mut().filter(|part| part.role == Role::Warm) {
-            part.settle_between(&serving, &warm);
+            part.settle_between(&serving, &warm, self.core.settings().warm_tier.min_rows);
         }
         // Cold rows are the oldest: without an order they come first.
         parts.sort_by_key(|part| std::cmp::Reverse(part.role));
@@ -249,6 +267,7 @@ impl Plan {
         request.predicate = self.predicate.clone();
         request.order = self.order.clone();
         request.limit = self.limit;
+        request.meter = part.meter();
         request
     }
 

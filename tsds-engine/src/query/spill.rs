@@ -73,6 +73,8 @@ pub(super) struct Spill {
     chunk_bytes: u64,
     /// So small that a block of each run has room in memory.
     block_rows: usize,
+    /// Bytes of this query.
+    spilled: Arc<AtomicU64>,
     /// Held while a segment is written: one at a time.
     file: tokio::sync::Mutex<Option<Arc<SpillFile>>>,
 }
@@ -97,6 +99,7 @@ impl Spill {
             limit: plan.limit.and_then(|limit| usize::try_from(limit).ok()),
             chunk_bytes,
             block_rows: block_rows.clamp(MIN_BLOCK_ROWS, MAX_BLOCK_ROWS) as usize,
+            spilled: Arc::clone(&plan.spilled),
             file: tokio::sync::Mutex::new(None),
         })
     }
@@ -134,9 +137,9 @@ impl Spill {
     }
 
     async fn create(&self) -> Result<Arc<SpillFile>> {
-        let core = Arc::clone(&self.core);
+        let (core, spilled) = (Arc::clone(&self.core), Arc::clone(&self.spilled));
         let job = move || {
-            let limit = core.settings.query.spill_limit_mb << 20;
+            let limit = core.settings().query.spill_limit_mb << 20;
             if limit == 0 {
                 return Err(too_large(
                     "sorting needs more memory than query.memory_limit_mb, and query.spill_limit_mb forbids the disk",
@@ -150,7 +153,7 @@ impl Spill {
             let path: PathBuf = directory.join(format!("{number:016x}"));
             let file = vfs.open(&path, OpenMode::OpenOrCreate)?;
             vfs.remove_file(&path)?;
-            Ok(Arc::new(SpillFile { file, limit, end: AtomicU64::new(0), core: Arc::clone(&core) }))
+            Ok(Arc::new(SpillFile { file, limit, end: AtomicU64::new(0), core: Arc::clone(&core), spilled }))
         };
         self.core.blocking(job).await.map_err(|error: Error| error.during("sort"))
     }
@@ -219,6 +222,8 @@ struct SpillFile {
     limit: u64,
     end: AtomicU64,
     core: Arc<Core>,
+    /// Counts the bytes of the query.
+    spilled: Arc<AtomicU64>,
 }
 
 /// Rows that are sorted.
@@ -249,6 +254,7 @@ impl SpillFile {
         self.file.write_all_at(bytes, offset)?;
         self.end.store(end, Ordering::Release);
         self.core.spilled.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.spilled.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(Block { offset, bytes: bytes.len(), checksum: checksum(bytes) })
     }
 

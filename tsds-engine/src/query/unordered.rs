@@ -73,6 +73,7 @@ fn plain_scan(tier: &GuardedTier, request: ScanRequest) -> BoxStream<'static, Re
     let needed: Vec<ColumnId> = needed_columns(&request);
     let mut plain = ScanRequest::new(Arc::clone(&request.schema), request.segments.clone(), needed.clone());
     plain.batch_rows = request.batch_rows;
+    plain.meter = request.meter.clone();
     let scan = match SegmentScan::new(&request) {
         Ok(scan) => scan,
         Err(error) => return stream::once(futures::future::ready(Err(error))).boxed(),

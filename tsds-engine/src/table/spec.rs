@@ -144,7 +144,8 @@ impl Core {
         if self.version.load().table_named(&spec.name).is_some() {
             return Err(Error::new(ErrorKind::Conflict, "table exists already").with("table", &spec.name));
         }
-        let interval = spec.chunk_interval.as_ref().unwrap_or(&self.settings.tables.chunk_interval);
+        let settings = self.settings();
+        let interval = spec.chunk_interval.as_ref().unwrap_or(&settings.tables.chunk_interval);
         let chunk_interval = match interval.as_str() {
             "auto" => None,
             text => Some(text.parse::<ChunkInterval>()?.to_string()),

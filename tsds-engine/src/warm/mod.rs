@@ -157,8 +157,7 @@ impl Warm {
     }
 
     /// From how many rows on a part of a query asks this tier.
-    pub(crate) fn min_rows(&self, serving: &Serving) -> u64 {
-        let configured = self.workshop.settings.warm_tier.min_rows;
+    pub(crate) fn min_rows(&self, serving: &Serving, configured: Option<u64>) -> u64 {
         configured.unwrap_or(serving.tier.capabilities().min_rows)
     }
 
@@ -202,7 +201,7 @@ impl Warm {
         closed.and(self.fallback.close().await)
     }
 
-    pub(crate) fn stats(&self) -> WarmStats {
+    pub(crate) fn stats(&self, min_rows: Option<u64>) -> WarmStats {
         let serving = self.serving();
         let warm = &self.workshop.settings.warm_tier;
         WarmStats {
@@ -210,7 +209,7 @@ impl Warm {
             backend: serving.tier.name(),
             device: serving.tier.capabilities().device.clone(),
             passed_over: self.passed_over.clone(),
-            min_rows: if self.has_device() { self.min_rows(&serving) } else { 0 },
+            min_rows: if self.has_device() { self.min_rows(&serving, min_rows) } else { 0 },
             lost: serving.tier.lost().is_some(),
             losses: self.losses.count(),
             rebuilds: self.rebuilds.load(Ordering::Relaxed),

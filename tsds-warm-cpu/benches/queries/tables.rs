@@ -128,12 +128,7 @@ impl Table {
             .map(|(function, column)| Aggregate { function: *function, column: Some(*column) });
         let bucket = bucket.then_some(TimeBucket::Units { width: MINUTE, origin: 0 });
         let plan = AggregatePlan { group_by: vec![NAME], bucket, aggregates: aggregates.collect() };
-        AggregateRequest {
-            schema: self.schema.clone(),
-            segments: self.segments.clone(),
-            predicate: None,
-            plan,
-        }
+        AggregateRequest::new(self.schema.clone(), self.segments.clone(), plan)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Reads one group: finds its matching rows and gathers them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::BooleanBuffer;
 use tsds_compute::Verdict;
-use tsds_traits::{CodecLookup, ColumnId, Error, Result, SegmentMeta, World};
+use tsds_traits::{CodecLookup, ColumnId, Error, ReadMeter, Result, SegmentMeta, World};
 
 use super::gather::{GroupRows, gather};
 use super::top::{Bound, Top, first_rows};
@@ -29,6 +29,12 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// Every column that is read, each once.
+    fn needed(&self) -> BTreeSet<ColumnId> {
+        let deciding = self.filter.columns().into_iter().chain(self.top.iter().flat_map(Top::columns));
+        deciding.chain(self.columns.iter().copied()).collect()
+    }
+
     /// The same, of rows that also meet this condition.
     #[must_use]
     pub(crate) fn with_term(&self, term: &Term) -> Self {
@@ -42,6 +48,7 @@ pub(crate) struct GroupReader {
     pub(crate) world: World,
     pub(crate) codecs: Arc<dyn CodecLookup>,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) meter: ReadMeter,
     pub(crate) segment: Segment,
     pub(crate) group: Group,
     /// Shared by the groups of a segment whose first rows are wanted.
@@ -64,6 +71,7 @@ impl GroupReader {
         let rows = self.group.len();
         let stats = |column| self.segment.group_stats(column, self.group.index);
         if wanted.filter.verdict(&stats, rows as u64) == Verdict::None {
+            self.meter.blocks_skipped(self.blocks(wanted));
             return Ok(None);
         }
         match &self.segment {
@@ -84,10 +92,9 @@ impl GroupReader {
             self.stop.check()?;
             let Segment::Memory(segment) = &self.segment else { return Ok(None) };
             let survey = survey(&wanted.filter, &self.segment, &self.group);
-            let needed = wanted.filter.columns().into_iter().chain(wanted.top.iter().flat_map(Top::columns));
-            let needed = needed.chain(wanted.columns.iter().copied());
+            self.count_possible(&wanted, &survey);
             let mut parts = HashMap::new();
-            for column in needed {
+            for column in wanted.needed() {
                 parts.insert(column, segment.part(column, self.group.index)?);
             }
             let selection = self.select(&wanted, &survey, &parts, limit)?;
@@ -105,11 +112,12 @@ impl GroupReader {
     ) -> Result<Option<T>> {
         let survey = survey(&wanted.filter, &self.segment, &self.group);
         if survey.possible.is_empty() {
+            self.meter.blocks_skipped(self.blocks(wanted));
             return Ok(None);
         }
-        let mut parts = HashMap::new();
+        let (mut parts, mut loaded) = (HashMap::new(), 0);
         for (column, rows) in deciding(wanted, &survey) {
-            parts.insert(column, self.segment.load(column, &self.group, &rows).await?);
+            parts.insert(column, self.load(column, &rows, &mut loaded).await?);
         }
         let (reader, request) = (self.clone(), Arc::clone(wanted));
         let found = move || {
@@ -122,6 +130,7 @@ impl GroupReader {
         let (selection, mut parts) = (*self.world.executor).blocking(found).await?;
         let blocks = self.matching_blocks(&selection, usize::MAX);
         if blocks.is_empty() {
+            self.meter.blocks_skipped(self.blocks(wanted).saturating_sub(loaded));
             return Ok(None);
         }
         for column in &wanted.columns {
@@ -132,16 +141,43 @@ impl GroupReader {
             if missing.is_empty() {
                 continue;
             }
-            let loaded = self.segment.load(*column, &self.group, &missing).await?;
-            let part = parts.get(column).map_or_else(|| loaded.clone(), |part| part.with(&loaded));
+            let more = self.load(*column, &missing, &mut loaded).await?;
+            let part = parts.get(column).map_or_else(|| more.clone(), |part| part.with(&more));
             parts.insert(*column, part);
         }
+        self.meter.blocks_skipped(self.blocks(wanted).saturating_sub(loaded));
         let (executor, request) = (Arc::clone(&self.world.executor), Arc::clone(wanted));
         let job = move || {
             self.stop.check()?;
             self.matches(&request, &selection, &parts).map(then).transpose()
         };
         (*executor).blocking(job).await
+    }
+
+    /// Loads blocks of a column, and adds to `loaded` how many.
+    async fn load(&self, column: ColumnId, rows: &[Range<usize>], loaded: &mut u64) -> Result<Part> {
+        let part = self.segment.load(column, &self.group, rows, &self.meter).await?;
+        *loaded += part.pieces().len() as u64;
+        Ok(part)
+    }
+
+    /// How many blocks the columns of a request have in the group.
+    fn blocks(&self, wanted: &Wanted) -> u64 {
+        (wanted.needed().len() * self.group.blocks.len()) as u64
+    }
+
+    /// Counts blocks that are at hand, by what statistics leave of them.
+    fn count_possible(&self, wanted: &Wanted, survey: &Survey) {
+        if !self.meter.is_counting() {
+            return;
+        }
+        let possible = self.group.blocks.clone().filter(|block| {
+            let rows = self.segment.cuts().block_in(&self.group, *block);
+            survey.possible.iter().any(|range| range.start < rows.end && rows.start < range.end)
+        });
+        let read = (possible.count() * wanted.needed().len()) as u64;
+        self.meter.blocks_read(read);
+        self.meter.blocks_skipped(self.blocks(wanted).saturating_sub(read));
     }
 
     fn select(

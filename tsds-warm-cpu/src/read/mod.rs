@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::{self, Stream};
-use tsds_traits::{ColumnId, Result, SegmentHandle, TableSchema};
+use tsds_traits::{ColumnId, ReadMeter, Result, SegmentHandle, TableSchema};
 
 use crate::segment::{Finder, Group, MemorySegment, Segment};
 use tsds_device::residency::Stop;
@@ -34,6 +34,7 @@ pub(crate) struct Reading {
     pub(crate) columns: Vec<ColumnId>,
     pub(crate) finder: Finder,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) meter: ReadMeter,
 }
 
 impl Reading {
@@ -61,6 +62,7 @@ impl Reading {
             Target::Pinned(segment) => Segment::Memory(segment),
             Target::Elsewhere(handle) => self.finder.open(&handle, &self.schema, &self.columns).await?,
         };
+        self.meter.segments_opened(1);
         Ok((position, segment))
     }
 
@@ -69,6 +71,7 @@ impl Reading {
             world: self.finder.world.clone(),
             codecs: Arc::clone(&self.finder.codecs),
             stop: Arc::clone(&self.stop),
+            meter: self.meter.clone(),
             segment,
             group,
             bound: None,

@@ -63,7 +63,8 @@ impl Scan {
     pub(crate) fn new(request: &ScanRequest, finder: Finder, stop: Arc<Stop>) -> Result<Arc<Self>> {
         let plan = ScanPlan::new(request)?;
         let (schema, columns) = (Arc::clone(&request.schema), plan.columns.clone());
-        Ok(Arc::new(Self { plan, reading: Arc::new(Reading { schema, columns, finder, stop }) }))
+        let meter = request.meter.clone();
+        Ok(Arc::new(Self { plan, reading: Arc::new(Reading { schema, columns, finder, stop, meter }) }))
     }
 
     /// Answers it.

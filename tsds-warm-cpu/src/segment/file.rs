@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tsds_segment::ColumnDecoder;
 use tsds_traits::{
-    CodecLookup, Column, ColumnId, ColumnStats, EncodedBlock, EncodedColumn, Error, Result, SegmentMeta,
-    SegmentSource,
+    CodecLookup, Column, ColumnId, ColumnStats, EncodedBlock, EncodedColumn, Error, ReadMeter, Result,
+    SegmentMeta, SegmentSource,
 };
 
 use super::{Body, Cuts, Group, Part, Piece};
@@ -83,7 +83,13 @@ impl FileSegment {
     /// # Errors
     ///
     /// `Corrupt`; as for I/O.
-    pub(crate) async fn load(&self, column: ColumnId, group: &Group, rows: &[Range<usize>]) -> Result<Part> {
+    pub(crate) async fn load(
+        &self,
+        column: ColumnId,
+        group: &Group,
+        rows: &[Range<usize>],
+        meter: &ReadMeter,
+    ) -> Result<Part> {
         let opened = self.columns.iter().find(|own| own.column.id == column);
         let opened = opened.ok_or_else(|| {
             Error::internal("a column was not opened with its segment").with("column", column)
@@ -94,6 +100,9 @@ impl FileSegment {
             let encoded = self.source.blocks(column, reach.clone()).await?;
             let encoded =
                 encoded.ok_or_else(|| self.damaged("segment has a layout but no blocks", column))?;
+            let bytes = encoded.blocks.iter().map(|block| block.bytes.len() as u64).sum();
+            meter.bytes_read(bytes);
+            meter.blocks_read(encoded.blocks.len() as u64);
             decoder = Some(self.decoder(opened, &encoded)?);
             for block in encoded.blocks {
                 pieces.push(self.piece(group, block, &pieces, column)?);

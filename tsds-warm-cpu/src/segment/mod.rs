@@ -9,8 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use tsds_traits::{
-    CodecLookup, ColumnId, ColumnStats, Error, ErrorKind, Result, SegmentFiles, SegmentHandle, SegmentMeta,
-    TableSchema, World,
+    CodecLookup, ColumnId, ColumnStats, Error, ErrorKind, ReadMeter, Result, SegmentFiles, SegmentHandle,
+    SegmentMeta, TableSchema, World,
 };
 
 pub(crate) use cuts::{Cuts, Group};
@@ -68,10 +68,16 @@ impl Segment {
     /// # Errors
     ///
     /// `Corrupt`; as for I/O.
-    pub(crate) async fn load(&self, column: ColumnId, group: &Group, rows: &[Range<usize>]) -> Result<Part> {
+    pub(crate) async fn load(
+        &self,
+        column: ColumnId,
+        group: &Group,
+        rows: &[Range<usize>],
+        meter: &ReadMeter,
+    ) -> Result<Part> {
         match self {
             Self::Memory(segment) => segment.part(column, group.index),
-            Self::File(segment) => segment.load(column, group, rows).await,
+            Self::File(segment) => segment.load(column, group, rows, meter).await,
         }
     }
 }

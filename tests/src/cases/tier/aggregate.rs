@@ -45,10 +45,8 @@ pub(super) async fn ensure_aggregate(
         segments.iter().map(|segment| (&*segment.meta, &segment.rows[..])).collect();
     let expected = model::aggregate(&schema, &rows, predicate.as_ref(), plan);
     let request = AggregateRequest {
-        schema: schema.clone(),
-        segments: handles.to_vec(),
         predicate,
-        plan: plan.clone(),
+        ..AggregateRequest::new(schema.clone(), handles.to_vec(), plan.clone())
     };
     let states = aggregate(tier, request).await?;
     let actual = model::merge_states(&schema, plan, &states)?;
@@ -111,12 +109,7 @@ fn groups_without_a_row_do_not_occur(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| {
         let segments = sensor_segments(1, 10)?;
         store_all(&tier, &segments).await?;
-        let request = AggregateRequest {
-            schema: segments[0].schema.clone(),
-            segments: vec![],
-            predicate: None,
-            plan: count_all(),
-        };
+        let request = AggregateRequest::new(segments[0].schema.clone(), vec![], count_all());
         let states = aggregate(&tier, request).await?;
         let groups = model::merge_states(&segments[0].schema, &count_all(), &states)?;
         ensure_eq(&groups.len(), &0, "groups of no segments")
@@ -140,12 +133,7 @@ fn an_aggregate_of_an_absent_segment_gives_not_found(bench: &TierBench) -> CaseR
         let segments = sensor_segments(2, 10)?;
         let handles = store_all(&tier, &segments).await?;
         tier.remove(&[stored_segment(&handles[1])]).await?;
-        let request = AggregateRequest {
-            schema: segments[0].schema.clone(),
-            segments: handles,
-            predicate: None,
-            plan: count_all(),
-        };
+        let request = AggregateRequest::new(segments[0].schema.clone(), handles, count_all());
         let result = aggregate(&tier, request).await;
         let named =
             matches!(&result, Err(error) if error.to_string().contains(&segments[1].id().to_string()));

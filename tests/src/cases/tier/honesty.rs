@@ -74,10 +74,12 @@ async fn refused_aggregate(tier: &Arc<dyn Tier>, predicate: Option<Predicate>) -
     let handles = store_all(tier, &segments).await?;
     let aggregates = vec![Aggregate { function: Function::Count, column: None }];
     let request = AggregateRequest {
-        schema: segments[0].schema.clone(),
-        segments: handles.clone(),
         predicate,
-        plan: AggregatePlan { group_by: vec![], bucket: None, aggregates },
+        ..AggregateRequest::new(
+            segments[0].schema.clone(),
+            handles.clone(),
+            AggregatePlan { group_by: vec![], bucket: None, aggregates },
+        )
     };
     ensure_refused(tier.clone().aggregate(request), "an aggregate beyond what is claimed").await?;
     ensure_readable(tier, &segments, &handles).await

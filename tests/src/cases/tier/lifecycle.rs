@@ -45,12 +45,11 @@ fn after_closing_every_call_gives_closed(bench: &TierBench) -> CaseResult {
         ensure_error(error.map_or(Ok(()), Err), closed, "scan after closing")?;
         if bench.claims.has(Claim::Aggregate) {
             let aggregates = vec![Aggregate { function: Function::Count, column: None }];
-            let request = AggregateRequest {
-                schema: segments[0].schema.clone(),
-                segments: handles,
-                predicate: None,
-                plan: AggregatePlan { group_by: vec![], bucket: None, aggregates },
-            };
+            let request = AggregateRequest::new(
+                segments[0].schema.clone(),
+                handles,
+                AggregatePlan { group_by: vec![], bucket: None, aggregates },
+            );
             let first = tier.clone().aggregate(request).next().await;
             ensure_error(
                 first.unwrap_or(Ok(arrow_array::RecordBatch::new_empty(segments[0].schema.arrow().clone()))),

@@ -112,12 +112,7 @@ fn abandoned<S: Subject>(bench: &Bench<S>) {
         bucket: None,
         aggregates: vec![Aggregate { function: Function::Max, column: Some(ids(&source)[1]) }],
     };
-    let sum = AggregateRequest {
-        schema: Arc::clone(&source.schema),
-        segments: vec![source.handle()],
-        predicate: None,
-        plan,
-    };
+    let sum = AggregateRequest::new(Arc::clone(&source.schema), vec![source.handle()], plan);
     let mut rows = Arc::clone(&tier).scan(request);
     let mut states = Arc::clone(&tier).aggregate(sum);
     bench.runtime.block_on(async {

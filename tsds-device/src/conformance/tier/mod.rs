@@ -201,10 +201,8 @@ fn check_aggregate<S: Subject>(
     let position = tsds_compute::SegmentPosition { sequence: source.batch.num_rows() as u64, first_row: 0 };
     expected.update(&ids(source), &source.batch, position, mask.as_ref()).unwrap();
     let request = AggregateRequest {
-        schema: Arc::clone(&source.schema),
-        segments: vec![source.handle()],
         predicate: predicate.clone(),
-        plan: plan.clone(),
+        ..AggregateRequest::new(Arc::clone(&source.schema), vec![source.handle()], plan.clone())
     };
     let mut found = aggregator();
     let states = bench.runtime.block_on(Arc::clone(tier).aggregate(request).collect::<Vec<_>>());
