@@ -13,6 +13,7 @@ use tsds_device::{Device, DeviceInfo, Fault, Loss, Work, check_health, check_wri
 use tsds_traits::{Error, ErrorKind, Result, World};
 
 use crate::adapter::{self, AdapterSummary};
+use crate::compiled::Compiled;
 use crate::fault::scoped;
 use crate::pipelines::{PARAM_BYTES, Pipelines};
 use crate::settings::WgpuSettings;
@@ -144,6 +145,7 @@ impl Open {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("tsds"),
+                required_features: Compiled::features(&adapter),
                 required_limits: limits,
                 ..wgpu::DeviceDescriptor::default()
             })
@@ -157,7 +159,7 @@ impl Open {
         device.on_uncaptured_error(Arc::new(|error| {
             tracing::error!(%error, "a device reported an error that no call asked for");
         }));
-        let pipelines = Pipelines::compile(&device, &loss)?;
+        let pipelines = Pipelines::compile(&device, &adapter.get_info(), &loss)?;
         Ok((Self { device, queue, pipelines, loss }, summary))
     }
 }

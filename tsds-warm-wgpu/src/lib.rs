@@ -7,6 +7,7 @@
 #![recursion_limit = "256"]
 
 mod adapter;
+mod compiled;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod device;

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use tsds_device::kernel::{Access, Kernel};
 use tsds_device::{Fault, Loss, PARAMS};
 
+use crate::compiled::Compiled;
 use crate::fault::scoped;
 use crate::kernels::source;
 
@@ -31,7 +32,12 @@ pub(crate) struct Pipelines {
 impl Pipelines {
     /// Compiles all kernels. All at once and when the device is opened, since a driver that cannot compile may lose the
     /// device.
-    pub(crate) fn compile(device: &wgpu::Device, loss: &Loss) -> Result<Self, Fault> {
+    pub(crate) fn compile(
+        device: &wgpu::Device,
+        adapter: &wgpu::AdapterInfo,
+        loss: &Loss,
+    ) -> Result<Self, Fault> {
+        let compiled = Compiled::load(device, adapter, loss)?;
         let params = scoped(device, loss, || {
             let entry = wgpu::BindGroupLayoutEntry {
                 binding: 0,
@@ -50,9 +56,11 @@ impl Pipelines {
         })?;
         let mut by_kernel = BTreeMap::new();
         for kernel in Kernel::ALL {
-            let pipeline = scoped(device, loss, || Pipeline::compile(device, kernel, &params))?;
+            let pipeline =
+                scoped(device, loss, || Pipeline::compile(device, kernel, &params, compiled.cache()))?;
             by_kernel.insert(kernel, pipeline);
         }
+        compiled.keep();
         Ok(Self { by_kernel, params })
     }
 
@@ -63,7 +71,12 @@ impl Pipelines {
 }
 
 impl Pipeline {
-    fn compile(device: &wgpu::Device, kernel: Kernel, params: &wgpu::BindGroupLayout) -> Self {
+    fn compile(
+        device: &wgpu::Device,
+        kernel: Kernel,
+        params: &wgpu::BindGroupLayout,
+        cache: Option<&wgpu::PipelineCache>,
+    ) -> Self {
         let entries: Vec<_> = (0..)
             .zip(kernel.bindings())
             .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
@@ -95,7 +108,7 @@ impl Pipeline {
             module: &module,
             entry_point: Some(kernel.name()),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
+            cache,
         });
         Self { pipeline, layout }
     }
