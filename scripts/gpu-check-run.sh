@@ -4,13 +4,14 @@
 #
 # TSDS_GPU_CHECK_SECONDS   how long random queries are compared: 120
 # TSDS_GPU_CHECK_ROWS      how many rows the benchmark holds: 10k,100k,1M,10M
-# TSDS_GPU_CHECK_ONLY      only these parts, separated by blanks: device kernels promises tier conformance against sanitizer timings bench
+# TSDS_GPU_CHECK_ONLY      only these parts, separated by blanks: device kernels promises tier engine conformance against sanitizer timings bench
+# TSDS_GPU_CHECK_ANYWAY    set: look for a driver also where no device file is
 # TSDS_CUDA_DEVICE         which device, if there are several
 
 cd "$(dirname "$0")" || exit 1
 seconds=${TSDS_GPU_CHECK_SECONDS:-120}
 rows=${TSDS_GPU_CHECK_ROWS:-10k,100k,1M,10M}
-only=${TSDS_GPU_CHECK_ONLY:-device kernels promises tier conformance against sanitizer timings bench}
+only=${TSDS_GPU_CHECK_ONLY:-device kernels promises tier engine conformance against sanitizer timings bench}
 # The id of what must be there: otherwise its absence would be passed over.
 export TSDS_REQUIRE=tsds.warm.cuda
 export RUST_BACKTRACE=0
@@ -115,6 +116,7 @@ part device 300 sh run.sh --part device
 part kernels 900 "$bin/kernels" --test-threads 1
 part promises 900 "$bin/device" --test-threads 1
 part tier 900 "$bin/tier" --test-threads 1
+part engine 900 "$bin/engine" --test-threads 1
 part conformance 1800 "$bin/tsds" conformance --backend tsds.warm.cuda --require tsds.warm.cuda
 part against $((seconds + 300)) "$bin/tsds" conformance --backend tsds.warm.cuda --against tsds.warm.cpu --require tsds.warm.cuda \
     --cases 1000000 --seconds "$seconds"

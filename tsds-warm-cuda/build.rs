@@ -165,7 +165,8 @@ fn wrap(kernel: &Path, out: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// The names of the entries in a source, with their bounds: `__global__ void __launch_bounds__(bound) name(`.
+/// The names of the entries in a source, with their bounds: `__global__ void __launch_bounds__(bound) name(`. How many blocks a multiprocessor is
+/// to hold, after a comma, says nothing to the simulator.
 fn entries(source: &str) -> Option<Vec<(String, String)>> {
     let lines: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     let source = lines.join("\n");
@@ -174,7 +175,8 @@ fn entries(source: &str) -> Option<Vec<(String, String)>> {
         let (_, bounds) = after.split_once("__launch_bounds__(")?;
         let (bound, rest) = bounds.split_once(')')?;
         let (name, _) = rest.split_once('(')?;
-        found.push((name.trim().to_owned(), bound.trim().to_owned()));
+        let threads = bound.split(',').next()?;
+        found.push((name.trim().to_owned(), threads.trim().to_owned()));
     }
     Some(found)
 }

@@ -5,7 +5,7 @@ typedef unsigned long long u64;
 #define ALL 0xffffffffu
 
 // Sums the 256 words of each block in shared memory.
-extern "C" __global__ void __launch_bounds__(256) sim_sum(const u32 *in, u32 *out) {
+extern "C" __global__ void __launch_bounds__(256, 2) sim_sum(const u32 *in, u32 *out) {
     __shared__ u32 sums[256];
     u32 t = threadIdx.x;
     sums[t] = in[blockIdx.x * 256 + t];

@@ -1,0 +1,12 @@
+//! The engine on a device.
+
+mod engine_model;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let trial = engine_model::trial(tsds_warm_cuda::NAME, 48);
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+}
