@@ -5,9 +5,11 @@
 //! sums that the catalog keeps, and no byte reaches a decoder before it was compared with them.
 //!
 //! [`VfsObjectStore`] is the object store for local files: it goes through the world's file system and syncs what it
-//! acknowledges, which `object_store`'s own does not.
+//! acknowledges, which `object_store`'s own does not. [`RemoteStore`] is one for everything else: S3 (feature `s3`),
+//! Google Cloud Storage (`gcs`), Azure (`azure`), or any other that uploads in parts.
 //!
-//! Formats: `docs/formats/cold-file.md` and `docs/formats/cold-record.md`; decisions: `docs/adr/0006-cold-files.md`.
+//! Formats: `docs/formats/cold-file.md` and `docs/formats/cold-record.md`; decisions: `docs/adr/0006-cold-files.md` and
+//! `docs/adr/0019-cold-object-stores.md`.
 
 mod checksum;
 #[cfg(feature = "conformance")]
@@ -17,6 +19,7 @@ mod layout;
 mod location;
 mod note;
 mod path;
+mod place;
 mod read;
 mod record;
 mod settings;
@@ -25,8 +28,9 @@ mod tier;
 mod write;
 
 pub use path::check_column_names;
+pub use place::Environment;
 pub use settings::ParquetSettings;
-pub use store::{FromDisk, VfsObjectStore};
+pub use store::{FromDisk, RemoteStore, VfsObjectStore};
 pub use tier::{ParquetTier, plugin};
 
 /// What the tests in `tests/` use, for those that need to see the inside.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -21,12 +20,15 @@ use tsds_traits::{
 use crate::inventory::Inventory;
 use crate::note::{self, FORMAT_VERSION};
 use crate::path::segment_at;
+use crate::place::{self, Environment};
 use crate::settings::ParquetSettings;
-use crate::store::{Root, VfsObjectStore, belongs_to, from_store};
+use crate::store::{Root, belongs_to, from_store};
 use crate::{location, read, write};
 
 /// The id under which the tier is registered.
 const NAME: &str = "tsds.cold.parquet";
+/// How many files are asked at the same time for their number of rows when the tier is opened.
+const COUNTED_AT_ONCE: usize = 32;
 
 /// The cold tier: one Parquet file per segment on any object store.
 ///
@@ -65,13 +67,23 @@ impl Shared {
 }
 
 impl ParquetTier {
-    /// A tier on `store`. Of the context it uses the world and the database; the directory is the caller's matter.
+    /// A tier on `store`, whose acknowledgements survive a power cut. Of the context it uses the world and the database,
+    /// and of the settings neither `url` nor `object_store`: where the files lie is the caller's matter.
     ///
     /// # Errors
     ///
     /// `ConfigInvalid` for settings out of range.
     pub fn new(
         store: Arc<dyn ObjectStore>,
+        settings: ParquetSettings,
+        context: BuildContext,
+    ) -> Result<Arc<Self>> {
+        Self::with_durability(store, Durability::Power, settings, context)
+    }
+
+    fn with_durability(
+        store: Arc<dyn ObjectStore>,
+        durability: Durability,
         settings: ParquetSettings,
         context: BuildContext,
     ) -> Result<Arc<Self>> {
@@ -88,7 +100,7 @@ impl ParquetTier {
                 root: Root::default(),
                 inventory: Inventory::default(),
             }),
-            capabilities: TierCapabilities::new(Durability::Power).with_all_pushdown(),
+            capabilities: TierCapabilities::new(durability).with_all_pushdown(),
             closed: AtomicBool::new(false),
             busy: Mutex::default(),
         }))
@@ -134,7 +146,7 @@ impl ParquetTier {
             }
             Ok(())
         });
-        counting.buffer_unordered(shared.settings.max_concurrent_files).try_collect().await
+        counting.buffer_unordered(COUNTED_AT_ONCE).try_collect().await
     }
 
     fn check_open(&self) -> Result<()> {
@@ -296,7 +308,8 @@ impl fmt::Debug for ParquetTier {
     }
 }
 
-/// The plugin `tsds.cold.parquet`: a tier on local files under the directory of its build context.
+/// The plugin `tsds.cold.parquet`: a tier on the store that its setting `url` names, or else on local files under the
+/// directory of its build context.
 pub fn plugin() -> Plugin {
     Plugin {
         id: NAME,
@@ -310,11 +323,9 @@ pub fn plugin() -> Plugin {
 
 async fn build(settings: Json, context: BuildContext) -> Result<Arc<dyn Tier>> {
     let settings = ParquetSettings::from_json(settings)?;
-    let store = VfsObjectStore::new(context.world.clone(), context.directory.clone());
-    let grace = Duration::from_secs(settings.staging_grace_seconds);
-    let swept = store.sweep_staging(grace).await?;
-    if swept > 0 {
-        tracing::info!(files = swept, "removed what interrupted uploads to the cold tier left behind");
-    }
-    Ok(ParquetTier::open(Arc::new(store), settings, context).await?)
+    let environment = Environment::of_process();
+    let opened = place::open(&settings, context.directory.clone(), &environment, &context.world).await?;
+    let tier = ParquetTier::with_durability(opened.objects, opened.durability, settings, context)?;
+    tier.take_inventory().await?;
+    Ok(tier)
 }

@@ -68,14 +68,25 @@ impl Workshop {
     /// What the registry and the factory say.
     pub(crate) async fn cold(&self) -> Result<GuardedTier> {
         let Settings { storage, cold_tier, query, .. } = &self.settings;
+        let url = storage.cold_url();
         let directory = match &storage.cold_path {
-            Some(given) => self.path.join(given),
-            None => self.path.join("cold"),
+            Some(given) if url.is_none() => self.path.join(given),
+            _ => self.path.join("cold"),
         };
-        let given = [
+        let mut given = vec![
             ("compression", json!(cold_tier.compression)),
             ("max_concurrent_files", json!(query.max_concurrent_files)),
         ];
+        // What a tier need not know unless it is asked for.
+        if !cold_tier.hive {
+            given.push(("hive", json!(false)));
+        }
+        if let Some(url) = url {
+            given.push(("url", json!(url)));
+        }
+        if !cold_tier.object_store.is_empty() {
+            given.push(("object_store", json!(cold_tier.object_store)));
+        }
         let settings = self.settings_of(&cold_tier.backend, given);
         self.tier(&cold_tier.backend, settings, directory, None).await
     }

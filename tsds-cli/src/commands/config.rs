@@ -71,11 +71,13 @@ fn entries(layers: &Layers, settings: &Settings) -> Vec<Entry> {
         for (key, value) in keys {
             let key = format!("{section}.{key}");
             match value {
-                Value::Object(of_plugin) => entries.extend(of_plugin.into_iter().map(|(name, value)| {
-                    let key = format!("{key}.{name}");
-                    let origin = layers.origin(&key);
-                    Entry::new(key.clone(), value, origin)
-                })),
+                Value::Object(of_plugin) if section == "plugins" => {
+                    entries.extend(of_plugin.into_iter().map(|(name, value)| {
+                        let key = format!("{key}.{name}");
+                        let origin = layers.origin(&key);
+                        Entry::new(key.clone(), value, origin)
+                    }))
+                }
                 value => entries.push(Entry::new(key.clone(), value, layers.origin(&key))),
             }
         }

@@ -32,6 +32,11 @@ pub(super) fn carried(error: Error) -> object_store::Error {
     object_store::Error::Generic { store: STORE, source: Box::new(error) }
 }
 
+/// Whether an error of ours is inside.
+pub(super) fn is_carried(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::Generic { source, .. } if source.is::<Error>())
+}
+
 /// What an object store's error means to a caller of TSDS.
 pub(crate) fn from_store(error: object_store::Error) -> Error {
     if let object_store::Error::Generic { source, .. } = &error {

@@ -75,7 +75,11 @@ impl Root {
             }
             // Somebody else was faster: another database, or another call of this one.
             Err(object_store::Error::AlreadyExists { .. }) if self.check(store, database).await? => Ok(()),
-            Err(error) => Err(from_store(error).with("file", NAME)),
+            // A request that failed may have been carried out.
+            Err(error) => match self.check(store, database).await {
+                Ok(true) => Ok(()),
+                _ => Err(from_store(error).with("file", NAME)),
+            },
         }
     }
 }

@@ -70,9 +70,12 @@ impl Encoder {
         let properties = properties(meta, schema, settings, key_values)?;
         // The pairs have the Arrow schema already, before the note: the writer would put it after.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer =
-            ArrowWriter::try_new_with_options(PartSink::new(keep_bytes), Arc::clone(&file_schema), options)
-                .map_err(write_failed)?;
+        let writer = ArrowWriter::try_new_with_options(
+            PartSink::new(keep_bytes.then(|| settings.part_bytes())),
+            Arc::clone(&file_schema),
+            options,
+        )
+        .map_err(write_failed)?;
         Ok(Self {
             writer,
             schema: Arc::clone(schema),
@@ -142,7 +145,7 @@ impl Encoder {
         }
         let sink = self.writer.inner_mut();
         let mut parts = sink.take_full();
-        let (last, checksums, tail) = std::mem::replace(sink, PartSink::new(false)).finish();
+        let (last, checksums, tail) = std::mem::replace(sink, PartSink::new(None)).finish();
         parts.extend(last);
         let [a, b, c, d, ..] = tail;
         let footer_len = u32::from_le_bytes([a, b, c, d]);

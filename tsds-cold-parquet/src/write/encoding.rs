@@ -29,6 +29,8 @@ pub(super) fn properties(
 ) -> Result<WriterProperties> {
     let compression = match settings.page_compression()? {
         PageCompression::None => Compression::UNCOMPRESSED,
+        PageCompression::Snappy => Compression::SNAPPY,
+        PageCompression::Lz4 => Compression::LZ4_RAW,
         PageCompression::Zstd(level) => {
             let level = ZstdLevel::try_new(level);
             Compression::ZSTD(level.map_err(|error| Error::invalid_input(error.to_string()))?)

@@ -7,7 +7,7 @@ use object_store::path::Path;
 use object_store::{Extensions, GetOptions};
 use tsds_traits::{ErrorKind, Result, SegmentSource};
 
-use super::upload::{Job, Outcome};
+use super::job::{Job, Outcome};
 use crate::checksum::{FileChecksums, FileHasher};
 use crate::note;
 use crate::path::segment_path;

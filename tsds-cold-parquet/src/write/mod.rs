@@ -4,8 +4,9 @@ mod blocks;
 mod encoder;
 mod encoding;
 mod existing;
+mod job;
 mod put;
 mod sink;
-mod upload;
+mod target;
 
 pub(crate) use put::put;

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt};
 use tsds_traits::{Error, ErrorKind, Put, Result, SegmentId, SegmentSource, Stored};
 
 use super::existing::{self, read_checksums};
-use super::upload::{Job, Outcome};
+use super::job::{Job, Outcome};
+use super::target::Target;
 use crate::checksum::FileChecksums;
-use crate::path::segment_path;
+use crate::path::{check_column_names, segment_path};
 use crate::read;
 use crate::record::{FileRecord, MAX_RECORD_BYTES};
-use crate::store::from_store;
 use crate::tier::Shared;
 
 /// Stores the segment of `source`, or finds it stored.
@@ -30,7 +30,9 @@ pub(crate) async fn put(shared: &Arc<Shared>, source: &Arc<dyn SegmentSource>) -
         shared.claim_store().await?;
         return Ok(stored(shared, meta.id, &record).map_or_else(too_large, Put::Stored));
     }
-    let path = segment_path(meta, shared.settings.hive);
+    // A table with a column named like a level was made while there were no such directories.
+    let hive = shared.settings.hive && check_column_names(source.schema()).is_ok();
+    let path = segment_path(meta, hive);
     match write(shared, source, &path).await? {
         Outcome::Declined(reason) => Ok(Put::Declined(reason)),
         Outcome::Encoded(record) => {
@@ -65,7 +67,7 @@ fn stored(shared: &Shared, id: SegmentId, record: &FileRecord) -> Option<Stored>
 
 /// Encodes and publishes. Nothing stays behind of what is not published.
 async fn write(shared: &Arc<Shared>, source: &Arc<dyn SegmentSource>, path: &Path) -> Result<Outcome> {
-    let mut upload = shared.store.put_multipart(path).await.map_err(from_store)?;
+    let mut target = Target::new(&shared.store, path);
     let job = Job {
         source,
         database: shared.database,
@@ -73,40 +75,42 @@ async fn write(shared: &Arc<Shared>, source: &Arc<dyn SegmentSource>, path: &Pat
         path: path.clone(),
         executor: &shared.world.executor,
     };
-    let outcome = job.run(Some(&mut *upload)).await;
-    let record = match outcome {
+    let record = match job.run(Some(&mut target)).await {
         Ok(Outcome::Encoded(record)) => record,
         other => {
-            abandon(upload, path).await;
+            target.abandon().await;
             return other;
         }
     };
     if record.encode().is_none() {
-        abandon(upload, path).await;
+        target.abandon().await;
         let Put::Declined(reason) = too_large() else { return Err(Error::internal("not a reason")) };
         return Ok(Outcome::Declined(reason));
     }
     if let Err(error) = shared.claim_store().await {
-        abandon(upload, path).await;
+        target.abandon().await;
         return Err(error);
     }
-    match upload.complete().await.map_err(from_store) {
-        Ok(_) => Ok(Outcome::Encoded(record)),
-        Err(error) => resolve(shared, record, error).await,
+    match target.publish().await {
+        Ok(()) => Ok(Outcome::Encoded(record)),
+        Err(error) => resolve(shared, record, target, error).await,
     }
 }
 
-/// A completion that failed may have been carried out: the object tells. If syncing its name failed, it tells that too.
-async fn resolve(shared: &Arc<Shared>, record: FileRecord, error: Error) -> Result<Outcome> {
+/// A publication that failed may have been carried out: the object tells. If syncing its name failed, it tells that too.
+/// What is not there after all must not come later: the upload is given up.
+async fn resolve(
+    shared: &Arc<Shared>,
+    record: FileRecord,
+    target: Target<'_>,
+    error: Error,
+) -> Result<Outcome> {
     match read_checksums(shared, &record.path).await {
         Ok(read) if read == record.checksums => Ok(Outcome::Encoded(record)),
-        _ => Err(error),
-    }
-}
-
-async fn abandon(mut upload: Box<dyn MultipartUpload>, path: &Path) {
-    if let Err(error) = upload.abort().await {
-        tracing::debug!(%error, %path, "an upload that was given up stays until the next sweep");
+        _ => {
+            target.abandon().await;
+            Err(error)
+        }
     }
 }
 

@@ -6,13 +6,11 @@ use bytes::Bytes;
 
 use crate::checksum::{FileChecksums, FileHasher};
 
-/// Parts have equal sizes and are larger than the 5 MiB that object stores ask for.
-const PART_BYTES: usize = 8 << 20;
-
-/// Hashes a file and cuts it into parts.
+/// Hashes a file and cuts it into parts of equal size.
 #[derive(Debug)]
 pub(super) struct PartSink {
     hasher: FileHasher,
+    part_bytes: usize,
     /// `None` where only the checksums are wanted.
     growing: Option<Vec<u8>>,
     full: Vec<Bytes>,
@@ -21,10 +19,12 @@ pub(super) struct PartSink {
 }
 
 impl PartSink {
-    pub(super) fn new(keep_bytes: bool) -> Self {
+    /// With parts of this many bytes, which is positive; `None` where only the checksums are wanted.
+    pub(super) fn new(part_bytes: Option<usize>) -> Self {
         Self {
             hasher: FileHasher::default(),
-            growing: keep_bytes.then(Vec::new),
+            part_bytes: part_bytes.unwrap_or_default(),
+            growing: part_bytes.map(|_| Vec::new()),
             full: Vec::new(),
             tail: [0; 8],
         }
@@ -62,9 +62,9 @@ impl io::Write for PartSink {
         let Some(growing) = &mut self.growing else { return Ok(bytes.len()) };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(PART_BYTES - growing.len()));
+            let (now, later) = rest.split_at(rest.len().min(self.part_bytes - growing.len()));
             growing.extend_from_slice(now);
-            if growing.len() == PART_BYTES {
+            if growing.len() == self.part_bytes {
                 self.full.push(std::mem::take(growing).into());
             }
             rest = later;
@@ -82,10 +82,12 @@ mod tests {
     use super::*;
     use std::io::Write;
 
+    const PART_BYTES: usize = 8 << 20;
+
     #[test]
     fn parts_are_of_equal_size_and_make_up_the_file() {
         let file: Vec<u8> = (0..PART_BYTES * 2 + 5).map(|i| (i % 253) as u8).collect();
-        let mut sink = PartSink::new(true);
+        let mut sink = PartSink::new(Some(PART_BYTES));
         for piece in file.chunks(1_000_003) {
             sink.write_all(piece).unwrap();
         }
@@ -100,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_put_together_from_small_pieces() {
-        let mut sink = PartSink::new(false);
+        let mut sink = PartSink::new(None);
         for piece in ["abcdefgh", "ijk", "l", ""] {
             sink.write_all(piece.as_bytes()).unwrap();
         }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+pub mod test_store;
+
 use std::sync::Arc;
 
 use arrow_array::builder::{StringBuilder, StringDictionaryBuilder};
@@ -232,4 +234,14 @@ pub fn sim(seed: u64) -> (SimWorld, World) {
     let machine = SimWorld::new(seed);
     let world = machine.world();
     (machine, world)
+}
+
+/// A segment of [`schema`] whose loads are as long as random numbers.
+pub fn noisy(id: u64, rows: usize) -> Arc<MemorySource> {
+    let mut columns = batch(rows, 3).columns().to_vec();
+    let bits = (0..rows as u64).map(|row| (row + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31));
+    columns[2] = Arc::new(Float64Array::from_iter_values(bits.map(|bits| (bits >> 11) as f64)));
+    let batch = RecordBatch::try_new(Arc::clone(schema().arrow()), columns).unwrap();
+    let chunk = ChunkRange { start: MARCH_2013, end: MARCH_2013 + 30 * DAY };
+    MemorySource::new(id, &schema(), chunk, vec![batch])
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use tsds_cold_parquet::ParquetSettings;
 use tsds_traits::{Error, ErrorKind, Result};
 
 /// The codec of segment files where nothing is configured.
@@ -58,7 +59,9 @@ pub struct Storage {
     pub base_path: String,
     /// The directory of the write-ahead log. Default: `wal` in `base_path`.
     pub wal_path: Option<String>,
-    /// The directory of the cold files. Default: `cold` in `base_path`.
+    /// Where the cold files lie: a directory, or the URL of an object store without credentials, such as
+    /// `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`, where the build has its client. Default: `cold`
+    /// in `base_path`.
     pub cold_path: Option<String>,
     /// The directory for rolling log files of the command line. Default: none are written.
     pub logs_path: Option<String>,
@@ -67,6 +70,13 @@ pub struct Storage {
 impl Default for Storage {
     fn default() -> Self {
         Self { base_path: "./tsds_storage".into(), wal_path: None, cold_path: None, logs_path: None }
+    }
+}
+
+impl Storage {
+    /// [`Storage::cold_path`], if it is the URL of an object store and no directory.
+    pub(crate) fn cold_url(&self) -> Option<&str> {
+        self.cold_path.as_deref().filter(|path| path.contains("://"))
     }
 }
 
@@ -158,8 +168,15 @@ impl Default for WarmTier {
 pub struct ColdTier {
     /// A plugin id. Default: `tsds.cold.parquet`.
     pub backend: String,
-    /// `zstd` or `none`. Default: `zstd`.
+    /// `zstd`, `zstd(1)` to `zstd(22)`, `snappy`, `lz4` or `none`. Default: `zstd`.
     pub compression: String,
+    /// Directories as `year=2013/month=03/day=01/`, which readers elsewhere turn into columns; columns cannot be named
+    /// `year`, `month` or `day` then. Else `y2013/m03/d01/`. Files that are there stay where they are. Default: true.
+    pub hive: bool,
+    /// Options of the object store at `storage.cold_path`: those of its client, such as `region`, `endpoint`, `timeout` or
+    /// `skip_signature`; `max_retries`, `retry_deadline_seconds`; and for S3 `profile`. Credentials are refused: they belong
+    /// to the environment (`AWS_ACCESS_KEY_ID` and so on) or to a profile. Default: nothing.
+    pub object_store: Map<String, Value>,
     /// Accepted for compatibility; files are always staged and published atomically.
     pub staging_enabled: bool,
     /// Up to how many MiB of plain rows are merged into one file. Default: 128.
@@ -171,6 +188,8 @@ impl Default for ColdTier {
         Self {
             backend: "tsds.cold.parquet".into(),
             compression: "zstd".into(),
+            hive: true,
+            object_store: Map::new(),
             staging_enabled: true,
             merge_target_mb: 128,
         }
@@ -377,13 +396,7 @@ impl Settings {
                 "must be off, error, warn, info, debug or trace",
             ));
         }
-        if !["zstd", "none"].contains(&self.cold_tier.compression.as_str()) {
-            return Err(invalid(
-                "cold_tier.compression",
-                &self.cold_tier.compression,
-                "must be zstd or none",
-            ));
-        }
+        self.check_cold_tier()?;
         let deadline = self.performance.plugin_deadline_seconds;
         if !(0.0..=MAX_DEADLINE_SECONDS).contains(&deadline) {
             return Err(invalid(
@@ -401,6 +414,22 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    /// Lets the tier check what is its own: other tiers have their own ideas.
+    fn check_cold_tier(&self) -> Result<()> {
+        let ColdTier { backend, compression, hive, object_store, .. } = &self.cold_tier;
+        if *backend != ColdTier::default().backend {
+            return Ok(());
+        }
+        let settings = ParquetSettings {
+            compression: compression.clone(),
+            hive: *hive,
+            url: self.storage.cold_url().map(str::to_owned),
+            object_store: object_store.clone().into_iter().collect(),
+            ..ParquetSettings::default()
+        };
+        settings.validate().map_err(|error| error.with("section", "cold_tier"))
     }
 
     /// How long a plugin may show no sign of life; for ever if `None`.

@@ -152,7 +152,10 @@ impl Core {
         };
         let id = TableId(self.record.lock().await.next_table);
         let schema = spec.table_schema(id).map_err(|error| error.with("table", &spec.name))?;
-        tsds_cold_parquet::check_column_names(&schema).map_err(|error| error.with("table", &spec.name))?;
+        if settings.cold_tier.hive {
+            tsds_cold_parquet::check_column_names(&schema)
+                .map_err(|error| error.with("table", &spec.name))?;
+        }
         let record = TableRecord {
             id,
             name: spec.name.clone(),

@@ -6,8 +6,9 @@ use object_store::path::{Path, PathPart};
 use object_store::{ListResult, ObjectMeta, Result};
 use tsds_traits::DirEntry;
 
-use super::errors::io_error;
-use super::files::{Files, STAGING};
+use super::files::Files;
+use crate::store::errors::io_error;
+use crate::store::staging::STAGING;
 
 impl Files {
     /// Every object under `prefix`, ascending by path.

@@ -8,9 +8,9 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart};
 use tsds_traits::Error;
 
-use super::errors::{carried, io_error};
 use super::files::{Files, IfExists, Staged};
 use super::run;
+use crate::store::errors::{carried, io_error};
 
 /// One upload. Dropping it removes what was staged.
 #[derive(Debug)]

@@ -8,10 +8,8 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, Result};
 use tsds_traits::{ErrorKind, OpenMode, VfsFile, World};
 
-use super::errors::{already_exists, carried, io_error};
-
-/// The directory under the root where files grow before they have a name.
-pub(super) const STAGING: &str = "_staging";
+use crate::store::errors::{already_exists, carried, io_error};
+use crate::store::staging::{STAGING, new_name, staged_at};
 
 /// Files of one store. Every method blocks.
 #[derive(Debug)]
@@ -74,14 +72,12 @@ impl Files {
         Ok(parts.fold(self.root.clone(), |path, part| path.join(part.as_ref())))
     }
 
-    /// A new staging file. Its name begins with the wall clock, which is the only record of its age.
+    /// A new staging file.
     pub(super) fn stage(&self) -> Result<Staged> {
         let staging = self.staging_directory();
         let here = Path::from(STAGING);
         self.create_directory(&mut self.names(), &staging, &here)?;
-        let mut random = [0u8; 8];
-        self.world.random.fill(&mut random).map_err(carried)?;
-        let name = format!("{:016x}-{:016x}", self.world.clock.wall_nanos(), u64::from_le_bytes(random));
+        let name = new_name(&self.world).map_err(carried)?;
         self.names().live.insert(name.clone());
         let opened = self.world.vfs.open(&staging.join(&name), OpenMode::CreateNew);
         let file = opened.map_err(|error| {
@@ -275,8 +271,7 @@ impl Files {
         let names = self.names();
         let mut removed = 0;
         for entry in entries {
-            let staged_at = entry.name.split_once('-').and_then(|(at, _)| i64::from_str_radix(at, 16).ok());
-            let old = staged_at.is_some_and(|at| at <= newest_to_remove);
+            let old = staged_at(&entry.name).is_some_and(|at| at <= newest_to_remove);
             if entry.is_dir || !old || names.live.contains(&entry.name) {
                 continue;
             }

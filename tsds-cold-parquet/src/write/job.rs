@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{MultipartUpload, PutPayload};
 use tsds_traits::{DatabaseId, Error, Executor, Result, SegmentSource};
 
 use super::encoder::{Encoded, Encoder};
+use super::target::Target;
 use crate::record::FileRecord;
 use crate::settings::ParquetSettings;
-use crate::store::from_store;
 
 /// What became of encoding a segment.
 pub(super) enum Outcome {
@@ -29,16 +27,16 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Encodes the whole source. Parts go to `upload`, or nowhere without one. Memory is bounded by one row group, one
-    /// batch and one part.
+    /// Encodes the whole source. Parts go to `target`, or nowhere without one. Memory is bounded by one row group, one
+    /// batch and two parts.
     ///
     /// # Errors
     ///
-    /// `Corrupt` if the source gives another number of rows than its metadata says; what the source and the upload say.
-    pub(super) async fn run(self, mut upload: Option<&mut dyn MultipartUpload>) -> Result<Outcome> {
+    /// `Corrupt` if the source gives another number of rows than its metadata says; what the source and the target say.
+    pub(super) async fn run(self, mut target: Option<&mut Target<'_>>) -> Result<Outcome> {
         let meta = self.source.meta();
         let mut encoder =
-            Encoder::new(meta, self.source.schema(), self.database, self.settings, upload.is_some())?;
+            Encoder::new(meta, self.source.schema(), self.database, self.settings, target.is_some())?;
         let mut batches = self.source.batches();
         while let Some(batch) = batches.next().await {
             let batch = batch?;
@@ -54,7 +52,9 @@ impl Job<'_> {
             if let Some(reason) = declined {
                 return Ok(Outcome::Declined(reason));
             }
-            send(&mut upload, parts).await?;
+            if let Some(target) = &mut target {
+                target.send(parts).await?;
+            }
         }
         let path = self.path;
         let finished = (**self.executor).blocking(move || encoder.finish(path)).await?;
@@ -70,16 +70,9 @@ impl Job<'_> {
             .with("rows", record.rows())
             .with("expected", meta.rows));
         }
-        send(&mut upload, parts).await?;
+        if let Some(target) = target {
+            target.send(parts).await?;
+        }
         Ok(Outcome::Encoded(record))
     }
-}
-
-async fn send(upload: &mut Option<&mut dyn MultipartUpload>, parts: Vec<Bytes>) -> Result<()> {
-    if let Some(upload) = upload {
-        for part in parts {
-            upload.put_part(PutPayload::from(part)).await.map_err(from_store)?;
-        }
-    }
-    Ok(())
 }
