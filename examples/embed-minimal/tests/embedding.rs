@@ -19,7 +19,7 @@ fn measurements_are_there_when_the_program_starts_again() {
 }
 
 /// The page on crates and features in the README says how many; this is the most that is accepted.
-const MOST_CRATES: usize = 150;
+const MOST_CRATES: usize = 152;
 
 #[test]
 fn the_engine_alone_needs_few_crates() {
