@@ -15,7 +15,7 @@ use tsds_conformance::data::segments::{Row, Segment};
 use tsds_io::SimWorld;
 use tsds_segment::SegmentStore;
 use tsds_traits::{
-    BlockLayout, BuildContext, ColumnId, Comparison, EncodedColumn, ErrorKind, Predicate, Result,
+    BlockLayout, BuildContext, ColumnId, Comparison, EncodedColumn, ErrorKind, Predicate, ReadMeter, Result,
     ScanRequest, SegmentFiles, SegmentMeta, SegmentSource, SortKey, TableSchema, Tier, Value,
 };
 use tsds_warm_cpu::{CpuSettings, CpuTier};
@@ -146,6 +146,23 @@ fn only_columns_and_blocks_that_can_match_are_read() {
     let found = bench.rows(ScanRequest { predicate: Some(predicate), ..request(&[&segment], &["time"]) });
     assert_eq!(found, 10);
     assert_eq!(bench.reads(), [(id(&segment, "value"), 1_500..2_000), (id(&segment, "time"), 1_500..2_000)]);
+}
+
+#[test]
+fn what_is_read_is_counted_for_whoever_asks() {
+    let bench = Bench::new();
+    let segment = segment(0);
+    bench.write(&segment);
+    let mut asked = request(&[&segment], &["time"]);
+    asked.predicate = Some(at_least(&segment, "value", Value::F64(3_490.0)));
+    asked.meter = ReadMeter::counting();
+    let meter = asked.meter.clone();
+    assert_eq!(bench.rows(asked), 10);
+    let counts = meter.counts();
+    // The last of four blocks of each of two columns.
+    assert_eq!((counts.segments_opened, counts.blocks_read, counts.blocks_skipped), (1, 2, 6));
+    assert_eq!(counts.requests, 2);
+    assert!(counts.bytes_read > 0);
 }
 
 #[test]

@@ -42,14 +42,14 @@ impl<D: Device> Aggregation<D> {
         segments: impl FnOnce() -> Result<Vec<Arc<DeviceSegment<D>>>>,
         stop: Arc<Stop>,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-        let AggregateRequest { schema, predicate, plan, .. } = request;
+        let AggregateRequest { schema, predicate, plan, meter, .. } = request;
         check_segments(schema, &request.segments)?;
         // Refuses what is not known.
         Aggregator::new(Arc::clone(schema), plan.clone())?;
         let bucketer = plan.bucket.map(|bucket| Bucketer::new(bucket, schema.time_unit())).transpose()?;
         let time = schema.time_column().id;
         let columns = plan.columns(schema).into_iter().chain([time]);
-        let reading = Reading::new(context, schema, predicate.as_ref(), columns, segments, stop)?;
+        let reading = Reading::new(context, schema, predicate.as_ref(), columns, segments, stop, meter)?;
         let fold = FoldPlan {
             groups: plan.group_by.clone(),
             bucket: plan.bucket,

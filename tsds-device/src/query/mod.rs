@@ -7,7 +7,7 @@ mod states;
 use std::sync::Arc;
 
 use tsds_compute::{CompiledPredicate, Verdict};
-use tsds_traits::{ColumnId, Predicate, Result, TableSchema, World};
+use tsds_traits::{ColumnId, Predicate, ReadMeter, Result, TableSchema, World};
 
 use crate::device::Device;
 use crate::request::distinct;
@@ -43,6 +43,7 @@ pub(crate) struct Reading<D: Device> {
     /// In request order, held until the request is answered.
     pub(crate) segments: Vec<Arc<DeviceSegment<D>>>,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) meter: ReadMeter,
 }
 
 /// A wave before it has memory.
@@ -64,11 +65,13 @@ impl<D: Device> Reading<D> {
         columns: impl IntoIterator<Item = ColumnId>,
         segments: impl FnOnce() -> Result<Vec<Arc<DeviceSegment<D>>>>,
         stop: Arc<Stop>,
+        meter: &ReadMeter,
     ) -> Result<Self> {
         let predicate = predicate.map(|predicate| CompiledPredicate::new(predicate, schema)).transpose()?;
         let tested = predicate.iter().flat_map(|predicate| predicate.columns().to_vec());
         let columns = distinct(columns.into_iter().chain(tested));
-        Ok(Self { context, schema: Arc::clone(schema), columns, predicate, segments: segments()?, stop })
+        let (schema, meter, segments) = (Arc::clone(schema), meter.clone(), segments()?);
+        Ok(Self { context, schema, columns, predicate, segments, stop, meter })
     }
 
     /// The parts that can have a matching row, cut into waves, in request order.
@@ -76,6 +79,7 @@ impl<D: Device> Reading<D> {
         let mut waves: Vec<PlannedWave<D>> = Vec::new();
         let mut rows = 0;
         for (position, segment) in self.segments.iter().enumerate() {
+            let mut worked_on = 0;
             for (index, part) in segment.parts.iter().enumerate() {
                 let stats = |column| part.stats(column);
                 let predicate = self.predicate.as_ref();
@@ -84,6 +88,7 @@ impl<D: Device> Reading<D> {
                 if verdict == Verdict::None {
                     continue;
                 }
+                worked_on += 1;
                 let (more, bytes) = (u64::from(part.rows), self.bytes_for(segment, u64::from(part.rows)));
                 let found = WavePart { position, segment: Arc::clone(segment), index, verdict };
                 // What a wave computes lies in a few buffers, the largest of which has most of it.
@@ -105,8 +110,20 @@ impl<D: Device> Reading<D> {
                     }
                 }
             }
+            self.count(segment, worked_on);
         }
         waves
+    }
+
+    /// Counts a segment, of which so many parts are worked on. A part counts as a block of each column that is read.
+    fn count(&self, segment: &DeviceSegment<D>, worked_on: usize) {
+        let columns = self.columns.len() as u64;
+        match worked_on {
+            0 => self.meter.segments_skipped(1),
+            _ => self.meter.segments_opened(1),
+        }
+        self.meter.blocks_read(worked_on as u64 * columns);
+        self.meter.blocks_skipped((segment.parts.len() - worked_on) as u64 * columns);
     }
 
     /// What a wave takes for so many rows of a segment.
@@ -134,6 +151,7 @@ impl<D: Device> Reading<D> {
             parts,
             bytes: planned.bytes.min(self.context.scratch.bytes()),
             permit: Arc::new(permit),
+            meter: self.meter.clone(),
         })
     }
 }

@@ -50,6 +50,7 @@ impl<D: Device> Scan<D> {
             fetched.iter().copied(),
             segments,
             stop,
+            &request.meter,
         )?;
         let scan = Arc::new(Self { reading, fetched, order: request.order.clone(), limit: request.limit });
         let waves = scan.reading.waves();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tsds_compute::Verdict;
-use tsds_traits::{ColumnId, Error, Result, World};
+use tsds_traits::{ColumnId, Error, ReadMeter, Result, World};
 
 use crate::device::{Device, Hold, Launch, PARAMS, Step, Work};
 use crate::kernel::{Kernel, PartEntry};
@@ -96,6 +96,8 @@ pub(crate) struct Wave<D: Device> {
     pub(crate) bytes: u64,
     /// What the wave may allocate counts against, until its last work has ended.
     pub(crate) permit: Arc<OwnedSemaphorePermit>,
+    /// Counts what comes from the device.
+    pub(crate) meter: ReadMeter,
 }
 
 /// Which rows of each part of a wave, and in which order.
@@ -146,6 +148,7 @@ impl<D: Device> Wave<D> {
         reads: Vec<(Arc<D::Buffer>, Range<u64>)>,
     ) -> Result<Vec<Vec<u8>>> {
         let hold: Hold = Arc::clone(&self.permit) as _;
+        self.meter.bytes_read(reads.iter().map(|(_, range)| range.end - range.start).sum());
         Ok(self.device.run(Work::new(steps, reads).holding(hold)).await?)
     }
 

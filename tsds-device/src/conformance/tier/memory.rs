@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::{StreamExt, poll};
 use tsds_traits::{
-    Aggregate, AggregatePlan, AggregateRequest, Function, Put, ScanRequest, SegmentSource, StoredSegment,
-    Tier,
+    Aggregate, AggregatePlan, AggregateRequest, Comparison, Function, Predicate, Put, ReadMeter, ScanRequest,
+    SegmentSource, StoredSegment, Tier, Value,
 };
 
 use super::source::Blocks;
@@ -23,6 +23,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
         ("what_would_not_fit_alone_is_declined_with_the_reason", too_large),
         ("works_that_nobody_waits_for_take_memory_until_they_end", abandoned),
         ("a_part_of_any_segment_has_room_to_be_read", narrow_and_wide),
+        ("what_is_read_is_counted_for_whoever_asks", metered),
     ]
 }
 
@@ -42,6 +43,30 @@ fn removed<S: Subject>(bench: &Bench<S>) {
     assert_eq!((reading.segments, reading.rows, reading.bytes), (0, 0, held.bytes));
     drop(rows);
     assert_eq!(tier.usage().bytes, 0);
+}
+
+fn metered<S: Subject>(bench: &Bench<S>) {
+    let tier = tier(bench, 64);
+    let source = Arc::new(Blocks::new(1, &data::readings(50_000), &[2_048]));
+    put(bench, &tier, &source);
+    let columns = ids(&source);
+    let count = |predicate: Option<Predicate>| {
+        let mut request =
+            ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], columns.clone());
+        (request.predicate, request.meter) = (predicate, ReadMeter::counting());
+        let meter = request.meter.clone();
+        let rows = bench.runtime.block_on(Arc::clone(&tier).scan(request).collect::<Vec<_>>());
+        (rows.into_iter().map(|batch| batch.unwrap().rows.num_rows()).sum::<usize>(), meter.counts())
+    };
+    let (rows, all) = count(None);
+    assert_eq!((rows, all.segments_opened, all.segments_skipped, all.blocks_skipped), (50_000, 1, 0, 0));
+    assert!(all.blocks_read > 0 && all.bytes_read > 50_000 && all.requests > 0, "{all:?}");
+    let time = source.schema.time_column().id;
+    let beyond =
+        Predicate::Compare { column: time, comparison: Comparison::Greater, value: Value::Int(i64::MAX - 1) };
+    let (rows, none) = count(Some(beyond));
+    assert_eq!((rows, none.segments_opened, none.segments_skipped, none.bytes_read), (0, 0, 1, 0));
+    assert_eq!(none.blocks_skipped, all.blocks_read);
 }
 
 fn too_large<S: Subject>(bench: &Bench<S>) {
