@@ -193,6 +193,19 @@ fn stats_text(stats: &Stats) -> String {
         counted(stats.wal.files, "file"),
         stats.wal.durable
     ));
+    if let Some(age) = stats.oldest_pin_seconds {
+        text.push_str(&format!(
+            "oldest snapshot or query: held for {}\n",
+            seconds(Duration::from_secs_f64(age.clamp(0.0, 1e9)))
+        ));
+    }
+    if let Some(refusal) = &stats.config.refusal {
+        text.push_str(&format!("the changed configuration is not in effect: {refusal}\n"));
+    }
+    if !stats.config.needs_reopening.is_empty() {
+        let keys = stats.config.needs_reopening.join(", ");
+        text.push_str(&format!("in effect when the database is opened again: {keys}\n"));
+    }
     let recovery = &stats.recovery;
     if recovery.unclean {
         text.push_str(&format!(
