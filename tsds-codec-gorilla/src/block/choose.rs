@@ -45,6 +45,8 @@ const SAMPLES: usize = 4;
 const MAX_CLASSIC_PROGRESSION: usize = 160;
 /// Roughly the bytes of a stream that samples have too.
 const HEAD_BYTES: usize = 32;
+/// Roughly the bytes of the directory of a sample.
+const DIRECTORY_BYTES: usize = 16;
 /// Roughly the bytes of an exception.
 const EXCEPTION_BYTES: usize = 5;
 
@@ -120,12 +122,18 @@ struct Candidates<'a> {
 }
 
 impl Candidates<'_> {
-    fn offer(&mut self, shape: Shape, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Takes what `write` writes if it is the shortest so far; it may give up, and say so, where that is not to be.
+    fn offer(&mut self, shape: Shape, write: impl FnOnce(&mut Vec<u8>) -> bool) {
         let mut bytes = Vec::with_capacity(self.bytes.len());
-        write(&mut bytes);
-        if self.best.is_none() || bytes.len() < self.bytes.len() {
+        let is_whole = write(&mut bytes);
+        if is_whole && (self.best.is_none() || bytes.len() < self.bytes.len()) {
             (self.best, self.bytes) = (Some(shape), bytes);
         }
+    }
+
+    /// What is of no use if it has more bytes.
+    fn most(&self) -> usize {
+        if self.best.is_some() { self.bytes.len() } else { usize::MAX }
     }
 
     /// The bits for each value so far.
@@ -155,9 +163,9 @@ impl Candidates<'_> {
         let flags = flag(SINGLE, fit.single)
             | flag(CORRECTIONS, !decimals.corrections.is_empty())
             | flag(EXCEPTIONS, !decimals.exceptions.is_empty());
-        let (kind, depth) = (self.kind, self.depth);
+        let (kind, depth, most) = (self.kind, self.depth, self.most());
         self.offer(Shape { mode: Mode::Decimal, detail: fit.exponent, flags }, |out| {
-            write_decimals(kind, fit, &decimals, depth, out);
+            write_decimals(kind, fit, &decimals, depth, most, out)
         });
     }
 
@@ -166,12 +174,12 @@ impl Candidates<'_> {
             return;
         }
         let ordered: Vec<i64> = self.lanes.iter().map(|lane| ordered_of_lane(self.kind, *lane)).collect();
-        if self.best.is_some() && is_much_more(ints::estimated_len(&ordered), self.bytes.len()) {
+        let choice = ints::Choice::of(&ordered);
+        if self.best.is_some() && is_much_more(choice.estimated_len, self.bytes.len()) {
             return;
         }
-        self.offer(Shape::new(Mode::Integers), |out| {
-            ints::encode(&ordered, out);
-        });
+        let most = self.most();
+        self.offer(Shape::new(Mode::Integers), |out| choice.write(&ordered, most, out));
     }
 
     /// The codes of the paper: so that no block is longer than they are, they are taken where they are shorter.
@@ -181,8 +189,7 @@ impl Candidates<'_> {
             ModeChoice::Classic { lanes_log2 } => lanes_log2,
             _ if !self.choice.allows(Mode::Classic) || self.depth > 0 => return,
             _ => {
-                let limit = if self.best.is_some() { self.bytes.len() } else { usize::MAX };
-                if classic::len_below(kind, lanes, limit).is_none() {
+                if classic::len_below(kind, lanes, self.most()).is_none() {
                     return;
                 }
                 0
@@ -190,7 +197,10 @@ impl Candidates<'_> {
         };
         let mut bytes = Vec::new();
         let detail = classic::write(kind, lanes, lanes_log2, &mut bytes);
-        self.offer(Shape { mode: Mode::Classic, detail, flags: 0 }, |out| *out = bytes);
+        self.offer(Shape { mode: Mode::Classic, detail, flags: 0 }, |out| {
+            *out = bytes;
+            true
+        });
     }
 
     /// Roughly the most bytes that a dictionary takes; `None` where few values are the same.
@@ -201,13 +211,9 @@ impl Candidates<'_> {
         let sample = sample(self.lanes, None);
         let (values, codes) = distinct(&sample, sample.len() / 2)?;
         let (_, ranks) = by_frequency(&values, &codes);
-        let len = |codes: &[i64]| {
-            let mut bytes = Vec::new();
-            ints::encode(codes, &mut bytes);
-            bytes.len()
-        };
+        let len = ints::estimated_len(&codes).min(ints::estimated_len(&ranks)) + DIRECTORY_BYTES;
         // Of a whole block the dictionary is larger, but not as much as the block.
-        Some((len(&codes).min(len(&ranks)) + values.len()) * self.lanes.len() / sample.len().max(1))
+        Some((len + values.len()) * self.lanes.len() / sample.len().max(1))
     }
 
     /// Takes a dictionary, of which at most so many bytes are expected, if it is shorter.
@@ -230,20 +236,24 @@ impl Candidates<'_> {
         };
         // Values take less in their order; codes may where the most frequent come first.
         let (mut values, mut codes, mut len) = (nested(&values), codes, 0);
-        len += values.len() + ints::estimated_len(&codes);
-        let len_of_ranks = ints::estimated_len(&ranks);
+        let mut choice = ints::Choice::of(&codes);
+        len += values.len() + choice.estimated_len;
+        let choice_of_ranks = ints::Choice::of(&ranks);
+        let len_of_ranks = choice_of_ranks.estimated_len;
         if len_of_ranks + values.len() < len {
             let frequent = nested(&frequent);
             if frequent.len() + len_of_ranks < len {
                 (len, values, codes) = (frequent.len() + len_of_ranks, frequent, ranks);
+                choice = choice_of_ranks;
             }
         }
         if self.best.is_some() && is_much_more(len, self.bytes.len()) {
             return;
         }
+        let most = self.most().saturating_sub(values.len());
         self.offer(Shape::new(Mode::Dictionary), |out| {
             out.extend_from_slice(&values);
-            ints::encode(&codes, out);
+            choice.write(&codes, most, out)
         });
     }
 }
@@ -305,11 +315,24 @@ fn cheapest(
     Some((fit, Some(cost.saturating_sub(HEAD_BYTES).saturating_mul(more))))
 }
 
-fn write_decimals(kind: Kind, fit: DecimalFit, decimals: &Decimals, depth: usize, out: &mut Vec<u8>) {
+/// Appends decimals, unless it is seen that they take more than `most` bytes. Returns whether it did.
+fn write_decimals(
+    kind: Kind,
+    fit: DecimalFit,
+    decimals: &Decimals,
+    depth: usize,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> bool {
     out.push(fit.multiplier);
-    ints::encode(&decimals.numbers, out);
+    if !ints::encode_within(&decimals.numbers, most, out) {
+        return false;
+    }
     if !decimals.corrections.is_empty() {
         ints::encode_centred(&decimals.corrections, 0, out);
+    }
+    if out.len() > most {
+        return false;
     }
     if !decimals.exceptions.is_empty() {
         let (rows, lanes): (Vec<i64>, Vec<i64>) =
@@ -318,6 +341,7 @@ fn write_decimals(kind: Kind, fit: DecimalFit, decimals: &Decimals, depth: usize
         ints::encode(&rows, out);
         write_nested(kind, &lanes, depth + 1, out);
     }
+    true
 }
 
 fn progression(

@@ -6,6 +6,7 @@ use crate::classic::{
 };
 use crate::error::Result;
 use crate::isa::Isa;
+use crate::simd::{Kernel, Narrow, vectorize};
 use crate::values::Kind;
 
 /// Appends values in 2^`lanes_log2` lanes, or as many as their number allows, and returns the logarithm of the number of
@@ -61,30 +62,57 @@ const LOOKED_AT: usize = 256;
 /// Whether the codes take no fewer bits than `limit`: most often few values say so. The codes take at least 1 bit for what was
 /// foretold; else 9 for a time, and 2 and those that differ for a float.
 fn are_at_least(kind: Kind, lanes: &[i64], limit: usize) -> bool {
-    let cost_of_float = |pair: &[i64]| match (pair[0] ^ pair[1]) as u64 {
-        0 => 1,
-        xor => 66 - xor.leading_zeros() - xor.trailing_zeros(),
-    };
-    let cost_of_time = |three: &[i64]| {
-        let expected = three[1].wrapping_mul(2).wrapping_sub(three[0]);
-        if expected == three[2] { 1u32 } else { 9 }
-    };
     let mut bits = 0usize;
     for start in (0..lanes.len()).step_by(LOOKED_AT) {
         // Codes tell of the values before.
         let some = &lanes[start.saturating_sub(2)..lanes.len().min(start + LOOKED_AT)];
         let before = start.min(2);
         bits += match kind.is_float() {
-            true => {
-                some[before.saturating_sub(1)..].windows(2).map(|pair| cost_of_float(pair) as usize).sum()
-            }
-            false => some.windows(3).map(|three| cost_of_time(three) as usize).sum::<usize>(),
-        };
+            true => vectorize(Isa::best(), LeastOfFloats(&some[before.saturating_sub(1)..])),
+            false => vectorize(Isa::best(), LeastOfTimes(some)),
+        } as usize;
         if bits >= limit {
             return true;
         }
     }
     false
+}
+
+/// The bits that the codes of all floats but the first take at least.
+struct LeastOfFloats<'a>(&'a [i64]);
+
+impl Kernel for LeastOfFloats<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<S: Narrow>(self, _: S) -> u64 {
+        let Some((_, others)) = self.0.split_first() else { return 0 };
+        let pairs = self.0.iter().zip(others);
+        pairs.fold(0, |bits, (one, other)| {
+            let xor = one ^ other;
+            // The lowest bit that is set, whose leading zeros vectors count as well.
+            let lowest = xor & xor.wrapping_neg();
+            let meaningful = u64::from(lowest.leading_zeros()).wrapping_sub(xor.leading_zeros().into());
+            bits.wrapping_add(if xor == 0 { 1 } else { meaningful.wrapping_add(3) })
+        })
+    }
+}
+
+/// The bits that the codes of all times but the first two take at least.
+struct LeastOfTimes<'a>(&'a [i64]);
+
+impl Kernel for LeastOfTimes<'_> {
+    type Output = u64;
+
+    #[inline(always)]
+    fn run<S: Narrow>(self, _: S) -> u64 {
+        let [_, later @ ..] = self.0 else { return 0 };
+        let [_, last @ ..] = later else { return 0 };
+        self.0.iter().zip(later).zip(last).fold(0, |bits, ((one, other), third)| {
+            let expected = other.wrapping_mul(2).wrapping_sub(*one);
+            bits.wrapping_add(if expected == *third { 1 } else { 9 })
+        })
+    }
 }
 
 fn bits64(lanes: &[i64]) -> Vec<u64> {

@@ -47,9 +47,14 @@ impl Width for Floats32 {
     }
 }
 
-/// Bits of `11`, the count of leading zeros and the count of meaningful bits.
-const fn control_bits<W: Width>() -> u32 {
-    2 + LEADING_BITS + W::LENGTH_BITS
+/// Bits of the counts of leading zeros and of meaningful bits.
+pub(super) const fn sizes_bits<W: Width>() -> u32 {
+    LEADING_BITS + W::LENGTH_BITS
+}
+
+/// Bits of `11` and the counts.
+pub(super) const fn control_bits<W: Width>() -> u32 {
+    2 + sizes_bits::<W>()
 }
 
 impl<W: Width> Code for W {
@@ -78,9 +83,8 @@ impl<W: Width> Code for W {
 
     #[inline(always)]
     fn read(window: u64, known: Known) -> Read {
-        let sizes = LEADING_BITS + W::LENGTH_BITS;
         let new_window = window >> 62 == 0b11;
-        let new_state = (window << 2) >> (64 - sizes);
+        let new_state = (window << 2) >> (64 - sizes_bits::<W>());
         let state = select_unpredictable(new_window, new_state, known.state);
         let control_bits = select_unpredictable(new_window, control_bits::<W>(), 2);
 
@@ -109,14 +113,14 @@ impl<W: Width> Code for W {
 
 /// Meaningful bits, less one, of a decoder's state.
 #[inline(always)]
-fn length_less_one<W: Width>(state: u64) -> u32 {
+pub(super) fn length_less_one<W: Width>(state: u64) -> u32 {
     state as u32 & (W::BITS - 1)
 }
 
 /// How far below the highest bit of a word the meaningful bits begin. An encoder writes no window that ends beyond the value; a
 /// decoder would drop the bits beyond.
 #[inline(always)]
-fn leading<W: Width>(state: u64) -> u32 {
+pub(super) fn leading<W: Width>(state: u64) -> u32 {
     (64 - W::BITS).wrapping_add((state >> W::LENGTH_BITS) as u32)
 }
 

@@ -22,6 +22,7 @@ mod times;
 
 use floats::{Floats32, Floats64};
 use lanes::{Decoded, Headed};
+use serial::Serial;
 use times::Times;
 
 use crate::error::{Damaged, Result};
@@ -90,7 +91,7 @@ fn encode<C: Headed>(values: &[C::Value], lanes_log2: u32, out: &mut Vec<u8>) {
     }
 }
 
-fn decode<C: Decoded>(bytes: &[u8], lanes_log2: u32, out: &mut [C::Value], isa: Isa) -> Result<()> {
+fn decode<C: Decoded + Serial>(bytes: &[u8], lanes_log2: u32, out: &mut [C::Value], isa: Isa) -> Result<()> {
     if lanes_log2 > most_lanes_log2(out.len()) {
         return Err(Damaged::new("it has too many lanes for so few rows"));
     }

@@ -62,7 +62,7 @@ pub(super) fn length_of_all(values: &[i64]) -> u64 {
 
 /// For each four bits that a code can begin with: in bytes 0 and 1 by how much to shift left and then right to leave the
 /// payload, in byte 2 the bits of the code, above them the bucket's offset.
-static BY_NIBBLE: [u64; 16] = by_nibble();
+pub(super) static BY_NIBBLE: [u64; 16] = by_nibble();
 
 const fn by_nibble() -> [u64; 16] {
     let mut table = [0; 16];

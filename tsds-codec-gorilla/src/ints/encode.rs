@@ -12,28 +12,54 @@ const SAMPLE_STEPS: usize = 16;
 
 /// Appends a stream that decodes to `values`, and returns the form that it has.
 pub(crate) fn encode(values: &[i64], out: &mut Vec<u8>) -> Form {
-    match scale::divide(values) {
-        Some((scale, numbers)) => encode_numbers(&numbers, Some(scale), out),
-        None => encode_numbers(values, None, out),
-    }
+    let choice = Choice::of(values);
+    choice.write(values, usize::MAX, out);
+    choice.form
 }
 
-fn encode_numbers(values: &[i64], scale: Option<Scale>, out: &mut Vec<u8>) -> Form {
-    let ((form, centre), ..) = choose(values);
-    write(values, form, centre, scale, out);
-    form
+/// Appends a stream that decodes to `values`, unless it is seen that it has more than `most` bytes. Returns whether it did.
+pub(crate) fn encode_within(values: &[i64], most: usize, out: &mut Vec<u8>) -> bool {
+    Choice::of(values).write(values, most, out)
 }
 
 /// Appends a stream of values of which most are `centre` and few are far from it.
 pub(crate) fn encode_centred(values: &[i64], centre: i64, out: &mut Vec<u8>) {
-    write(values, Form::Centred, centre, None, out);
+    write(values, Form::Centred, centre, None, usize::MAX, out);
+}
+
+/// How a stream is to be written.
+pub(crate) struct Choice {
+    form: Form,
+    centre: i64,
+    /// The factor and what is left to be written, where there is one.
+    scaled: Option<(Scale, Vec<i64>)>,
+    /// Roughly the bytes that it takes, from a sample of its mini-blocks.
+    pub(crate) estimated_len: usize,
+}
+
+impl Choice {
+    /// What a sample of the mini-blocks says is shortest.
+    pub(crate) fn of(values: &[i64]) -> Self {
+        let scaled = scale::divide(values);
+        let numbers = scaled.as_ref().map_or(values, |(_, numbers)| numbers);
+        let ((form, centre), bytes, sampled) = choose(numbers);
+        Self { form, centre, scaled, estimated_len: bytes * values.len() / sampled.max(1) }
+    }
+
+    /// Appends the stream of the values that the choice is of, unless it is seen that it has more than `most` bytes. Returns whether
+    /// it did.
+    pub(crate) fn write(&self, values: &[i64], most: usize, out: &mut Vec<u8>) -> bool {
+        let Self { form, centre, ref scaled, .. } = *self;
+        match scaled {
+            Some((scale, numbers)) => write(numbers, form, centre, Some(*scale), most, out),
+            None => write(values, form, centre, None, most, out),
+        }
+    }
 }
 
 /// Roughly the bytes that a stream of values takes, from a sample of its mini-blocks.
 pub(crate) fn estimated_len(values: &[i64]) -> usize {
-    let numbers = scale::divide(values).map(|(_, numbers)| numbers);
-    let (_, bytes, sampled) = choose(numbers.as_deref().unwrap_or(values));
-    bytes * values.len() / sampled.max(1)
+    Choice::of(values).estimated_len
 }
 
 /// The form and centre with the fewest bytes for a sample of mini-blocks, those bytes, and how many values the sample has.
@@ -49,20 +75,24 @@ fn choose(values: &[i64]) -> ((Form, i64), usize, usize) {
             candidates.push((Form::Delta, centre));
         }
     }
-    let cost = |(form, centre): &(Form, i64)| {
+    let (mut best, mut bytes) = ((Form::Flat, 0), usize::MAX);
+    for (form, centre) in candidates {
         let mut numbers = [0; MINI];
-        let one = |values: &&[i64]| {
-            let numbers = &mut numbers[..values.len()];
-            apply(*form, values, *centre, numbers);
-            Plan::of(numbers).len
-        };
-        let minis: usize = sample.iter().map(one).sum();
         // A first step for every mini-block.
-        minis + if *form == Form::DeltaOfDelta { 2 * sample.len() } else { 0 }
-    };
-    let costs = candidates.into_iter().map(|candidate| (candidate, cost(&candidate)));
-    let (form, bytes) = costs.min_by_key(|(_, cost)| *cost).unwrap_or(((Form::Flat, 0), 0));
-    (form, bytes, sample.iter().map(|mini| mini.len()).sum())
+        let mut cost = if form == Form::DeltaOfDelta { 2 * sample.len() } else { 0 };
+        for values in &sample {
+            if cost >= bytes {
+                break;
+            }
+            let numbers = &mut numbers[..values.len()];
+            apply(form, values, centre, numbers);
+            cost += Plan::of(numbers).len;
+        }
+        if cost < bytes {
+            (best, bytes) = ((form, centre), cost);
+        }
+    }
+    (best, bytes, sample.iter().map(|mini| mini.len()).sum())
 }
 
 /// The median step from one value to the next.
@@ -111,7 +141,14 @@ fn apply(form: Form, values: &[i64], centre: i64, numbers: &mut [u64]) -> (i64, 
     }
 }
 
-fn write(values: &[i64], form: Form, centre: i64, scale: Option<Scale>, out: &mut Vec<u8>) {
+fn write(
+    values: &[i64],
+    form: Form,
+    centre: i64,
+    scale: Option<Scale>,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> bool {
     let minis = values.len().div_ceil(MINI);
     let (mut plans, mut bases) = (Vec::with_capacity(minis), Vec::with_capacity(minis));
     let mut payload = Vec::with_capacity(values.len() * 2);
@@ -120,6 +157,9 @@ fn write(values: &[i64], form: Form, centre: i64, scale: Option<Scale>, out: &mu
         let numbers = &mut numbers[..values.len()];
         bases.push(apply(form, values, centre, numbers));
         let plan = Plan::of(numbers);
+        if payload.len() + plan.len > most {
+            return false;
+        }
         plan.write(numbers, &mut payload);
         plans.push(plan);
     }
@@ -142,6 +182,7 @@ fn write(values: &[i64], form: Form, centre: i64, scale: Option<Scale>, out: &mu
         write_packed(bases.iter().map(|(_, step)| *step), out);
     }
     out.extend_from_slice(&payload);
+    true
 }
 
 /// Bases as what they are above a line, or above the first of them if that takes fewer bits.

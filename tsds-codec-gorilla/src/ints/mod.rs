@@ -22,7 +22,7 @@ mod tests;
 mod wide;
 
 pub(crate) use decode::{AddDecoded, Decode, LookUp, Progression, Same, Transform};
-pub(crate) use encode::{encode, encode_centred, estimated_len};
+pub(crate) use encode::{Choice, encode, encode_centred, encode_within, estimated_len};
 pub use layout::Form;
 pub(crate) use layout::Stream;
 pub(crate) use minis::{Minis, Pad};

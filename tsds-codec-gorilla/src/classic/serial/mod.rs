@@ -1,14 +1,19 @@
 //! The interoperable layout: the first value as it is, then code after code, as one string of bits.
 
+mod floats;
+mod string;
+mod times;
+
+use string::{AHEAD, BitString, byte_at};
+
+pub(super) use string::Serial;
+
 use super::bits::{BitWriter, MOST_WORDS};
 use super::code::{Code, Encoder, Known};
 use crate::error::{Damaged, Result};
 
 /// Values that are encoded before their words are appended.
 const BATCH: usize = 32;
-
-/// Zero bits that are decoded at once.
-const WORTHWHILE: usize = 8;
 
 /// Bytes that the bits of the codes of all values but the first make, with the first one.
 pub(super) fn bytes_for<C: Code>(values: usize, code_bits: u64) -> usize {
@@ -41,68 +46,55 @@ pub(super) fn encode<C: Code>(values: &[C::Value], out: &mut Vec<u8>) {
 
 /// Decodes as many values as `out` has room for, which must be all of them.
 #[inline(always)]
-pub(super) fn decode<C: Code>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> {
+pub(super) fn decode<C: Serial>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> {
     let Some((first, others)) = out.split_first_mut() else {
         return if bytes.is_empty() { Ok(()) } else { Err(Damaged::new("bytes where there are no values")) };
     };
-    let mut known = Known { value: window(bytes, 0) >> (64 - C::VALUE_BITS), state: C::BEGIN };
+    let mut head = [0; 8];
+    head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+    let mut known = Known { value: u64::from_be_bytes(head) >> (64 - C::VALUE_BITS), state: C::BEGIN };
     *first = C::value(known.value);
-    let mut position = u64::from(C::VALUE_BITS);
 
-    let mut others = others;
-    while !others.is_empty() {
-        let seen = window(bytes, position);
-        let zeros = (seen.leading_zeros() as usize).min(others.len());
-        if zeros >= WORTHWHILE {
-            for slot in others.split_off_mut(..zeros).unwrap_or_default() {
-                known = C::repeat(known);
-                *slot = C::value(known.value);
-            }
-            position = position.wrapping_add(zeros as u64);
-            continue;
-        }
-        let read = C::read(seen, known);
-        known = read.known;
-        position = position.wrapping_add(read.length.into());
-        if C::LONGEST > 64 && read.length > 64 {
-            let rest = read.length - 64;
-            let after = position.wrapping_sub(rest.into());
-            known = C::read_rest(window(bytes, after) >> (64 - rest), known);
-        }
-        if let Some(slot) = others.split_off_first_mut() {
-            *slot = C::value(known.value);
-        }
+    let mut string = BitString { bytes, position: C::VALUE_BITS.into() };
+    let rest = read_while_long::<C>(&mut string, &mut known, others);
+    let mut position = string.position;
+    if !rest.is_empty() {
+        // What is near the end, with zeros after it. If that is not all, then codes went on well beyond the end.
+        let start = byte_at(position).min(bytes.len());
+        let mut padded = [0; 2 * AHEAD];
+        padded.iter_mut().zip(bytes.get(start..).unwrap_or_default()).for_each(|(to, from)| *to = *from);
+        let before = start as u64 * 8;
+        let mut string = BitString { bytes: &padded, position: position.wrapping_sub(before) };
+        read_while_long::<C>(&mut string, &mut known, rest);
+        position = string.position.wrapping_add(before);
     }
 
     let unused = (bytes.len() as u64 * 8).checked_sub(position);
     let Some(unused @ 0..8) = unused else {
         return Err(Damaged::new("codes do not end with the bytes"));
     };
-    if unused > 0 && window(bytes, position) != 0 {
+    if bytes.last().is_some_and(|last| u32::from(*last).trailing_zeros() < unused as u32) {
         return Err(Damaged::new("bits are set after the last code"));
     }
     Ok(())
 }
 
-/// The 64 bits from a position on; beyond the end there are zeros.
+/// Decodes for as long as enough bytes lie ahead, and returns what is left to be decoded.
 #[inline(always)]
-fn window(bytes: &[u8], position: u64) -> u64 {
-    let shift = (position % 8) as u32;
-    let at = usize::try_from(position / 8).unwrap_or(usize::MAX);
-    let tail = bytes.get(at..).unwrap_or_default();
-    if let Some(nine) = tail.first_chunk::<9>() {
-        let [eight @ .., ninth] = nine;
-        return u64::from_be_bytes(*eight) << shift | u64::from(*ninth) >> (8 - shift);
+fn read_while_long<'o, C: Serial>(
+    string: &mut BitString<'_>,
+    known: &mut Known,
+    mut out: &'o mut [C::Value],
+) -> &'o mut [C::Value] {
+    loop {
+        let done = C::read_many(string, known, out);
+        out = out.get_mut(done..).unwrap_or_default();
+        if !string.is_long() {
+            return out;
+        }
+        let Some(slot) = out.split_off_first_mut() else { return out };
+        let Some(next) = string.read_one::<C>(*known) else { return out };
+        *known = next;
+        *slot = C::value(known.value);
     }
-    window_at_end(tail, shift)
-}
-
-#[cold]
-#[inline(never)]
-fn window_at_end(tail: &[u8], shift: u32) -> u64 {
-    let mut padded = [0; 16];
-    for (to, from) in padded.iter_mut().zip(tail) {
-        *to = *from;
-    }
-    ((u128::from_be_bytes(padded) << shift) >> 64) as u64
 }
