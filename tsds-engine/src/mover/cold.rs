@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tracing::Instrument;
 use tsds_traits::{
     ChunkRange, Error, KeyDomain, Put, Result, SchemaVersion, SegmentId, SegmentSource, SegmentView,
     SequenceInterval, TableId,
@@ -36,7 +37,8 @@ impl Core {
         }
         for (table, group) in &groups {
             self.check_open()?;
-            self.move_group(*table, group).await?;
+            let span = tracing::debug_span!("move", %table, segments = group.len());
+            self.move_group(*table, group).instrument(span).await?;
         }
         let settings = self.settings();
         let debug = &settings.debug;

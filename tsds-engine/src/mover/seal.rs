@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use futures::future::{Either, pending, select};
 use futures::stream::{self, StreamExt};
+use tracing::Instrument;
 use tsds_compute::chunk::second_of;
 use tsds_compute::{SortedRows, describe_segment};
 use tsds_hot::SealedRows;
@@ -32,7 +33,8 @@ impl Core {
         self.freeze_what_is_due(everything)?;
         let Some((table, memtable)) = self.next_to_seal(everything) else { return Ok(false) };
         let began = self.now();
-        self.seal(table, memtable).await?;
+        let span = tracing::debug_span!("seal", %table, rows = memtable.rows());
+        self.seal(table, memtable).instrument(span).await?;
         metrics::sealed(self.now().saturating_sub(began));
         self.set_gauges();
         self.mover.wake_moving.notify_one();

@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+use tracing::Instrument;
 use tsds_traits::{Error, Result, TableId};
 
 pub use aggregation::{Aggregation, Every};
@@ -151,7 +152,8 @@ impl Query {
     ///
     /// `InvalidInput` for an unknown column or a literal of another type, before any work; later whatever the tiers say.
     pub async fn stream(&self) -> Result<QueryStream> {
-        self.run(self.plan()?).await
+        let span = self.span();
+        self.run(self.plan()?).instrument(span).await
     }
 
     async fn run(&self, plan: Plan) -> Result<QueryStream> {
@@ -167,7 +169,7 @@ impl Query {
             (None, true) => unordered::run(plan),
             (None, false) => ordered::run(plan).await?,
         };
-        Ok(QueryStream { schema, rows })
+        Ok(QueryStream { schema, rows, span: tracing::Span::current() })
     }
 
     /// Runs the query and keeps the whole result.
@@ -198,7 +200,8 @@ impl Query {
         let mut plan = self.plan()?;
         plan.measure();
         let measures = plan.measures();
-        let mut stream = self.run(plan).await?;
+        let span = self.span();
+        let mut stream = self.run(plan).instrument(span).await?;
         let mut rows = 0;
         while let Some(batch) = stream.try_next().await? {
             rows += batch.num_rows() as u64;
@@ -216,6 +219,10 @@ impl Query {
         Plan::new(self, snapshot).map_err(|error| error.with("table", self.table_name()).during("query"))
     }
 
+    fn span(&self) -> tracing::Span {
+        tracing::debug_span!("query", table = self.table_name())
+    }
+
     fn table_name(&self) -> String {
         self.core.table(self.table).map(|table| table.record.name.clone()).unwrap_or_default()
     }
@@ -225,6 +232,7 @@ impl Query {
 pub struct QueryStream {
     schema: SchemaRef,
     rows: BoxStream<'static, Result<RecordBatch>>,
+    span: tracing::Span,
 }
 
 impl QueryStream {
@@ -244,7 +252,9 @@ impl Stream for QueryStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.rows.poll_next_unpin(context)
+        let this = &mut *self;
+        let _inside = this.span.enter();
+        this.rows.poll_next_unpin(context)
     }
 }
 

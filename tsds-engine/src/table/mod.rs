@@ -6,6 +6,7 @@ pub(crate) mod validate;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
+use tracing::Instrument;
 use tsds_traits::{Result, TableId, TableSchema};
 
 pub use spec::TableSpec;
@@ -58,7 +59,7 @@ impl Table {
     /// `InvalidInput` if the batch does not fit the table, naming table, column and row; `Exhausted`, retryable, if memory
     /// stays full for `ingest.timeout_ms`; `NoSpace`, retryable; `NotDurable` if the log's sync failed; `Closed` afterwards.
     pub async fn ingest(&self, batch: RecordBatch) -> Result<Receipt> {
-        self.core.ingest(self.id, batch, None).await.map_err(|error| error.during("ingest"))
+        self.write(batch, None).await
     }
 
     /// Writes a batch as [`Table::ingest`] does, unless a batch of this id was written to the table before: then nothing is
@@ -73,7 +74,13 @@ impl Table {
     ///
     /// As [`Table::ingest`]; `InvalidInput` if the batch of this id had another number of rows.
     pub async fn ingest_once(&self, id: BatchId, batch: RecordBatch) -> Result<Receipt> {
-        self.core.ingest(self.id, batch, Some(id)).await.map_err(|error| error.during("ingest"))
+        self.write(batch, Some(id)).await
+    }
+
+    async fn write(&self, batch: RecordBatch, id: Option<BatchId>) -> Result<Receipt> {
+        let span = tracing::debug_span!("ingest", table = %self.name, rows = batch.num_rows());
+        let written = self.core.ingest(self.id, batch, id).instrument(span).await;
+        written.map_err(|error| error.during("ingest"))
     }
 
     /// Begins a query.
