@@ -2,6 +2,8 @@
 
 mod floats;
 mod string;
+#[cfg(test)]
+mod tests;
 mod times;
 
 use string::{AHEAD, BitString, byte_at};

@@ -84,48 +84,48 @@ impl Buffer {
 }
 
 impl Serial for Times {
-    #[inline(always)]
-    fn read_many(string: &mut BitString<'_>, known: &mut Known, out: &mut [i64]) -> usize {
+    /// On its own, so that everything is in registers.
+    #[inline(never)]
+    fn read_many(string: &mut BitString<'_>, known: &mut Known, mut out: &mut [i64]) -> usize {
         let bytes = string.bytes;
+        let rows = out.len();
         let Known { mut value, state: mut delta } = *known;
         let mut buffer = Buffer::at(bytes, string.position);
-        let mut done = 0;
-        'fill: while buffer.fill(bytes).is_some() {
-            let Some(rest @ [_, ..]) = out.get_mut(done..) else { break };
+        'fill: while !out.is_empty() && buffer.fill(bytes).is_some() {
             if buffer.bits >> (64 - WORTHWHILE) == 0 {
-                let zeros = (buffer.bits.leading_zeros().min(buffer.count) as usize).min(rest.len());
-                for slot in rest.iter_mut().take(zeros) {
+                let zeros = (buffer.bits.leading_zeros().min(buffer.count) as usize).min(out.len());
+                for slot in out.split_off_mut(..zeros).unwrap_or_default() {
                     value = value.wrapping_add(delta);
                     *slot = value.cast_signed();
                 }
-                done = done.wrapping_add(zeros);
                 buffer.skip(zeros as u32);
                 continue;
             }
-            let Some(slots) = rest.first_chunk_mut::<AT_ONCE>() else { break };
-            for slot in slots {
-                if buffer.bits >= ESCAPES {
+            for _ in 0..AT_ONCE {
+                let Some(slot) = out.first_mut() else { break 'fill };
+                let how = if buffer.bits < ESCAPES {
+                    BY_NIBBLE[(buffer.bits >> 60) as usize]
+                } else {
                     let payload = buffer.position().wrapping_add(ESCAPE_CONTROL);
                     let Some(change) = window(bytes, payload) else { break 'fill };
                     delta = delta.wrapping_add(change);
                     value = value.wrapping_add(delta);
                     *slot = value.cast_signed();
-                    done = done.wrapping_add(1);
+                    out.split_off_first_mut();
                     buffer = Buffer::at(bytes, payload.wrapping_add(ESCAPE_PAYLOAD));
                     continue 'fill;
-                }
-                let how = BY_NIBBLE[(buffer.bits >> 60) as usize];
+                };
                 let payload = buffer.bits.wrapping_shl(how as u32).wrapping_shr((how >> 8) as u32);
                 delta = delta.wrapping_add(payload).wrapping_sub(how >> 32);
                 value = value.wrapping_add(delta);
                 *slot = value.cast_signed();
-                done = done.wrapping_add(1);
+                out.split_off_first_mut();
                 let more = LENGTHS.wrapping_shr((buffer.bits >> 58) as u32 & 0b111_000);
                 buffer.skip_one_and(more as u32);
             }
         }
         *known = Known { value, state: delta };
         string.position = buffer.position();
-        done
+        rows - out.len()
     }
 }
