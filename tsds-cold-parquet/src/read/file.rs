@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tsds_compute::{CompiledPredicate, Verdict};
 use tsds_traits::{ColumnId, ColumnStats, Error, ErrorKind, Result, SegmentHandle, SegmentMeta, TableSchema};
 
 use super::fetch::VerifiedFile;
-use super::footer::Footer;
+use super::footer::{Detail, Footer};
 use crate::path::{segment_at, segment_path};
 use crate::record::FileRecord;
 use crate::store::from_store;
@@ -24,7 +24,6 @@ pub(super) struct OpenFile {
     pub(super) file: VerifiedFile,
     pub(super) schema: Arc<TableSchema>,
     pub(super) shared: Arc<Shared>,
-    footer: OnceCell<Footer>,
     /// Given back when the last row group of the file is done.
     _permit: OwnedSemaphorePermit,
 }
@@ -61,19 +60,23 @@ impl OpenFile {
             file: VerifiedFile::new(Arc::clone(&shared.store), record),
             schema,
             shared,
-            footer: OnceCell::new(),
             _permit: permit,
         })
     }
 
-    /// The footer, read by the first who asks.
-    pub(super) async fn footer(&self) -> Result<&Footer> {
-        let load = || Footer::load(&self.file, &self.schema, &self.shared.world.executor);
-        self.footer.get_or_try_init(load).await.map_err(|error| error.with("segment", self.meta.id))
+    /// The footer, read by the first who asks for as much of it.
+    pub(super) async fn footer(&self, detail: Detail) -> Result<Arc<Footer>> {
+        let Shared { known, world, .. } = &*self.shared;
+        let footer = known.footer(&self.file, &self.schema, detail, &world.executor).await;
+        footer.map_err(|error| error.with("segment", self.meta.id))
     }
 
-    /// Makes sure that the file is there, where no byte of it is needed.
+    /// Makes sure that the file is there, where no byte of it is needed. Of what this process has stored, or found when it
+    /// opened the store, it knows.
     pub(super) async fn check_present(&self) -> Result<()> {
+        if self.shared.inventory.holds(self.meta.id) {
+            return Ok(());
+        }
         let path = &self.file.record().path;
         match self.shared.store.head(path).await.map_err(from_store) {
             Ok(_) => Ok(()),
