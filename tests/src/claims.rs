@@ -40,6 +40,8 @@ pub enum Claim {
     ForgedBlocks,
     /// A tier has a limit of bytes, small enough to be reached in a test: at most 8 MiB.
     Room,
+    /// A tier keeps what it stores on the disk of its machine, whose faults therefore reach it.
+    Disk,
     /// Not of the backend but of the run: memory is measured.
     MemoryMeter,
     /// A key provider makes new keys.
@@ -66,6 +68,7 @@ impl Claim {
             Self::FrozenBlocks => "frozen_blocks",
             Self::ForgedBlocks => "forged_blocks",
             Self::Room => "small_limit_bytes",
+            Self::Disk => "machine_disk",
             Self::MemoryMeter => "memory_meter",
             Self::Rotation => "rotation",
         }

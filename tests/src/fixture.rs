@@ -37,6 +37,12 @@ pub trait TierFixture: Send + Sync + 'static {
     fn expected_claims(&self) -> Vec<Claim> {
         Vec::new()
     }
+
+    /// Whether the tier keeps what it stores outside of the machine that it runs on, on a server say: then cases about faults
+    /// of the machine's disk do not apply. Default: no.
+    fn stores_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -55,6 +61,10 @@ impl<F: TierFixture + ?Sized> TierFixture for Arc<F> {
 
     fn expected_claims(&self) -> Vec<Claim> {
         (**self).expected_claims()
+    }
+
+    fn stores_elsewhere(&self) -> bool {
+        (**self).stores_elsewhere()
     }
 }
 

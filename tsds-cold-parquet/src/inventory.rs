@@ -14,6 +14,11 @@ impl Inventory {
         self.segments().insert(id, (rows, bytes));
     }
 
+    /// Whether the segment is among those.
+    pub(crate) fn holds(&self, id: SegmentId) -> bool {
+        self.segments().contains_key(&id)
+    }
+
     pub(crate) fn remove(&self, id: SegmentId) {
         self.segments().remove(&id);
     }

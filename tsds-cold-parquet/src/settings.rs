@@ -36,6 +36,9 @@ pub struct ParquetSettings {
     pub object_store: BTreeMap<String, Json>,
     /// The parts in which a file is uploaded, in MiB, from 5 to 512. Smaller files are uploaded at once.
     pub part_mb: usize,
+    /// How much memory the footers, page indexes and bloom filters of files that were read may take, in MiB, up to 65,536. A
+    /// file that is not among them is asked for them once more. 0 keeps none.
+    pub footer_cache_mb: usize,
 }
 
 impl Default for ParquetSettings {
@@ -50,6 +53,7 @@ impl Default for ParquetSettings {
             url: None,
             object_store: BTreeMap::new(),
             part_mb: 8,
+            footer_cache_mb: 64,
         }
     }
 }
@@ -65,6 +69,7 @@ pub(crate) enum PageCompression {
 
 const ROW_GROUP_ROWS: std::ops::RangeInclusive<usize> = 1_024..=16_777_216;
 const CONCURRENT_FILES: std::ops::RangeInclusive<usize> = 1..=1_024;
+const FOOTER_CACHE_MB: std::ops::RangeInclusive<usize> = 0..=65_536;
 /// Object stores take no smaller parts, and two of the largest fit into memory.
 const PART_MB: std::ops::RangeInclusive<usize> = 5..=512;
 
@@ -107,6 +112,9 @@ impl ParquetSettings {
         }
         if !PART_MB.contains(&self.part_mb) {
             return refuse("part_mb", self.part_mb, &PART_MB);
+        }
+        if !FOOTER_CACHE_MB.contains(&self.footer_cache_mb) {
+            return refuse("footer_cache_mb", self.footer_cache_mb, &FOOTER_CACHE_MB);
         }
         StoreOptions::read(&self.object_store)?;
         if self.url.is_none() && !self.object_store.is_empty() {

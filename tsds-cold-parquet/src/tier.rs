@@ -21,6 +21,7 @@ use crate::inventory::Inventory;
 use crate::note::{self, FORMAT_VERSION};
 use crate::path::segment_at;
 use crate::place::{self, Environment};
+use crate::read::KnownFiles;
 use crate::settings::ParquetSettings;
 use crate::store::{Root, belongs_to, from_store};
 use crate::{location, read, write};
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) database: DatabaseId,
     root: Root,
     pub(crate) inventory: Inventory,
+    /// Footers of files that were read.
+    pub(crate) known: KnownFiles,
 }
 
 impl Shared {
@@ -93,6 +96,7 @@ impl ParquetTier {
         }
         Ok(Arc::new(Self {
             shared: Arc::new(Shared {
+                known: KnownFiles::new(settings.footer_cache_mb << 20),
                 store,
                 settings,
                 world: context.world,

@@ -213,3 +213,20 @@ fn text_that_is_too_distinct_for_a_dictionary_comes_back() {
     let settings = ParquetSettings { row_group_rows: 30_000, ..ParquetSettings::default() };
     assert_eq!(rows_of(&read_back(&source, settings)), rows_of(&source.batches));
 }
+
+#[test]
+fn every_compression_gives_the_rows_back() {
+    for compression in ["none", "zstd", "zstd(9)", "snappy", "lz4"] {
+        let (machine, world) = sim(1);
+        let tier = tier_with(&world, ParquetSettings { compression: compression.into(), ..settings() });
+        let source = MemorySource::sample(1, 5_000);
+        machine.block_on(async {
+            let stored = put(&tier, &source).await.unwrap();
+            let found =
+                scan(&tier, everything(&source.schema, vec![handle(&source, &stored)])).await.unwrap();
+            let found: Vec<_> = found.into_iter().map(|batch| batch.rows).collect();
+            assert_eq!(rows_of(&found), rows_of(&source.batches), "{compression}");
+            assert_eq!(put(&tier, &source).await.unwrap(), stored, "{compression}: found by its note");
+        });
+    }
+}

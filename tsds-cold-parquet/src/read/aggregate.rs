@@ -11,13 +11,16 @@ use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition};
 use tsds_traits::{AggregatePlan, AggregateRequest, ColumnId, Error, Result, TableSchema};
 
 use super::footer::TextForm;
-use super::group::{ColumnSet, Columns, Filter, GroupReader};
+use super::group::{Candidates, ColumnSet, Columns, Filter, GroupReader, Tested};
+use super::matching::join_batches;
 use super::units::{Request, Unit};
 use crate::tier::Shared;
 
 /// An aggregator with more groups than this gives them away as states and begins anew: its table still fits into a
 /// core's cache, and where rows are sorted by series the groups of different row groups are different ones anyway.
 const MAX_GROUPS: usize = 16_384;
+/// Where fewer than one in so many candidates match, the other columns are read for the matching rows alone.
+const SPARSE: usize = 8;
 
 /// The state batches that `request` asks for. No I/O before the first poll.
 pub(crate) fn aggregate(
@@ -62,13 +65,13 @@ impl Idle {
 
 impl Folding {
     fn plan(shared: Arc<Shared>, request: AggregateRequest) -> Result<Self> {
-        let AggregateRequest { schema, segments, predicate, plan, .. } = request;
+        let AggregateRequest { schema, segments, predicate, plan, meter } = request;
         let first = Aggregator::new(Arc::clone(&schema), plan.clone())?;
         let predicate = predicate.map(|predicate| CompiledPredicate::new(&predicate, &schema)).transpose()?;
         let filter = predicate.map(|predicate| Filter::new(predicate, &schema)).transpose()?;
         let columns = ColumnSet::new(&schema, plan.columns(&schema))?;
         let idle = Idle { schema: Arc::clone(&schema), plan, aggregators: Mutex::new(vec![first]) };
-        let request = Arc::new(Request { shared, schema, segments, filter });
+        let request = Arc::new(Request { shared, schema, segments, filter, meter });
         Ok(Self { request, columns, idle: Arc::new(idle) })
     }
 
@@ -137,8 +140,8 @@ impl Folding {
         }
         let others = self.columns.without(&filter.columns);
         let ids = filter.columns.ids.iter().chain(&others.ids).copied().collect();
-        let rows = GroupRows::new(reader, &self.idle, ids, Some(tested.mask));
         if others.is_empty() {
+            let rows = GroupRows::new(reader, &self.idle, ids, Some(tested.mask));
             let job = move || {
                 let mut rows = rows;
                 tested.batches.iter().try_for_each(|batch| rows.fold(batch))?;
@@ -146,14 +149,58 @@ impl Folding {
             };
             return reader.blocking(job).await.map(Some);
         }
-        // Both are decoded in batches of the same rows.
-        let mut tested = tested.batches.into_iter();
+        if tested.matching < tested.candidates.rows / SPARSE {
+            return self.fold_few(reader, tested, ids, &others).await.map(Some);
+        }
+        let Tested { candidates, mask, batches, .. } = tested;
+        let rows = GroupRows::new(reader, &self.idle, ids, Some(mask));
+        let Candidates { selection, rows: count } = candidates;
+        let columns = Columns { set: &others, text: TextForm::Coded, selection, rows: count };
+        if columns.selection.is_some() {
+            return reader.read(columns, rows, beside(move || Ok(batches))).await.map(Some);
+        }
+        // Without a selection both are decoded in batches of the same rows.
+        let mut tested = batches.into_iter();
         let fold = move |rows: &mut GroupRows, batch: RecordBatch| {
             let tested =
                 tested.next().ok_or_else(|| Error::internal("columns were decoded in other batches"))?;
             rows.fold(&side_by_side(&tested, &batch)?)
         };
-        reader.read(every_row(reader, &others), rows, fold).await.map(Some)
+        reader.read(columns, rows, fold).await.map(Some)
+    }
+
+    /// Reads the other columns where rows match, and nowhere else.
+    async fn fold_few(
+        &self,
+        reader: &GroupReader,
+        tested: Tested,
+        ids: Vec<ColumnId>,
+        others: &ColumnSet,
+    ) -> Result<GroupRows> {
+        let rows = GroupRows::new(reader, &self.idle, ids, None);
+        let (selection, matching) = (Some(tested.selection()), tested.matching);
+        let columns = Columns { set: others, text: TextForm::Coded, selection, rows: matching };
+        reader.read(columns, rows, beside(move || tested.kept())).await
+    }
+}
+
+/// Folds batches with the columns of `others` beside them, which are of the same rows: the first time it is asked for
+/// those, and they may be cut elsewhere.
+fn beside(
+    others: impl FnOnce() -> Result<Vec<RecordBatch>> + Send + 'static,
+) -> impl FnMut(&mut GroupRows, RecordBatch) -> Result<()> + Send + 'static {
+    let mut others = Some(others);
+    let mut joined: Option<RecordBatch> = None;
+    move |rows, batch| {
+        if let Some(others) = others.take() {
+            joined = join_batches(&others()?)?;
+        }
+        let joined = joined.as_ref().ok_or_else(|| Error::internal("no rows were tested"))?;
+        let (from, count) = (rows.done, batch.num_rows());
+        if from.saturating_add(count) > joined.num_rows() {
+            return Err(Error::internal("columns were decoded with other rows"));
+        }
+        rows.fold(&side_by_side(&joined.slice(from, count), &batch)?)
     }
 }
 
@@ -204,6 +251,7 @@ impl GroupRows {
             none => none.insert(self.idle.take()?),
         };
         let mask = self.mask.as_ref().map(|mask| mask.slice(self.done, batch.num_rows()));
+        // Rows that are left out leave no gap: what counts is the order.
         let first_row = self.first_row.saturating_add(self.done as u64);
         let position = SegmentPosition { sequence: self.sequence, first_row };
         aggregator.update(&self.ids, batch, position, mask.as_ref())?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelectionPolicy,
+};
 use parquet::errors::ParquetError;
 use tsds_traits::{Error, Result, TableSchema};
 
@@ -23,6 +25,8 @@ pub(super) struct Part<'a> {
     pub(super) text: TextForm,
     /// Which rows; `None` for the first ones.
     pub(super) selection: Option<RowSelection>,
+    /// Whether pages without selected rows are missing.
+    pub(super) skips_pages: bool,
     /// How many rows come out.
     pub(super) rows: usize,
     /// How many rows a batch holds at most; positive.
@@ -42,8 +46,8 @@ pub(super) fn decode(
     part: &Part<'_>,
     mut visit: impl FnMut(RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let ranges = footer.column_ranges(part.group, part.columns).unwrap_or_default();
-    let offset = ranges.iter().map(|range| range.start).min().unwrap_or_default();
+    let pages = footer.page_ranges(part.group, part.columns, None).unwrap_or_default();
+    let offset = pages.ranges.iter().map(|range| range.start).min().unwrap_or_default();
     let mut reader = decoding(record, offset, || open(footer, verified, part))?;
     let mut rows = 0;
     while let Some(stored) = decoding(record, offset, || reader.next().transpose().map_err(Into::into))? {
@@ -77,6 +81,10 @@ fn open(
         .with_limit(part.rows);
     if let Some(selection) = &part.selection {
         builder = builder.with_row_selection(selection.clone());
+    }
+    if part.skips_pages {
+        // A mask would be laid over pages that are not there.
+        builder = builder.with_row_selection_policy(RowSelectionPolicy::Selectors);
     }
     builder.build()
 }

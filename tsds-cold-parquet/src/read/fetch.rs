@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes};
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
-use tsds_traits::{Error, ErrorKind, Result};
+use tsds_traits::{Error, ErrorKind, ReadMeter, Result};
 
 use crate::checksum::{RANGE_BYTES, crc32c};
 use crate::record::FileRecord;
@@ -21,6 +21,7 @@ const COALESCE_BYTES: u64 = 2 * RANGE_BYTES;
 pub(crate) struct VerifiedFile {
     store: Arc<dyn ObjectStore>,
     record: Arc<FileRecord>,
+    meter: ReadMeter,
 }
 
 /// Bytes as they came from the store. [`Fetched::verify`] makes them usable.
@@ -40,7 +41,16 @@ pub(crate) struct Verified {
 
 impl VerifiedFile {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, record: Arc<FileRecord>) -> Self {
-        Self { store, record }
+        Self { store, record, meter: ReadMeter::default() }
+    }
+
+    /// The same, which counts what is fetched.
+    pub(crate) fn metered(self, meter: ReadMeter) -> Self {
+        Self { meter, ..self }
+    }
+
+    pub(crate) fn meter(&self) -> &ReadMeter {
+        &self.meter
     }
 
     pub(crate) fn record(&self) -> &Arc<FileRecord> {
@@ -67,6 +77,7 @@ impl VerifiedFile {
         if !complete {
             return Err(self.explain(Error::corrupt("file gave other ranges than were asked for")).await);
         }
+        pieces.iter().for_each(|piece| self.meter.bytes_read(piece.len() as u64));
         let pieces = ranges.into_iter().map(|range| range.start).zip(pieces).collect();
         Ok(Fetched { record: Arc::clone(&self.record), pieces })
     }

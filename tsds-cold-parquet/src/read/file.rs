@@ -1,15 +1,18 @@
 //! The files of one request, opened one after the other, at most so many at a time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
-use tokio::sync::{OnceCell, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tsds_compute::{CompiledPredicate, Verdict};
-use tsds_traits::{ColumnId, ColumnStats, Error, ErrorKind, Result, SegmentHandle, SegmentMeta, TableSchema};
+use tsds_traits::{
+    ColumnId, ColumnStats, Error, ErrorKind, ReadMeter, Result, SegmentHandle, SegmentMeta, TableSchema,
+};
 
 use super::fetch::VerifiedFile;
-use super::footer::Footer;
+use super::footer::{Detail, Footer};
 use crate::path::{segment_at, segment_path};
 use crate::record::FileRecord;
 use crate::store::from_store;
@@ -24,7 +27,8 @@ pub(super) struct OpenFile {
     pub(super) file: VerifiedFile,
     pub(super) schema: Arc<TableSchema>,
     pub(super) shared: Arc<Shared>,
-    footer: OnceCell<Footer>,
+    /// Whether more was read than what says where the rest is.
+    is_read: AtomicBool,
     /// Given back when the last row group of the file is done.
     _permit: OwnedSemaphorePermit,
 }
@@ -47,6 +51,7 @@ impl OpenFile {
         segment: usize,
         handle: &SegmentHandle,
         permit: OwnedSemaphorePermit,
+        meter: &ReadMeter,
     ) -> Result<Self> {
         if (handle.meta.table, handle.meta.schema_version) != (schema.table(), schema.version()) {
             return Err(Error::invalid_input("segment of a request has another table or schema version")
@@ -58,28 +63,42 @@ impl OpenFile {
         Ok(Self {
             segment,
             meta: Arc::clone(&handle.meta),
-            file: VerifiedFile::new(Arc::clone(&shared.store), record),
+            file: VerifiedFile::new(Arc::clone(&shared.store), record).metered(meter.clone()),
+            is_read: AtomicBool::new(false),
             schema,
             shared,
-            footer: OnceCell::new(),
             _permit: permit,
         })
     }
 
-    /// The footer, read by the first who asks.
-    pub(super) async fn footer(&self) -> Result<&Footer> {
-        let load = || Footer::load(&self.file, &self.schema, &self.shared.world.executor);
-        self.footer.get_or_try_init(load).await.map_err(|error| error.with("segment", self.meta.id))
+    /// The footer, read by the first who asks for as much of it.
+    pub(super) async fn footer(&self, detail: Detail) -> Result<Arc<Footer>> {
+        let Shared { known, world, .. } = &*self.shared;
+        let footer = known.footer(&self.file, &self.schema, detail, &world.executor).await;
+        footer.map_err(|error| error.with("segment", self.meta.id))
     }
 
-    /// Makes sure that the file is there, where no byte of it is needed.
+    /// Makes sure that the file is there, where no byte of it is needed. Of what this process has stored, or found when it
+    /// opened the store, it knows.
     pub(super) async fn check_present(&self) -> Result<()> {
+        if self.shared.inventory.holds(self.meta.id) {
+            return Ok(());
+        }
         let path = &self.file.record().path;
         match self.shared.store.head(path).await.map_err(from_store) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(absent(self.meta.id)),
             Err(error) => Err(error.with("file", path)),
         }
+    }
+
+    /// Counts so many columns of a row group that are read.
+    pub(super) fn count_read(&self, columns: usize) {
+        let meter = self.file.meter();
+        if !self.is_read.swap(true, Ordering::Relaxed) {
+            meter.segments_opened(1);
+        }
+        meter.blocks_read(columns as u64);
     }
 
     /// The row groups that the statistics in the record do not rule out.
@@ -99,6 +118,11 @@ impl OpenFile {
                 groups.push(Group { index, first_row, rows, all_match: verdict == Verdict::All });
             }
             first_row = next;
+        }
+        let all = self.file.record().row_groups.len();
+        self.file.meter().blocks_skipped((all - groups.len()) as u64);
+        if groups.is_empty() {
+            self.file.meter().segments_skipped(1);
         }
         Ok(groups)
     }

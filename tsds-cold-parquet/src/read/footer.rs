@@ -1,18 +1,24 @@
-//! The footer of a file, decoded once per request and checked against the record and the table.
+//! The footer of a file, decoded once and checked against the record and the table; with its page index and bloom filters
+//! where somebody asks for them.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema, SchemaRef};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection};
+use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use tsds_traits::{Error, Executor, Result, TableSchema, panic_text};
 
-use super::fetch::VerifiedFile;
+use super::fetch::{Verified, VerifiedFile};
 use crate::layout::file_schema;
 use crate::record::{FOOTER_TAIL_BYTES, FileRecord};
+
+/// Bloom filters that are larger than this together are not read.
+const MAX_BLOOM_BYTES: u64 = 1 << 20;
 
 /// The decoded footer of one file.
 #[derive(Clone, Debug)]
@@ -21,6 +27,24 @@ pub(crate) struct Footer {
     plain: ArrowReaderMetadata,
     /// With every column of text as codes into a dictionary.
     coded: ArrowReaderMetadata,
+    index: Option<Index>,
+}
+
+/// What lies before the footer: of the page index the metadata has all.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    /// By row group and position of the column.
+    blooms: HashMap<(usize, usize), Sbbf>,
+    bloom_bytes: usize,
+}
+
+/// How much of a file's end is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// The footer, and more if it comes with the same bytes.
+    Footer,
+    /// Page index and bloom filters too.
+    Index,
 }
 
 /// How columns of text are decoded.
@@ -41,20 +65,112 @@ impl Footer {
     pub(crate) async fn load(
         file: &VerifiedFile,
         schema: &Arc<TableSchema>,
+        detail: Detail,
         executor: &Arc<dyn Executor>,
     ) -> Result<Self> {
         let range = file.record().footer_range();
         let fetched = file.fetch(std::slice::from_ref(&range)).await?;
         let (record, schema) = (Arc::clone(file.record()), Arc::clone(schema));
-        (**executor)
+        let decoded = (**executor)
             .blocking(move || {
                 let verified = fetched.verify()?;
                 let bytes = verified.slice(range.start..range.end - FOOTER_TAIL_BYTES).ok_or_else(|| {
                     Error::corrupt("footer lies outside of the file").with("file", &record.path)
                 })?;
-                decoding(&record, range.start, || Self::decode(&bytes, &record, &schema))
+                decoding(&record, range.start, || {
+                    let footer = Self::decode(&bytes, &record, &schema)?;
+                    // Of a small file it is there already.
+                    let wanted = footer.index_ranges();
+                    let there = wanted.iter().all(|range| verified.slice(range.clone()).is_some());
+                    if there { footer.indexed(&verified) } else { Ok(footer) }
+                })
+            })
+            .await?;
+        match detail {
+            Detail::Index if decoded.index.is_none() => decoded.with_index(file, executor).await,
+            _ => Ok(decoded),
+        }
+    }
+
+    /// Whether this is known.
+    pub(super) fn has(&self, detail: Detail) -> bool {
+        detail == Detail::Footer || self.index.is_some()
+    }
+
+    /// Reads page index and bloom filters too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Footer::load`].
+    pub(super) async fn with_index(&self, file: &VerifiedFile, executor: &Arc<dyn Executor>) -> Result<Self> {
+        let ranges = self.index_ranges();
+        let fetched = file.fetch(&ranges).await?;
+        let (own, record) = (self.clone(), Arc::clone(file.record()));
+        let start = ranges.iter().map(|range| range.start).min().unwrap_or_default();
+        (**executor)
+            .blocking(move || {
+                let verified = fetched.verify()?;
+                decoding(&record, start, || own.indexed(&verified))
             })
             .await
+    }
+
+    fn indexed(self, verified: &Verified) -> Result<Self, ParquetError> {
+        let metadata = self.plain.metadata();
+        let mut index = Index::default();
+        for ((group, column), chunk) in self.bloom_chunks() {
+            if let Some(bloom) = Sbbf::read_from_column_chunk(chunk, verified)? {
+                index.blooms.insert((group, column), bloom);
+                index.bloom_bytes +=
+                    usize::try_from(chunk.bloom_filter_length().unwrap_or_default()).unwrap_or(0);
+            }
+        }
+        let mut reader = ParquetMetaDataReader::new_with_metadata((**metadata).clone())
+            .with_page_index_policy(PageIndexPolicy::Optional);
+        reader.read_page_indexes(verified)?;
+        let metadata = Arc::new(reader.finish()?);
+        Ok(Self {
+            plain: rebuilt(&self.plain, &metadata)?,
+            coded: rebuilt(&self.coded, &metadata)?,
+            index: Some(index),
+        })
+    }
+
+    /// The chunks whose bloom filters are read.
+    fn bloom_chunks(&self) -> Vec<((usize, usize), &ColumnChunkMetaData)> {
+        let groups = self.plain.metadata().row_groups().iter().enumerate();
+        let chunks = groups.flat_map(|(group, columns)| {
+            let columns = columns.columns().iter().enumerate();
+            columns.map(move |(column, chunk)| ((group, column), chunk))
+        });
+        let blooms: Vec<_> = chunks.filter(|(_, chunk)| bloom_range(chunk).is_some()).collect();
+        let ranges = blooms.iter().filter_map(|(_, chunk)| bloom_range(chunk));
+        let bytes = ranges.fold(0u64, |sum, range| sum.saturating_add(range.end - range.start));
+        if bytes <= MAX_BLOOM_BYTES { blooms } else { Vec::new() }
+    }
+
+    /// Where page index and bloom filters lie.
+    fn index_ranges(&self) -> Vec<Range<u64>> {
+        let chunks = self.plain.metadata().row_groups().iter().flat_map(|group| group.columns());
+        let parts = chunks.flat_map(|chunk| {
+            let columns = part(chunk.column_index_offset(), chunk.column_index_length());
+            [columns, part(chunk.offset_index_offset(), chunk.offset_index_length())]
+        });
+        // Decoded as one.
+        let pages = parts.flatten().reduce(|all, part| all.start.min(part.start)..all.end.max(part.end));
+        let blooms = self.bloom_chunks().into_iter().filter_map(|(_, chunk)| bloom_range(chunk));
+        pages.into_iter().chain(blooms).collect()
+    }
+
+    /// The bloom filter of a column in a row group, if it is known.
+    pub(super) fn bloom(&self, group: usize, column: usize) -> Option<&Sbbf> {
+        self.index.as_ref()?.blooms.get(&(group, column))
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let blooms = self.index.as_ref().map_or(0, |index| index.bloom_bytes);
+        size_of::<Self>() + self.plain.metadata().memory_size() + blooms
     }
 
     fn decode(bytes: &[u8], record: &FileRecord, schema: &TableSchema) -> Result<Self, ParquetError> {
@@ -72,7 +188,7 @@ impl Footer {
             let options = ArrowReaderOptions::new().with_schema(decoded_schema(schema, text));
             ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)
         };
-        Ok(Self { plain: reader(TextForm::Own)?, coded: reader(TextForm::Coded)? })
+        Ok(Self { plain: reader(TextForm::Own)?, coded: reader(TextForm::Coded)?, index: None })
     }
 
     pub(super) fn arrow(&self, text: TextForm) -> &ArrowReaderMetadata {
@@ -82,17 +198,71 @@ impl Footer {
         }
     }
 
-    /// Where the pages of some columns of a row group lie. `None` for a group or column that does not exist.
-    pub(super) fn column_ranges(&self, group: usize, columns: &[usize]) -> Option<Vec<Range<u64>>> {
-        let group = self.plain.metadata().row_groups().get(group)?;
-        let ranges = columns.iter().map(|column| {
-            let chunk = group.columns().get(*column)?;
-            let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-            let (start, len) = (u64::try_from(start).ok()?, u64::try_from(chunk.compressed_size()).ok()?);
-            Some(start..start.checked_add(len)?)
-        });
-        ranges.collect()
+    /// Where those pages of some columns of a row group lie that hold selected rows, all of them without a selection, and
+    /// whether some are left out. `None` for a group or column that does not exist.
+    pub(super) fn page_ranges(
+        &self,
+        group: usize,
+        columns: &[usize],
+        selection: Option<&RowSelection>,
+    ) -> Option<PageRanges> {
+        let metadata = self.plain.metadata();
+        let chunks = metadata.row_groups().get(group)?.columns();
+        let locations = metadata.offset_index().and_then(|index| index.get(group));
+        let mut found = PageRanges { ranges: Vec::with_capacity(columns.len()), skips: false };
+        for column in columns {
+            let chunk = chunks.get(*column)?;
+            let whole = chunk_range(chunk)?;
+            let pages =
+                locations.and_then(|columns| columns.get(*column)).map(|index| index.page_locations());
+            let (Some(selection), Some(pages)) = (selection, pages.filter(|pages| !pages.is_empty())) else {
+                found.ranges.push(whole);
+                continue;
+            };
+            let wanted = selection.scan_ranges(pages);
+            found.skips |= wanted.len() < pages.len();
+            // What lies before the first page is the dictionary.
+            let first = pages.first().and_then(|page| u64::try_from(page.offset).ok())?;
+            if whole.start < first {
+                found.ranges.push(whole.start..first);
+            }
+            found.ranges.extend(wanted);
+        }
+        Some(found)
     }
+}
+
+/// Pages that are needed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PageRanges {
+    pub(super) ranges: Vec<Range<u64>>,
+    /// Whether there are others, which must not be asked for.
+    pub(super) skips: bool,
+}
+
+/// Where the pages of a column chunk lie, with its dictionary.
+fn chunk_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+    let (start, len) = (u64::try_from(start).ok()?, u64::try_from(chunk.compressed_size()).ok()?);
+    Some(start..start.checked_add(len)?)
+}
+
+fn bloom_range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    part(chunk.bloom_filter_offset(), chunk.bloom_filter_length())
+}
+
+fn part(offset: Option<i64>, len: Option<i32>) -> Option<Range<u64>> {
+    let (offset, len) = (u64::try_from(offset?).ok()?, u64::try_from(len?).ok()?);
+    Some(offset..offset.checked_add(len)?)
+}
+
+/// The same with other metadata of the same file.
+fn rebuilt(
+    reader: &ArrowReaderMetadata,
+    metadata: &Arc<ParquetMetaData>,
+) -> Result<ArrowReaderMetadata, ParquetError> {
+    let options = ArrowReaderOptions::new().with_schema(Arc::clone(reader.schema()));
+    ArrowReaderMetadata::try_new(Arc::clone(metadata), options)
 }
 
 /// The schema that the decoder is asked for.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::VerifiedFile;
 use super::decode::{Part, decode};
-use super::footer::{Footer, TextForm};
+use super::footer::{Detail, Footer, TextForm};
 use crate::checksum::FileHasher;
 use crate::common::{COLD, MemorySource, put, sim, tier};
 use crate::record::FileRecord;
@@ -12,16 +12,18 @@ use tsds_traits::{ErrorKind, Result, World};
 
 /// Decodes every row group of the file that the store holds.
 async fn decode_all(file: &VerifiedFile, source: &MemorySource, world: &World) -> Result<usize> {
-    let footer = Footer::load(file, &source.schema, &world.executor).await?;
+    let footer = Footer::load(file, &source.schema, Detail::Index, &world.executor).await?;
     let columns: Vec<usize> = (0..source.schema.columns().len()).collect();
     let mut rows = 0;
     for (group, known) in file.record().row_groups.iter().enumerate() {
         for text in [TextForm::Own, TextForm::Coded] {
-            let ranges = footer.column_ranges(group, &columns);
-            let Some(ranges) = ranges else { return Err(tsds_traits::Error::corrupt("no such column")) };
-            let verified = file.fetch(&ranges).await?.verify()?;
-            let all = known.rows as usize;
-            let part = Part { group, columns: &columns, text, selection: None, rows: all, batch_rows: 512 };
+            let pages = footer.page_ranges(group, &columns, None);
+            let Some(pages) = pages else { return Err(tsds_traits::Error::corrupt("no such column")) };
+            let verified = file.fetch(&pages.ranges).await?.verify()?;
+            let (selection, skips_pages, rows_of_group) = (None, false, known.rows as usize);
+            let columns = &columns;
+            let part =
+                Part { group, columns, text, selection, skips_pages, rows: rows_of_group, batch_rows: 512 };
             decode(&footer, &verified, file.record(), &source.schema, &part, |batch| {
                 rows += batch.num_rows();
                 Ok(())

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::Schema;
+use arrow_select::filter::filter_record_batch;
 use parquet::arrow::arrow_reader::RowSelection;
+use parquet::errors::ParquetError;
 use tsds_compute::CompiledPredicate;
 use tsds_traits::{ColumnId, Error, Result, TableSchema};
 
 use super::decode::{Part, decode};
 use super::file::{Group, OpenFile};
-use super::footer::TextForm;
+use super::footer::{Detail, Footer, TextForm, decoding};
+use super::{members, pages};
+use crate::write::PAGE_ROWS;
 
 /// Rows that are decoded at a time: few enough to stay in a cache, enough to be worth a decoder's work for each batch.
 pub(super) const DECODE_ROWS: usize = 16_384;
@@ -62,11 +66,22 @@ impl ColumnSet {
 pub(super) struct Filter {
     predicate: Arc<CompiledPredicate>,
     pub(super) columns: ColumnSet,
+    /// Whether bloom filters can answer it.
+    asks_for_members: bool,
 }
 
-/// The rows of a row group that match, and the predicate's columns of all of its rows.
+/// The rows of a row group that can match: some of them, or all.
+#[derive(Clone, Debug)]
+pub(super) struct Candidates {
+    pub(super) selection: Option<RowSelection>,
+    pub(super) rows: usize,
+}
+
+/// The rows of a row group that match, and the predicate's columns of all candidates.
 #[derive(Debug)]
 pub(super) struct Tested {
+    pub(super) candidates: Candidates,
+    /// Of the candidates.
     pub(super) mask: BooleanBuffer,
     pub(super) matching: usize,
     pub(super) batches: Vec<RecordBatch>,
@@ -75,7 +90,10 @@ pub(super) struct Tested {
 impl Filter {
     pub(super) fn new(predicate: CompiledPredicate, schema: &TableSchema) -> Result<Self> {
         let columns = ColumnSet::new(schema, predicate.columns().iter().copied())?;
-        Ok(Self { predicate: Arc::new(predicate), columns })
+        let mut series = schema.series_indices().iter().filter_map(|index| schema.columns().get(*index));
+        let asks_for_members =
+            series.any(|column| members::asks_for_members(predicate.test(), schema, column.id));
+        Ok(Self { predicate: Arc::new(predicate), columns, asks_for_members })
     }
 
     pub(super) fn predicate(&self) -> &CompiledPredicate {
@@ -100,13 +118,64 @@ pub(super) struct Columns<'a> {
     pub(super) rows: usize,
 }
 
+impl Tested {
+    /// The matching rows, of all rows of the row group.
+    pub(super) fn selection(&self) -> RowSelection {
+        let matching = RowSelection::from_boolean_buffer(self.mask.clone());
+        match &self.candidates.selection {
+            Some(candidates) => candidates.and_then(&matching),
+            None => matching,
+        }
+    }
+
+    /// The predicate's columns of the matching rows.
+    pub(super) fn kept(&self) -> Result<Vec<RecordBatch>> {
+        let mut kept = Vec::with_capacity(self.batches.len());
+        let mut from = 0;
+        for batch in &self.batches {
+            let own = BooleanArray::new(self.mask.slice(from, batch.num_rows()), None);
+            from += batch.num_rows();
+            kept.push(filter_record_batch(batch, &own)?);
+        }
+        Ok(kept)
+    }
+}
+
 impl GroupReader {
+    /// Which rows can match, by bloom filters and by the statistics of pages.
+    async fn candidates(&self, filter: &Filter) -> Result<Candidates> {
+        let all = Candidates { selection: None, rows: self.group.rows };
+        let many_pages = self.group.rows > PAGE_ROWS;
+        if filter.columns.is_empty() || !(many_pages || filter.asks_for_members) {
+            return Ok(all);
+        }
+        let footer = self.file.footer(Detail::Index).await?;
+        let (file, group, predicate) =
+            (Arc::clone(&self.file), self.group.index, Arc::clone(&filter.predicate));
+        let job = move || {
+            let record = file.file.record();
+            decoding(record, record.footer_range().start, || {
+                possible(&footer, group, &predicate, &file.schema)
+            })
+        };
+        Ok(match self.blocking(job).await? {
+            None => all,
+            Some(selection) => Candidates { rows: selection.row_count(), selection: Some(selection) },
+        })
+    }
+
     /// Which rows match.
     pub(super) async fn test(&self, filter: &Filter) -> Result<Tested> {
         let own = filter.clone();
-        let columns =
-            Columns { set: &filter.columns, text: TextForm::Coded, selection: None, rows: self.group.rows };
-        let tested = (BooleanBufferBuilder::new(self.group.rows), Vec::new());
+        let candidates = self.candidates(filter).await?;
+        if candidates.rows == 0 {
+            self.file.file.meter().blocks_skipped(1);
+            let mask = BooleanBuffer::new_unset(0);
+            return Ok(Tested { candidates, mask, matching: 0, batches: Vec::new() });
+        }
+        let (selection, rows) = (candidates.selection.clone(), candidates.rows);
+        let columns = Columns { set: &filter.columns, text: TextForm::Coded, selection, rows };
+        let tested = (BooleanBufferBuilder::new(rows), Vec::new());
         let (mut mask, batches) = self
             .read(columns, tested, move |(mask, batches), batch| {
                 mask.append_buffer(&own.predicate.evaluate(&own.columns.ids, &batch)?);
@@ -115,7 +184,7 @@ impl GroupReader {
             })
             .await?;
         let mask = mask.finish();
-        Ok(Tested { matching: mask.count_set_bits(), mask, batches })
+        Ok(Tested { candidates, matching: mask.count_set_bits(), mask, batches })
     }
 
     /// Runs a job that computes.
@@ -141,17 +210,25 @@ impl GroupReader {
             }
             return Ok(state);
         }
-        let footer = self.file.footer().await?.clone();
+        // A part of many pages may be few of them.
+        let partly = rows < self.group.rows && self.group.rows > PAGE_ROWS;
+        let footer = self.file.footer(if partly { Detail::Index } else { Detail::Footer }).await?;
         let positions = columns.set.positions.clone();
-        let ranges = footer.column_ranges(group, &positions).ok_or_else(|| {
+        let selection = match columns.selection {
+            None if partly => Some(first_rows(rows, self.group.rows)),
+            selection => selection,
+        };
+        let pages = footer.page_ranges(group, &positions, selection.as_ref()).ok_or_else(|| {
             Error::corrupt("footer lacks a row group or column").with("file", &self.file.file.record().path)
         })?;
-        let fetched = self.file.file.fetch(&ranges).await?;
+        self.file.count_read(positions.len());
+        let fetched = self.file.file.fetch(&pages.ranges).await?;
         let file = Arc::clone(&self.file);
-        let (text, selection) = (columns.text, columns.selection);
+        let (text, skips_pages) = (columns.text, pages.skips);
         let job = move || {
             let verified = fetched.verify()?;
-            let part = Part { group, columns: &positions, text, selection, rows, batch_rows: DECODE_ROWS };
+            let columns = &positions;
+            let part = Part { group, columns, text, selection, skips_pages, rows, batch_rows: DECODE_ROWS };
             decode(&footer, &verified, file.file.record(), &file.schema, &part, |batch| {
                 fold(&mut state, batch)
             })?;
@@ -159,6 +236,24 @@ impl GroupReader {
         };
         self.blocking(job).await
     }
+}
+
+/// The rows of a row group that can match; `None` for all of them.
+fn possible(
+    footer: &Footer,
+    group: usize,
+    predicate: &CompiledPredicate,
+    schema: &TableSchema,
+) -> Result<Option<RowSelection>, ParquetError> {
+    let bloom = |id: ColumnId| footer.bloom(group, schema.index_of(id)?);
+    if !members::may_pass(predicate.test(), schema, &bloom) {
+        return Ok(Some(RowSelection::default()));
+    }
+    pages::candidates(footer, group, predicate, schema)
+}
+
+fn first_rows(rows: usize, of: usize) -> RowSelection {
+    RowSelection::from_consecutive_ranges(std::iter::once(0..rows), of)
 }
 
 /// Batches without columns, of `rows` rows together.

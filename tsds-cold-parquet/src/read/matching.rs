@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::{Field, Schema};
 use arrow_select::concat::concat_batches;
-use arrow_select::filter::filter_record_batch;
 use arrow_select::take::take_record_batch;
-use parquet::arrow::arrow_reader::RowSelection;
 use tsds_compute::sort_indices;
 use tsds_traits::{Error, Result, SortKey};
 
 use super::footer::TextForm;
-use super::group::{ColumnSet, Columns, Filter, GroupReader, Tested};
+use super::group::{ColumnSet, Columns, Filter, GroupReader};
 
 /// What a scan wants of every row group.
 #[derive(Clone, Debug)]
@@ -51,11 +49,12 @@ async fn all_rows(reader: &GroupReader, wanted: &Wanted) -> Result<Vec<RecordBat
 }
 
 async fn tested_rows(reader: &GroupReader, wanted: &Wanted, filter: &Filter) -> Result<Vec<RecordBatch>> {
-    let Tested { mut mask, mut matching, batches: tested } = reader.test(filter).await?;
-    if wanted.order.is_empty() && matching > wanted.limit {
-        mask = first_set(&mask, wanted.limit);
-        matching = wanted.limit;
+    let mut tested = reader.test(filter).await?;
+    if wanted.order.is_empty() && tested.matching > wanted.limit {
+        tested.mask = first_set(&tested.mask, wanted.limit);
+        tested.matching = wanted.limit;
     }
+    let matching = tested.matching;
     if matching == 0 {
         return Ok(Vec::new());
     }
@@ -63,20 +62,13 @@ async fn tested_rows(reader: &GroupReader, wanted: &Wanted, filter: &Filter) -> 
     let rest = if others.is_empty() {
         Vec::new()
     } else {
-        let selection = Some(RowSelection::from_boolean_buffer(mask.clone()));
+        let selection = Some(tested.selection());
         let columns = Columns { set: &others, text: TextForm::Own, selection, rows: matching };
         reader.read(columns, Vec::new(), collect).await?
     };
     let (wanted, filter) = (wanted.clone(), filter.clone());
     let job = move || {
-        let mut kept = Vec::with_capacity(tested.len());
-        let mut from = 0;
-        for batch in &tested {
-            let own = BooleanArray::new(mask.slice(from, batch.num_rows()), None);
-            from += batch.num_rows();
-            kept.push(filter_record_batch(batch, &own)?);
-        }
-        let kept = Half { columns: &filter.columns, rows: join_batches(&kept)? };
+        let kept = Half { columns: &filter.columns, rows: join_batches(&tested.kept()?)? };
         let rest = Half { columns: &others, rows: join_batches(&rest)? };
         Ok(vec![side_by_side(&wanted.columns, &kept, &rest, matching)?])
     };
@@ -108,7 +100,7 @@ impl Half<'_> {
     }
 }
 
-fn join_batches(batches: &[RecordBatch]) -> Result<Option<RecordBatch>> {
+pub(super) fn join_batches(batches: &[RecordBatch]) -> Result<Option<RecordBatch>> {
     Ok(match batches {
         [] => None,
         [single] => Some(single.clone()),

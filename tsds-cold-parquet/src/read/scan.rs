@@ -34,14 +34,14 @@ struct Scan {
 impl Scan {
     fn plan(shared: Arc<Shared>, request: ScanRequest) -> Result<Self> {
         let assembly = SegmentScan::new(&request)?;
-        let ScanRequest { schema, segments, projection, order, limit, .. } = request;
+        let ScanRequest { schema, segments, projection, order, limit, meter, .. } = request;
         let ordered = order.iter().map(|key| key.column);
         let columns = ColumnSet::new(&schema, projection.into_iter().chain(ordered))?;
         let filter =
             assembly.predicate().map(|predicate| Filter::new(predicate.clone(), &schema)).transpose()?;
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let wanted = Arc::new(Wanted { columns, filter: filter.clone(), order, limit });
-        let request = Arc::new(Request { shared, schema, segments, filter });
+        let request = Arc::new(Request { shared, schema, segments, filter, meter });
         Ok(Self { request, wanted, assembly, settled: Arc::new(AtomicUsize::new(usize::MAX)) })
     }
 

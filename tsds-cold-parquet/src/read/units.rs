@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::Semaphore;
-use tsds_traits::{Error, ErrorKind, Result, SegmentHandle, TableSchema};
+use tsds_traits::{Error, ErrorKind, ReadMeter, Result, SegmentHandle, TableSchema};
 
 use super::file::{Group, OpenFile};
 use super::group::{Filter, GroupReader};
@@ -26,6 +26,7 @@ pub(super) struct Request {
     pub(super) schema: Arc<TableSchema>,
     pub(super) segments: Vec<SegmentHandle>,
     pub(super) filter: Option<Filter>,
+    pub(super) meter: ReadMeter,
 }
 
 impl Unit {
@@ -59,7 +60,7 @@ impl Request {
         let closed = |_| Error::new(ErrorKind::Closed, "request was closed");
         let permit = allowed.acquire_owned().await.map_err(closed)?;
         let (shared, schema) = (Arc::clone(&self.shared), Arc::clone(&self.schema));
-        let file = Arc::new(OpenFile::new(shared, schema, segment, handle, permit).await?);
+        let file = Arc::new(OpenFile::new(shared, schema, segment, handle, permit, &self.meter).await?);
         let groups = file.groups(self.filter.as_ref().map(Filter::predicate))?;
         if groups.is_empty() {
             return Ok(vec![Unit { file, group: None, last_of_file: true }]);

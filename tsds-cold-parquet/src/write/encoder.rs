@@ -8,11 +8,12 @@ use bytes::Bytes;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::metadata::KeyValue;
 use tsds_compute::StatsBuilder;
 use tsds_traits::{DatabaseId, Error, Result, SegmentMeta, TableSchema};
 
 use super::blocks::{Block, Blocks};
-use super::encoding::properties;
+use super::encoding::{mostly_distinct, properties};
 use super::sink::PartSink;
 use crate::layout::{IntoFile, file_schema, into_file};
 use crate::note::key_values;
@@ -25,13 +26,40 @@ const GROUP_TEXT_BYTES: u64 = 256 << 20;
 /// Encodes the rows of one segment. Equal rows, metadata and settings give equal bytes, however the rows are batched.
 #[derive(Debug)]
 pub(super) struct Encoder {
-    writer: ArrowWriter<PartSink>,
+    /// Made with the first block, whose values decide about encodings.
+    writer: Option<ArrowWriter<PartSink>>,
+    plan: FilePlan,
     schema: Arc<TableSchema>,
     file_schema: SchemaRef,
     row_group_rows: usize,
     blocks: Blocks,
     groups: Vec<RowGroup>,
     open: OpenGroup,
+}
+
+/// What a writer is made of, beside the first block.
+#[derive(Debug)]
+struct FilePlan {
+    meta: SegmentMeta,
+    settings: ParquetSettings,
+    key_values: Vec<KeyValue>,
+    keep_bytes: bool,
+}
+
+impl FilePlan {
+    fn writer(
+        &self,
+        schema: &TableSchema,
+        file_schema: &SchemaRef,
+        first: Option<&RecordBatch>,
+    ) -> Result<ArrowWriter<PartSink>> {
+        let distinct = first.map_or_else(Vec::new, mostly_distinct);
+        let properties = properties(&self.meta, schema, &self.settings, self.key_values.clone(), &distinct)?;
+        // The pairs have the Arrow schema already, before the note: the writer would put it after.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let sink = PartSink::new(self.keep_bytes.then(|| self.settings.part_bytes()));
+        ArrowWriter::try_new_with_options(sink, Arc::clone(file_schema), options).map_err(write_failed)
+    }
 }
 
 /// The row group that is being filled.
@@ -67,17 +95,10 @@ impl Encoder {
     ) -> Result<Self> {
         let file_schema = file_schema(schema);
         let key_values = key_values(meta, schema, &file_schema, database, settings)?;
-        let properties = properties(meta, schema, settings, key_values)?;
-        // The pairs have the Arrow schema already, before the note: the writer would put it after.
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(
-            PartSink::new(keep_bytes.then(|| settings.part_bytes())),
-            Arc::clone(&file_schema),
-            options,
-        )
-        .map_err(write_failed)?;
+        let plan = FilePlan { meta: meta.clone(), settings: settings.clone(), key_values, keep_bytes };
         Ok(Self {
-            writer,
+            writer: None,
+            plan,
             schema: Arc::clone(schema),
             file_schema,
             row_group_rows: settings.row_group_rows,
@@ -109,7 +130,7 @@ impl Encoder {
         for (stats, array) in self.open.stats.iter_mut().zip(block.rows.columns()) {
             stats.push(array.as_ref())?;
         }
-        self.writer.write(&stored).map_err(write_failed)?;
+        self.writer(Some(&stored))?.write(&stored).map_err(write_failed)?;
         self.open.rows += stored.num_rows();
         self.open.text += block.text;
         if self.open.rows >= self.row_group_rows || self.open.text >= GROUP_TEXT_BYTES {
@@ -118,9 +139,16 @@ impl Encoder {
         Ok(None)
     }
 
+    fn writer(&mut self, first: Option<&RecordBatch>) -> Result<&mut ArrowWriter<PartSink>> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer),
+            none => Ok(none.insert(self.plan.writer(&self.schema, &self.file_schema, first)?)),
+        }
+    }
+
     /// The parts that are complete.
     pub(super) fn take_parts(&mut self) -> Vec<Bytes> {
-        self.writer.inner_mut().take_full()
+        self.writer.as_mut().map_or_else(Vec::new, |writer| writer.inner_mut().take_full())
     }
 
     /// Ends the file; gives the reason if the last rows cannot be stored.
@@ -133,7 +161,8 @@ impl Encoder {
         if self.open.rows > 0 {
             self.close_group()?;
         }
-        let metadata = self.writer.finish().map_err(write_failed)?;
+        let writer = self.writer(None)?;
+        let metadata = writer.finish().map_err(write_failed)?;
         let written: Vec<_> = metadata.row_groups().iter().map(|group| group.num_rows()).collect();
         if !self
             .groups
@@ -143,7 +172,7 @@ impl Encoder {
         {
             return Err(Error::internal("row groups were cut at other rows than planned"));
         }
-        let sink = self.writer.inner_mut();
+        let sink = self.writer(None)?.inner_mut();
         let mut parts = sink.take_full();
         let (last, checksums, tail) = std::mem::replace(sink, PartSink::new(None)).finish();
         parts.extend(last);
@@ -154,7 +183,7 @@ impl Encoder {
     }
 
     fn close_group(&mut self) -> Result<()> {
-        self.writer.flush().map_err(write_failed)?;
+        self.writer(None)?.flush().map_err(write_failed)?;
         let closed = std::mem::replace(&mut self.open, OpenGroup::new(&self.schema));
         let columns = closed.stats.into_iter().map(StatsBuilder::finish).collect();
         self.groups.push(RowGroup { rows: closed.rows as u64, columns });

@@ -1,31 +1,54 @@
 //! Which encoding each column gets, and the other properties of a file.
 
+use std::collections::HashSet;
+
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use tsds_traits::{Error, Result, SegmentMeta, TableSchema};
 
 use crate::settings::{PageCompression, ParquetSettings};
 
-/// Rows per data page: the unit that readers elsewhere skip by the page index.
-const PAGE_ROWS: usize = 20_000;
+/// Rows per data page: the unit that readers skip by the page index. Eight bytes each fill what one checksum covers.
+pub(crate) const PAGE_ROWS: usize = 8_192;
 /// How often a bloom filter may say "perhaps" wrongly.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Beyond this, numbers are too distinct for a dictionary: it costs time and saves nothing.
 const NUMBER_DICTIONARY_BYTES: usize = 256 << 10;
+/// So many rows at least tell whether values repeat.
+const LEAST_SAMPLE: usize = 1_024;
 /// Text may be longer, and gains more.
 const TEXT_DICTIONARY_BYTES: usize = 1 << 20;
 /// Bytes of text that a page or row group keeps as a bound.
 const BOUND_BYTES: usize = 64;
 
-/// The properties with which the segment's file is written.
+/// Which columns hold numbers of which more than half occur once among the first rows. Those get no dictionary: it would be
+/// full before it saved anything, and whoever reads one page would have to read it too.
+pub(super) fn mostly_distinct(first: &RecordBatch) -> Vec<bool> {
+    let distinct = |array: &ArrayRef| {
+        if array.len() < LEAST_SAMPLE || !array.data_type().is_numeric() {
+            return false;
+        }
+        let data = array.to_data();
+        let width = array.data_type().primitive_width().unwrap_or(1);
+        let bytes = data.buffers().first().map_or(&[][..], |buffer| buffer.as_slice());
+        let values = bytes.chunks_exact(width).skip(data.offset()).take(data.len());
+        let different = values.collect::<HashSet<_>>().len();
+        different > array.len() / 2
+    };
+    first.columns().iter().map(distinct).collect()
+}
+
+/// The properties with which the segment's file is written; `distinct` is [`mostly_distinct`].
 pub(super) fn properties(
     meta: &SegmentMeta,
     schema: &TableSchema,
     settings: &ParquetSettings,
     key_values: Vec<KeyValue>,
+    distinct: &[bool],
 ) -> Result<WriterProperties> {
     let compression = match settings.page_compression()? {
         PageCompression::None => Compression::UNCOMPRESSED,
@@ -42,7 +65,9 @@ pub(super) fn properties(
         .set_compression(compression)
         .set_max_row_group_row_count(Some(settings.row_group_rows))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS.min(1_024 * 8))
+        .set_write_batch_size(PAGE_ROWS)
+        // Beside page index and footer, so that one read finds all that rules rows out.
+        .set_bloom_filter_position(BloomFilterPosition::End)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(BOUND_BYTES))
         .set_column_index_truncate_length(Some(BOUND_BYTES))
@@ -51,7 +76,10 @@ pub(super) fn properties(
         .set_key_value_metadata(Some(key_values));
     for (index, column) in schema.columns().iter().enumerate() {
         let path = ColumnPath::new(vec![column.name.clone()]);
-        let Encodings { dictionary_bytes, other } = encodings(&column.data_type);
+        let Encodings { mut dictionary_bytes, other } = encodings(&column.data_type);
+        if distinct.get(index) == Some(&true) {
+            dictionary_bytes = None;
+        }
         builder = builder
             .set_column_encoding(path.clone(), other)
             .set_column_dictionary_enabled(path.clone(), dictionary_bytes.is_some())

@@ -9,4 +9,5 @@ mod put;
 mod sink;
 mod target;
 
+pub(crate) use encoding::PAGE_ROWS;
 pub(crate) use put::put;

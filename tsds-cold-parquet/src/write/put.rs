@@ -140,6 +140,6 @@ async fn verify_file(
             .with("expected", record.checksums.size));
     }
     let file = read::VerifiedFile::new(Arc::clone(&shared.store), Arc::new(record.clone()));
-    read::Footer::load(&file, source.schema(), &shared.world.executor).await?;
+    read::Footer::load(&file, source.schema(), read::Detail::Footer, &shared.world.executor).await?;
     Ok(())
 }

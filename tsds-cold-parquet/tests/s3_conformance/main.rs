@@ -72,6 +72,10 @@ impl TierFixture for OverS3 {
         }
     }
 
+    fn stores_elsewhere(&self) -> bool {
+        true
+    }
+
     async fn open(&self, context: BuildContext) -> Result<Arc<dyn Tier>> {
         let prefix = self.prefix(&context.world, context.directory.clone())?;
         let endpoint = self.server.as_ref().map(Server::endpoint);

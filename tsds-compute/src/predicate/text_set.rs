@@ -73,6 +73,15 @@ impl TextSet {
         self.ranges.is_empty()
     }
 
+    /// The members of the set, ascending, if each of its ranges has just one.
+    pub fn members(&self) -> Option<Vec<&[u8]>> {
+        let only = |(start, end): &'_ (Vec<u8>, End)| match end {
+            End::Before(end) => end.strip_suffix(&[0]) == Some(start.as_slice()),
+            End::Unbounded => false,
+        };
+        self.ranges.iter().all(only).then(|| self.ranges.iter().map(|(start, _)| start.as_slice()).collect())
+    }
+
     /// The only member of the set, if it has just one.
     pub fn single(&self) -> Option<&[u8]> {
         match self.ranges.as_slice() {

@@ -28,6 +28,7 @@ pub(crate) fn claims(fixture: &dyn TierFixture) -> CaseResult<Claims> {
         let small = tier.usage().limit_bytes.is_some_and(|limit| limit <= 8 << 20);
         let claims = Claims::of_tier(tier.capabilities()).with(Claim::Room, small);
         let claims = claims.with(Claim::MemoryMeter, crate::meter::is_installed());
+        let claims = claims.with(Claim::Disk, !fixture.stores_elsewhere());
         tier.close().await?;
         match fixture.expected_claims().into_iter().find(|claim| !claims.has(*claim)) {
             None => Ok(claims),

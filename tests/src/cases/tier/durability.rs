@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
         [claims Power] what_was_stored_is_there_after_reopening,
         [claims Power] what_was_stored_survives_a_power_cut,
         [claims Power] what_was_removed_stays_removed_after_reopening,
-        [claims Power] a_put_cut_short_by_a_power_cut_is_whole_or_absent,
+        [claims Power, claims Disk] a_put_cut_short_by_a_power_cut_is_whole_or_absent,
         [lacks Process] a_volatile_tier_is_empty_after_reopening,
         [] a_tier_reopens_after_a_power_cut_at_any_moment,
     ]

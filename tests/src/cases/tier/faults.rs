@@ -18,10 +18,10 @@ use crate::{CaseResult, Failure};
 
 pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
     cases![
-        [claims Power] a_put_that_fails_at_any_operation_is_whole_or_absent,
-        [claims Power] a_full_disk_refuses_a_put_with_no_space,
-        [claims Power] a_failed_read_never_gives_wrong_rows,
-        [claims Power] damaged_files_give_corrupt_or_the_right_rows,
+        [claims Power, claims Disk] a_put_that_fails_at_any_operation_is_whole_or_absent,
+        [claims Power, claims Disk] a_full_disk_refuses_a_put_with_no_space,
+        [claims Power, claims Disk] a_failed_read_never_gives_wrong_rows,
+        [claims Power, claims Disk] damaged_files_give_corrupt_or_the_right_rows,
         [claims Room] a_full_tier_refuses_with_no_space_and_keeps_what_it_has,
     ]
 }
