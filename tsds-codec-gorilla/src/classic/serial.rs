@@ -86,7 +86,7 @@ pub(super) fn decode<C: Code>(bytes: &[u8], out: &mut [C::Value]) -> Result<()> 
 
 /// The 64 bits from a position on; beyond the end there are zeros.
 #[inline(always)]
-fn window(bytes: &[u8], position: u64) -> u64 {
+pub(super) fn window(bytes: &[u8], position: u64) -> u64 {
     let shift = (position % 8) as u32;
     let at = usize::try_from(position / 8).unwrap_or(usize::MAX);
     let tail = bytes.get(at..).unwrap_or_default();
