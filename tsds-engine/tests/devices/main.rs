@@ -13,9 +13,9 @@ mod threshold;
 mod whole;
 
 use fake::QUERY_BATCH_ROWS;
-use support::{PATH, TABLE};
+use support::{PATH, TABLE, batch, rows_of, sorted_ids};
 use tsds_engine::config::Settings;
-use whole::{assert_whole, filled, found, open, pause, stats, write};
+use whole::{assert_whole, filled, found, open, pause, rows, stats, write};
 
 /// Small memory, and an evictor that keeps segments where they are.
 fn settings(backend: &str) -> Settings {

@@ -12,7 +12,7 @@ use tsds_io::SimWorld;
 use super::support::{self, PATH, Row, TABLE, batch, rows_of, sorted_ids};
 
 /// Rows of two series, a minute apart: sixty of them fill a chunk.
-fn rows(ids: Range<i64>) -> Vec<Row> {
+pub fn rows(ids: Range<i64>) -> Vec<Row> {
     let row =
         |id: i64| Row { time: id * 60_000, host: format!("host-{}", id % 2), value: Some(id as f64), id };
     ids.map(row).collect()
