@@ -12,7 +12,7 @@
 //! | points, each a time and a value | [`GorillaEncoder`], [`GorillaDecoder`] |
 //! | a column of any [`Kind`], with nulls | [`encode()`], [`Block`] |
 //! | the codec of TSDS over Arrow arrays, with feature `codec` (default) | [`GorillaCodec`] |
-//! | kernels on devices | [`Block::layout`], [`numbers_within`] |
+//! | kernels on devices | [`Block::layout`], [`Block::classic_layout`], [`numbers_within`] |
 //!
 //! Processors without AVX2 run the portable code, which compilers turn into the vectors of the target (NEON on ARM); what is
 //! neither x86 nor little-endian has not been tried.
@@ -37,6 +37,7 @@ pub use block::{
     Block, Column, IntegersLayout, Layout, MAX_ROWS, MiniLayout, Mode, ModeChoice, VERSION, encode,
     max_block_len, numbers_within,
 };
+pub use classic::{ClassicLayout, ClassicPlace};
 #[cfg(feature = "codec")]
 pub use codec::{GORILLA, GorillaCodec, plugin};
 pub use error::Damaged;

@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use arrow_array::{Array, ArrayRef};
-use tsds_codec_gorilla::{Block, Form, IntegersLayout, Kind, Layout};
+use tsds_codec_gorilla::{Block, ClassicLayout, Form, IntegersLayout, Kind, Layout};
 use tsds_traits::{EncodedBlock, Result};
 
 use crate::kernel::encoded::{
-    CORRECTIONS, DECIMAL, DICTIONARY, EXCEPTIONS, INTEGERS, PLAIN, PROGRESSION, SAME, SCALED, SINGLE, WIDE,
+    CLASSIC, CLASSIC_PLACE_WORDS, CLASSIC_ROWS, CORRECTIONS, DECIMAL, DICTIONARY, EXCEPTIONS, INTEGERS,
+    PLAIN, PROGRESSION, SAME, SCALED, SINGLE, WIDE,
 };
 use crate::load::value_bytes;
 use crate::program::words_of;
@@ -24,6 +25,15 @@ pub(crate) struct Fit {
     pub(crate) single: bool,
 }
 
+/// A block in the codes of the paper, which only one kernel decodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Classic {
+    /// The part's row with which it begins.
+    pub(crate) first_row: u32,
+    /// How many places it has.
+    pub(crate) places: u32,
+}
+
 /// Rows of a column, as words for a device.
 #[derive(Debug)]
 pub(crate) struct EncodedColumn {
@@ -32,6 +42,8 @@ pub(crate) struct EncodedColumn {
     pub(crate) blocks: u32,
     /// The divisors of its decimals.
     pub(crate) fits: Vec<Fit>,
+    /// Ascending.
+    pub(crate) classic: Vec<Classic>,
 }
 
 /// Takes the blocks of the rows from `first_row` on apart. `array` has the values of these rows, `kind` is theirs on the device; blocks that are of
@@ -48,17 +60,19 @@ pub(crate) fn encode(
     array: &dyn Array,
 ) -> Result<Option<EncodedColumn>> {
     let Some(values) = values_of(array, kind) else { return Ok(None) };
-    let mut writer = Writer { words: vec![0; 2 * blocks.len()], fits: Vec::new() };
+    let mut writer = Writer { words: vec![0; 2 * blocks.len()], fits: Vec::new(), classic: Vec::new() };
     let mut row = 0usize;
     for (index, block) in blocks.iter().enumerate() {
         let rows = block.layout.rows as usize;
         if block.layout.first_row != (first_row + row) as u64 {
             return Ok(None);
         }
-        let Some(own) = values.get(row..row + rows) else { return Ok(None) };
-        let Some(at) = writer.block(kind, block, own, &array.slice(row, rows)) else { return Ok(None) };
-        let directory = writer.words.get_mut(2 * index..2 * index + 2);
-        if let (Some([first, description]), Ok(number)) = (directory, u32::try_from(row)) {
+        let (Some(own), Ok(number)) = (values.get(row..row + rows), u32::try_from(row)) else {
+            return Ok(None);
+        };
+        let part = array.slice(row, rows);
+        let Some(at) = writer.block(kind, block, own, (number, &part)) else { return Ok(None) };
+        if let Some([first, description]) = writer.words.get_mut(2 * index..2 * index + 2) {
             (*first, *description) = (number, at);
         }
         row += rows;
@@ -66,8 +80,8 @@ pub(crate) fn encode(
     writer.words.extend([0; PADDING_WORDS]);
     let plain_words = array.len() * kind.width() / 4;
     let is_shorter = row == array.len() && writer.words.len() < plain_words;
-    let Writer { words, fits } = writer;
-    Ok(is_shorter.then_some(EncodedColumn { words, blocks: blocks.len() as u32, fits }))
+    let Writer { words, fits, classic } = writer;
+    Ok(is_shorter.then_some(EncodedColumn { words, blocks: blocks.len() as u32, fits, classic }))
 }
 
 /// The values of an array as lanes.
@@ -91,11 +105,19 @@ fn values_of(array: &dyn Array, kind: Kind) -> Option<Vec<i64>> {
 struct Writer {
     words: Vec<u32>,
     fits: Vec<Fit>,
+    classic: Vec<Classic>,
 }
 
 impl Writer {
-    /// Writes a block and returns where its description is; `None` if the block has other values than `own`.
-    fn block(&mut self, kind: Kind, block: &EncodedBlock, own: &[i64], array: &ArrayRef) -> Option<u32> {
+    /// Writes a block, whose values from a row of the part on are in an array, and returns where its description is; `None` if the block
+    /// has other values than `own`.
+    fn block(
+        &mut self,
+        kind: Kind,
+        block: &EncodedBlock,
+        own: &[i64],
+        (first_row, array): (u32, &ArrayRef),
+    ) -> Option<u32> {
         let is_ours = (&*block.layout.codec, block.layout.version) == CODEC;
         let parsed = is_ours.then(|| Block::parse(&block.bytes).ok()).flatten();
         let rows = u32::try_from(own.len()).ok()?;
@@ -108,7 +130,10 @@ impl Writer {
                 if (0..own.len()).any(differs) {
                     return None;
                 }
-                self.description(&parsed, &block.bytes, own, kind, rows)?
+                match parsed.classic_layout(CLASSIC_ROWS as usize).ok()? {
+                    Some(layout) => self.classic(&layout, own, kind, first_row)?,
+                    None => self.description(&parsed, &block.bytes, own, kind, rows)?,
+                }
             }
             None => self.plain(own, kind, rows)?,
         };
@@ -154,6 +179,29 @@ impl Writer {
             }
             _ => self.plain(own, kind, rows)?,
         })
+    }
+
+    /// Classic codes with their places, if they are shorter so than plain values are.
+    fn classic(
+        &mut self,
+        layout: &ClassicLayout,
+        own: &[i64],
+        kind: Kind,
+        first_row: u32,
+    ) -> Option<Vec<u32>> {
+        let rows = u32::try_from(own.len()).ok()?;
+        let place_words = layout.places.len() * CLASSIC_PLACE_WORDS as usize;
+        if layout.words.len() + place_words >= own.len() * kind.width() / 4 {
+            return self.plain(own, kind, rows);
+        }
+        let mut places = Vec::with_capacity(place_words);
+        for place in &layout.places {
+            let ([v0, v1], [s0, s1]) = (words_of(place.value), words_of(place.state));
+            places.extend([u32::try_from(place.row).ok()?, u32::try_from(place.bit).ok()?, v0, v1, s0, s1]);
+        }
+        let many = u32::try_from(layout.places.len()).ok()?;
+        self.classic.push(Classic { first_row, places: many });
+        Some(vec![CLASSIC, rows, self.push(&layout.words)?, self.push(&places)?, many])
     }
 
     /// The number of a divisor.

@@ -70,6 +70,11 @@ pub enum Kernel {
     /// entry `g / p7` of the table at `p6`, whose entries are two words: slot, and `first`. For each part, word `first + part` of `meta`
     /// is the word offset in `out` of the value of its row 0. Values are written as [`ColumnEntry::decoded`] says.
     Decode,
+    /// `[slab, meta, out]` — As [`Kernel::Decode`], of encoded blocks in the mode `classic`, which no other kernel reads but
+    /// [`Kernel::GatherEncoded`]. A block of the block table is over places of one encoded block (see [`encoded`]), at most [`GROUP_THREADS`] of them:
+    /// its first item is the part's row with which the encoded block begins, `aux` the number of the first place. From each place on all rows are decoded
+    /// up to the next one.
+    DecodeClassic,
     /// `[meta, mask, offsets, source, out]` — Lists the ones of a bitmap over items in order: the first one of block `b`, if there is one,
     /// goes to `out[offsets[b]]`, and so on. What is listed of item `i` is, by `p6`, 0: `i`; 1:
     /// `source[i]`; 2: `i - start`, where `start` is [`PartEntry::list_start`]. Nothing is written at or beyond `out[p7]`.
@@ -160,11 +165,12 @@ pub enum Access {
 
 impl Kernel {
     /// Every kernel.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Health,
         Self::Mask,
         Self::MaskEncoded,
         Self::Decode,
+        Self::DecodeClassic,
         Self::Compact,
         Self::Gather64,
         Self::Gather32,
@@ -192,7 +198,7 @@ impl Kernel {
         match self {
             Self::Health => &[Write],
             Self::Mask | Self::MaskEncoded => &[Read, Read, Write, Write],
-            Self::Decode => &[Read, Read, Write],
+            Self::Decode | Self::DecodeClassic => &[Read, Read, Write],
             Self::Compact => &[Read, Read, Read, Read, Write],
             Self::Gather64
             | Self::Gather32
@@ -221,6 +227,7 @@ impl Kernel {
             Self::Mask => "mask",
             Self::MaskEncoded => "mask_encoded",
             Self::Decode => "decode",
+            Self::DecodeClassic => "decode_classic",
             Self::Compact => "compact",
             Self::Gather64 => "gather_64",
             Self::Gather32 => "gather_32",
@@ -321,7 +328,7 @@ pub enum Form {
     Plain8 = 3,
     /// 1 bit each: a bitmap.
     Bits = 4,
-    /// As [`crate::kernel::encoded`] says. Only [`Kernel::Decode`] and kernels that say so read this form.
+    /// As [`crate::kernel::encoded`] says. Only [`Kernel::Decode`], [`Kernel::DecodeClassic`] and kernels that say so read this form.
     Encoded = 5,
 }
 
@@ -520,7 +527,20 @@ pub mod reduce {
 /// | 9 | | | | | offset of their rows in the block, a word each, ascending |
 /// | 10 | | | | | offset of their lanes, two words each |
 ///
-/// Words 7 to 10 are there if a flag says that there are corrections or exceptions. A stream, whose parts follow each other:
+/// Words 7 to 10 are there if a flag says that there are corrections or exceptions. Of a block in the mode `classic`, which only
+/// [`Kernel::DecodeClassic`] and [`Kernel::GatherEncoded`] read, the description is: word 0: 5; word 1: rows; word 2: offset of the words of its codes, in each
+/// of which the highest bit comes first; word 3: offset of its places; word 4: how many those are. Codes are those of `docs/formats/gorilla-classic.md`, of
+/// times or floats by the column's class. The places ascend by rows, the first is row 0, and none is more than [`CLASSIC_ROWS`] rows after the one before; each
+/// has [`CLASSIC_PLACE_WORDS`] words:
+///
+/// | word | what |
+/// |---|---|
+/// | 0 | its row in the block |
+/// | 1 | the bit, of the words of the codes, with which the code of the next row begins |
+/// | 2, 3 | its value, as a lane |
+/// | 4, 5 | of times the delta, to which the next code adds; of floats in word 4 the last window: its leading zeros times the width of the float, plus its length less one |
+///
+/// A stream, whose parts follow each other:
 ///
 /// | words | what | there for |
 /// |---|---|---|
@@ -549,6 +569,13 @@ pub mod encoded {
     pub const DECIMAL: u32 = 3;
     /// Distinct lanes, and codes.
     pub const DICTIONARY: u32 = 4;
+    /// The codes of the paper.
+    pub const CLASSIC: u32 = 5;
+
+    /// The most rows from one place of classic codes to the next: as many as mini-blocks have.
+    pub const CLASSIC_ROWS: u32 = 128;
+    /// Words of a place of classic codes.
+    pub const CLASSIC_PLACE_WORDS: u32 = 6;
 
     /// Quotients are rounded to single precision.
     pub const SINGLE: u32 = 1;

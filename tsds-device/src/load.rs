@@ -266,7 +266,11 @@ impl Image {
                 Ok(())
             })?),
         };
-        let encoded = encoded.map(|encoded| Encoded { blocks: encoded.blocks, fits: encoded.fits });
+        let encoded = encoded.map(|encoded| Encoded {
+            blocks: encoded.blocks,
+            fits: encoded.fits,
+            classic: encoded.classic,
+        });
         self.places.push(Place { data, validity, encoded });
         Ok(())
     }

@@ -8,7 +8,7 @@ use tsds_compute::predicate::{Test, fold_is_nan};
 use tsds_traits::{ColumnId, Error, KeySet, Result, ValueClass};
 
 use crate::device::Device;
-use crate::kernel::{Class, Instruction, STACK_WORDS};
+use crate::kernel::{Class, ColumnEntry, Form, Instruction, STACK_WORDS};
 use crate::segment::{DevicePart, DeviceSegment};
 use crate::tables::Tables;
 
@@ -27,7 +27,14 @@ fn terms(test: &Test) -> usize {
     }
 }
 
-/// Writes the program for a part of a segment, and returns its word offset. `slots` are the columns of the request.
+/// The columns of a request, and where those of the part at hand are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns<'a> {
+    pub(crate) slots: &'a [ColumnId],
+    pub(crate) entries: &'a [ColumnEntry],
+}
+
+/// Writes the program for a part of a segment, and returns its word offset.
 ///
 /// # Errors
 ///
@@ -36,10 +43,10 @@ pub(crate) fn write<D: Device>(
     test: &Test,
     segment: &DeviceSegment<D>,
     part: &DevicePart<D>,
-    slots: &[ColumnId],
+    columns: Columns<'_>,
     tables: &mut Tables,
 ) -> Result<u32> {
-    let mut writer = Writer { segment, part, slots, tables, instructions: Vec::new() };
+    let mut writer = Writer { segment, part, columns, tables, instructions: Vec::new() };
     writer.push(test)?;
     writer.instructions.push(Instruction::End);
     let words: Vec<u32> = writer.instructions.iter().flat_map(|one| one.words()).collect();
@@ -49,7 +56,7 @@ pub(crate) fn write<D: Device>(
 struct Writer<'a, D: Device> {
     segment: &'a DeviceSegment<D>,
     part: &'a DevicePart<D>,
-    slots: &'a [ColumnId],
+    columns: Columns<'a>,
     tables: &'a mut Tables,
     instructions: Vec<Instruction>,
 }
@@ -110,7 +117,11 @@ impl<D: Device> Writer<'_, D> {
         let keys = set.ranges().iter().map(|range| (*range.start(), *range.end()));
         let (ranges, count) = self.ranges(keys)?;
         let index = self.segment.index_of(column)?;
-        let Some(encoded) = self.part.places.get(index).and_then(|place| place.encoded.as_ref()) else {
+        // Encoded columns may be read decoded.
+        let is_encoded =
+            self.columns.entries.get(slot as usize).is_some_and(|entry| entry.form == Form::Encoded);
+        let encoded = self.part.places.get(index).and_then(|place| place.encoded.as_ref());
+        let Some(encoded) = encoded.filter(|_| is_encoded) else {
             self.instructions.push(Instruction::Keys { slot, ranges, count });
             return Ok(());
         };
@@ -139,7 +150,7 @@ impl<D: Device> Writer<'_, D> {
     }
 
     fn slot(&self, column: ColumnId) -> Result<u32> {
-        slot_of(self.slots, column)
+        slot_of(self.columns.slots, column)
     }
 }
 

@@ -9,7 +9,7 @@ use tsds_traits::{ColumnId, ColumnStats, Error, Result, SegmentMeta, ValueClass}
 
 use crate::arena::Extent;
 use crate::device::Device;
-use crate::encode::Fit;
+use crate::encode::{Classic, Fit};
 use crate::kernel::{Class, ColumnEntry, Form, NONE};
 use crate::residency::{Charge, Held};
 
@@ -68,6 +68,8 @@ pub(crate) struct Encoded {
     pub(crate) blocks: u32,
     /// The divisors of decimals.
     pub(crate) fits: Vec<Fit>,
+    /// The blocks that are in the codes of the paper.
+    pub(crate) classic: Vec<Classic>,
 }
 
 impl DeviceColumn {

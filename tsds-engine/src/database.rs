@@ -14,7 +14,7 @@ use crate::query::Snapshot;
 use crate::recovery::RecoveryReport;
 use crate::reload;
 use crate::repair::{AcceptLoss, RepairReport};
-use crate::stats::{Stats, TierCounts};
+use crate::stats::{ResidentStats, Stats, TierCounts};
 use crate::storage_stats::{TableStorage, storage_stats};
 use crate::table::{Table, TableSpec};
 use crate::verify::{self, VerifyReport};
@@ -295,6 +295,11 @@ impl Database {
         self.core.check_open()?;
         self.core.set_gauges();
         Ok(self.core.stats())
+    }
+
+    /// What the tier that answers for segment files holds now, in memory or on a device. Costs next to nothing.
+    pub fn resident(&self) -> ResidentStats {
+        self.core.resident_stats()
     }
 
     /// How the segment files of every table are encoded, column by column. Reads indexes and blocks of some files of each: see

@@ -195,7 +195,7 @@ impl Core {
 }
 
 impl Core {
-    fn resident_stats(&self) -> ResidentStats {
+    pub(crate) fn resident_stats(&self) -> ResidentStats {
         let serving = self.warm.serving();
         let answers = if serving.works() { &serving.tier } else { self.warm.fallback() };
         let usage = answers.usage();

@@ -46,7 +46,7 @@ impl Kernels {
 /// Threads of a block of the kernel's grid: what its source says in `__launch_bounds__`.
 pub(crate) fn threads(kernel: Kernel) -> u32 {
     match kernel {
-        Kernel::Health => 64,
+        Kernel::Health | Kernel::DecodeClassic => 64,
         _ => 256,
     }
 }

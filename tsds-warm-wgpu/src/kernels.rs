@@ -6,6 +6,7 @@ const PARAMS: &str = include_str!("kernels/params.wgsl");
 const TABLES: &str = include_str!("kernels/tables.wgsl");
 const WIDE: &str = include_str!("kernels/wide.wgsl");
 const COLUMN: &str = include_str!("kernels/column.wgsl");
+const CLASSIC: &str = include_str!("kernels/classic.wgsl");
 const ENCODED: &str = include_str!("kernels/encoded.wgsl");
 const PROGRAM: &str = include_str!("kernels/program.wgsl");
 const FOLD: &str = include_str!("kernels/fold.wgsl");
@@ -23,11 +24,14 @@ pub(crate) fn source(kernel: Kernel) -> String {
             (&[TABLES, WIDE, COLUMN, ENCODED, COUNT, PROGRAM], include_str!("kernels/mask_encoded.wgsl"))
         }
         Kernel::Decode => (&[TABLES, WIDE, COLUMN, ENCODED], include_str!("kernels/decode.wgsl")),
+        Kernel::DecodeClassic => {
+            (&[TABLES, WIDE, COLUMN, ENCODED, CLASSIC], include_str!("kernels/decode_classic.wgsl"))
+        }
         Kernel::Compact => (&[TABLES, PREFIX], include_str!("kernels/compact.wgsl")),
         Kernel::Gather64 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_64.wgsl")),
         Kernel::Gather32 => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_32.wgsl")),
         Kernel::GatherEncoded => {
-            (&[TABLES, WIDE, COLUMN, ENCODED, ROWS], include_str!("kernels/gather_encoded.wgsl"))
+            (&[TABLES, WIDE, COLUMN, ENCODED, CLASSIC, ROWS], include_str!("kernels/gather_encoded.wgsl"))
         }
         Kernel::GatherSmall => (&[TABLES, COLUMN, ROWS], include_str!("kernels/gather_small.wgsl")),
         Kernel::GatherBits => (&[TABLES, COLUMN, ROWS, BITMAP], include_str!("kernels/gather_bits.wgsl")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde::Serialize;
 use tsds_engine::query::{Aggregation, Query};
-use tsds_engine::{Database, Receipt, Table, TableSpec, TierStats};
+use tsds_engine::{Database, Receipt, ResidentStats, Table, TableSpec, TierStats};
 use tsds_traits::{Error, ErrorKind, Sequence};
 
 use super::closing;
@@ -210,12 +210,23 @@ fn state(session: &Session, database: &Database) -> String {
         .resident
         .map(|resident| format!(", {} memory", bytes(resident)))
         .unwrap_or_default();
+    let device = device_text(&database.resident());
     format!(
-        "hot {}, warm {}, cold {}{memory}",
+        "hot {}, warm {}, cold {}{memory}{device}",
         thousands(counts.hot),
         thousands(counts.warm),
         thousands(counts.cold)
     )
+}
+
+/// How much of a device's memory is used, behind other things; nothing where segments are held on the host. How busy it is no driver tells
+/// without further libraries.
+fn device_text(resident: &ResidentStats) -> String {
+    match (&resident.device, resident.limit_bytes) {
+        (None, _) => String::new(),
+        (Some(_), None) => format!(", {} on the device", bytes(resident.bytes)),
+        (Some(_), Some(limit)) => format!(", {} of {} on the device", bytes(resident.bytes), bytes(limit)),
+    }
 }
 
 /// Where the rows of the table are now, for machines and for people.
@@ -279,4 +290,24 @@ fn queries_text(queries: &[QueryTime]) -> String {
         ]);
     }
     format!("\n{}", table.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resident(device: Option<&str>, limit_bytes: Option<u64>) -> ResidentStats {
+        let device = device.map(str::to_owned);
+        ResidentStats { backend: "tsds.warm.cuda", device, segments: 1, rows: 9, bytes: 3 << 20, limit_bytes }
+    }
+
+    #[test]
+    fn the_memory_of_a_device_is_shown_with_its_limit_and_that_of_the_host_is_not() {
+        assert_eq!(
+            device_text(&resident(Some("GPU"), Some(8 << 20))),
+            ", 3.00 MiB of 8.00 MiB on the device"
+        );
+        assert_eq!(device_text(&resident(Some("GPU"), None)), ", 3.00 MiB on the device");
+        assert_eq!(device_text(&resident(None, Some(8 << 20))), "");
+    }
 }

@@ -1,8 +1,8 @@
 //! Reads a block by what its layout says and by the formulas of `docs/formats/gorilla.md`, bit by bit and row by row.
 
-use tsds_codec_gorilla::{Block, Form, IntegersLayout, Kind, Layout};
+use tsds_codec_gorilla::{Block, ClassicLayout, Form, IntegersLayout, Kind, Layout};
 
-/// The values of a block; `None` for damage and for classic codes.
+/// The values of a block; `None` for damage.
 pub fn read(bytes: &[u8], block: &Block<'_>) -> Option<Vec<i64>> {
     if let Ok(Some(layout)) = block.validity_layout() {
         assert_eq!(integers(bytes, &layout).len(), block.rows());
@@ -42,8 +42,58 @@ pub fn read(bytes: &[u8], block: &Block<'_>) -> Option<Vec<i64>> {
             return integers(bytes, &codes).into_iter().map(look_up).collect();
         }
         Layout::Bits(layout) => integers(bytes, &layout).into_iter().map(|bit| i64::from(bit == 1)).collect(),
+        // Places of any distance lead to the same values.
+        Layout::Classic { .. } => {
+            let step = 1 + bytes.len() % 150;
+            classic(kind, block.rows(), &block.classic_layout(step).ok()??)
+        }
         _ => return None,
     })
+}
+
+/// Decodes the codes of the paper from each place on.
+fn classic(kind: Kind, rows: usize, layout: &ClassicLayout) -> Vec<i64> {
+    let bits = |at: u64, width: u32| {
+        (at..at + u64::from(width)).fold(0u64, |value, at| {
+            let word = layout.words.get((at / 32) as usize).copied().unwrap_or(0);
+            value << 1 | u64::from(word >> (31 - at % 32) & 1)
+        })
+    };
+    let width: u32 = if kind == Kind::Float32 { 32 } else { 64 };
+    let ends = layout.places.iter().skip(1).map(|place| place.row).chain([rows]);
+    let mut values = Vec::new();
+    for (place, end) in layout.places.iter().zip(ends) {
+        assert_eq!(place.row, values.len(), "a place follows the rows before it");
+        let (mut value, mut state, mut at) = (place.value, place.state, place.bit);
+        values.push(value as i64);
+        for _ in place.row + 1..end {
+            let is = |bit: u64| bits(at + bit, 1) == 1;
+            if kind.is_float() {
+                if !is(0) {
+                    at += 1;
+                } else {
+                    let sizes = 5 + width.ilog2();
+                    if is(1) {
+                        state = bits(at + 2, sizes);
+                        at += u64::from(sizes);
+                    }
+                    let (leading, length) = (state / u64::from(width), state as u32 % width + 1);
+                    let changes = bits(at + 2, length) << (width - length);
+                    value ^= changes >> leading;
+                    at += 2 + u64::from(length);
+                }
+            } else {
+                let ones = (0..4).take_while(|bit| is(*bit)).count();
+                let (control, payload, least) =
+                    [(1, 0, 0), (2, 7, 63), (3, 9, 255), (4, 12, 2047), (4, 64, 0)][ones];
+                state = state.wrapping_add(bits(at + control, payload)).wrapping_sub(least);
+                value = value.wrapping_add(state);
+                at += control + u64::from(payload);
+            }
+            values.push(value as i64);
+        }
+    }
+    values
 }
 
 /// The lane of a value as Arrow lays it out.

@@ -1,8 +1,9 @@
 //! Values in the codes of the Gorilla paper.
 
 use crate::classic::{
-    decode_floats32, decode_floats64, decode_times, encode_floats32, encode_floats64, encode_times,
-    encoded_len_floats32, encoded_len_floats64, encoded_len_times, most_lanes_log2,
+    ClassicLayout, decode_floats32, decode_floats64, decode_times, encode_floats32, encode_floats64,
+    encode_times, encoded_len_floats32, encoded_len_floats64, encoded_len_times, layout_of_floats32,
+    layout_of_floats64, layout_of_times, most_lanes_log2,
 };
 use crate::error::Result;
 use crate::isa::Isa;
@@ -40,6 +41,22 @@ pub(super) fn read(kind: Kind, bytes: &[u8], lanes_log2: u8, isa: Isa, out: &mut
             Ok(())
         }
         _ => decode_times(bytes, lanes_log2, out, isa),
+    }
+}
+
+/// Where values can be decoded from.
+pub(super) fn layout(
+    kind: Kind,
+    bytes: &[u8],
+    lanes_log2: u8,
+    rows: usize,
+    step: usize,
+) -> Result<ClassicLayout> {
+    let lanes_log2 = u32::from(lanes_log2);
+    match kind {
+        Kind::Float64 => layout_of_floats64(bytes, lanes_log2, rows, step),
+        Kind::Float32 => layout_of_floats32(bytes, lanes_log2, rows, step),
+        _ => layout_of_times(bytes, lanes_log2, rows, step),
     }
 }
 

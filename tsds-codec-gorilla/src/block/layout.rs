@@ -1,6 +1,8 @@
 //! Where everything of a block lies, for those who decode it themselves, such as a kernel on a device.
 
+use super::classic;
 use super::parse::{Block, Values};
+use crate::classic::ClassicLayout;
 use crate::error::Result;
 use crate::ints::{Form, Minis, Pad, Stream};
 use crate::simd::Portable;
@@ -119,6 +121,17 @@ impl Block<'_> {
             }
             Values::Bits(stream) => Layout::Bits(integers(stream)?),
         })
+    }
+
+    /// The codes of the paper with places to begin at, one for each `step` rows of a lane (at least 1); `None` for other modes. Codes
+    /// have no such places: all of them are looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Block::layout`].
+    pub fn classic_layout(&self, step: usize) -> Result<Option<ClassicLayout>> {
+        let Values::Classic { lanes_log2, bytes } = &self.values else { return Ok(None) };
+        classic::layout(self.kind, bytes, *lanes_log2, self.rows, step).map(Some)
     }
 
     /// Where the stream lies that is 1 for rows that are not null; `None` if none is null.

@@ -15,6 +15,7 @@ mod bits;
 mod code;
 mod floats;
 mod lanes;
+mod places;
 mod serial;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ mod times;
 
 use floats::{Floats32, Floats64};
 use lanes::{Decoded, Headed};
+pub use places::{ClassicLayout, ClassicPlace};
 use serial::Serial;
 use times::Times;
 
@@ -81,6 +83,36 @@ pub(crate) fn decode_floats64(bytes: &[u8], lanes_log2: u32, out: &mut [u64], is
 /// Decodes what [`encode_floats32`] appended: as many floats as `out` is long.
 pub(crate) fn decode_floats32(bytes: &[u8], lanes_log2: u32, out: &mut [u32], isa: Isa) -> Result<()> {
     decode::<Floats32>(bytes, lanes_log2, out, isa)
+}
+
+/// Where integers can be decoded from: for each `step` rows of each lane.
+pub(crate) fn layout_of_times(
+    bytes: &[u8],
+    lanes_log2: u32,
+    rows: usize,
+    step: usize,
+) -> Result<ClassicLayout> {
+    places::layout::<Times>(bytes, lanes_log2, rows, step)
+}
+
+/// Where 64-bit floats can be decoded from: for each `step` rows of each lane.
+pub(crate) fn layout_of_floats64(
+    bytes: &[u8],
+    lanes_log2: u32,
+    rows: usize,
+    step: usize,
+) -> Result<ClassicLayout> {
+    places::layout::<Floats64>(bytes, lanes_log2, rows, step)
+}
+
+/// Where 32-bit floats can be decoded from: for each `step` rows of each lane.
+pub(crate) fn layout_of_floats32(
+    bytes: &[u8],
+    lanes_log2: u32,
+    rows: usize,
+    step: usize,
+) -> Result<ClassicLayout> {
+    places::layout::<Floats32>(bytes, lanes_log2, rows, step)
 }
 
 fn encode<C: Headed>(values: &[C::Value], lanes_log2: u32, out: &mut Vec<u8>) {

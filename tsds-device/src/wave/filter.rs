@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tsds_compute::CompiledPredicate;
-use tsds_compute::predicate::Test;
 use tsds_traits::{Error, Result};
 
 use super::views::Blocks;
@@ -32,23 +31,23 @@ impl<D: Device> Wave<D> {
         let all = self.all_rows()?;
         let Some(predicate) = self.asked(predicate) else { return Ok(all) };
         let marked = match program::fits(predicate.test()) {
-            true => self.mark_matching(predicate.test()).await?,
+            true => self.mark_matching(predicate).await?,
             false => self.mark_on_host(predicate).await?,
         };
         self.listed(marked, None).await
     }
 
     /// Runs the program of each part.
-    async fn mark_matching(&self, test: &Test) -> Result<Marked<D::Buffer>> {
+    async fn mark_matching(&self, predicate: &CompiledPredicate) -> Result<Marked<D::Buffer>> {
         let mut tables = Tables::default();
         let rows = self.parts.iter().map(|part| Ok((0, part.part()?.rows))).collect::<Result<Vec<_>>>()?;
         let mut entries = self.part_entries(&rows)?;
-        self.write_programs(test, &mut entries, &mut tables)?;
-        let views = self.stored()?;
+        let (views, mut steps) = self.decodable(predicate.columns()).await?;
+        self.write_programs(predicate.test(), &views, &mut entries, &mut tables)?;
         let is_encoded =
             views.of_part.iter().flat_map(|view| &view.entries).any(|entry| entry.form == Form::Encoded);
         let (kernel, blocks) = match is_encoded {
-            true => (Kernel::MaskEncoded, self.row_blocks(&views, &rows)?),
+            true => (Kernel::MaskEncoded, self.row_blocks(&views)?),
             false => (Kernel::Mask, views.blocks(&rows)),
         };
         let Blocks { table, runs } = blocks;
@@ -59,7 +58,7 @@ impl<D: Device> Wave<D> {
         let launches = runs.iter().map(|run| {
             launch(kernel, &[&run.buffer, &meta, &mask, &counts], at.params(run.blocks, run.first, &[]))
         });
-        let steps = launches.collect();
+        steps.extend(launches);
         self.marked(steps, mask, counts, meta, at, table).await
     }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tsds_compute::CompiledPredicate;
 use tsds_compute::predicate::Test;
-use tsds_traits::Result;
+use tsds_traits::{ColumnId, Result};
 
 use super::filter::{Marked, mask_bytes};
 use super::fold::{FoldPlan, Folded};
 use super::views::{Blocks, Views};
 use super::{Rows, TablesAt, Wave, launch, words};
 use crate::device::Device;
-use crate::kernel::{Form, Kernel, NONE, PartEntry, REDUCED_WORDS, reduce};
-use crate::program;
+use crate::kernel::{Kernel, NONE, PartEntry, REDUCED_WORDS, reduce};
+use crate::program::{self, Columns};
 use crate::tables::{Tables, bytes_of};
 
 /// What came of folding.
@@ -46,20 +46,22 @@ impl<D: Device> Wave<D> {
         plan: &FoldPlan,
         starts: &[Vec<i64>],
     ) -> Result<Fold<D>> {
-        let views = self.stored()?;
+        let mut columns = columns_of(plan);
         if plan.columns.iter().any(|(_, wanted)| wanted & reduce::EDGES != 0)
-            || !self.reads_encoded(&views, plan)?
+            || !self.leaves_encoded(&columns)?
         {
             return Ok(Fold::Unfit);
         }
-        let rows = self.parts.iter().map(|part| Ok((0, part.part()?.rows))).collect::<Result<Vec<_>>>()?;
-        let Blocks { table, runs } = self.row_blocks(&views, &rows)?;
-        let mut tables = Tables::default();
-        let mut entries = self.entries_with_buckets(&rows, starts, &mut tables)?;
         let predicate = self.asked(predicate);
         let on_device = predicate.filter(|predicate| program::fits(predicate.test()));
+        columns.extend(on_device.iter().flat_map(|predicate| predicate.columns()));
+        let (views, mut steps) = self.decodable(&columns).await?;
+        let rows = self.parts.iter().map(|part| Ok((0, part.part()?.rows))).collect::<Result<Vec<_>>>()?;
+        let Blocks { table, runs } = self.row_blocks(&views)?;
+        let mut tables = Tables::default();
+        let mut entries = self.entries_with_buckets(&rows, starts, &mut tables)?;
         if let Some(predicate) = on_device {
-            self.write_programs(predicate.test(), &mut entries, &mut tables)?;
+            self.write_programs(predicate.test(), &views, &mut entries, &mut tables)?;
         }
         let slots = plan.groups.iter().map(|column| self.slot(*column)).collect::<Result<Vec<_>>>()?;
         let (groups_at, groups) = (tables.push(&slots)?, slots.len() as u32);
@@ -67,7 +69,6 @@ impl<D: Device> Wave<D> {
         let meta = self.upload(&tables.bytes()).await?;
         let counts = self.buffer(table.len() as u64 * 4).await?;
 
-        let mut steps = Vec::new();
         let filter = match (on_device, predicate) {
             (Some(_), _) => {
                 let mask = self.buffer(mask_bytes(table.len())).await?;
@@ -110,7 +111,7 @@ impl<D: Device> Wave<D> {
         if bytes > self.reduced_bytes() {
             return Ok(Fold::TooMany);
         }
-        let Blocks { mut table, runs } = self.row_blocks(views, &rows)?;
+        let Blocks { mut table, runs } = self.row_blocks(views)?;
         let mut first_piece = 0;
         for (block, pieces) in table.iter_mut().zip(&marked.counts) {
             block.aux = first_piece;
@@ -152,21 +153,6 @@ impl<D: Device> Wave<D> {
         Ok(Fold::Done(Folded { pieces, of_part, found, rows }))
     }
 
-    /// Whether what is folded, or tells runs apart, is encoded somewhere.
-    fn reads_encoded(&self, views: &Views<D>, plan: &FoldPlan) -> Result<bool> {
-        let mut columns = plan.groups.clone();
-        columns.extend(plan.bucket.map(|_| plan.time));
-        columns.extend(plan.columns.iter().filter_map(|(column, _)| *column));
-        for column in columns {
-            let slot = self.slot(column)? as usize;
-            let mut entries = views.of_part.iter().filter_map(|view| view.entries.get(slot));
-            if entries.any(|entry| entry.form == Form::Encoded) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// The predicate, if it says anything of these parts.
     pub(super) fn asked<'a>(
         &self,
@@ -179,16 +165,26 @@ impl<D: Device> Wave<D> {
     pub(super) fn write_programs(
         &self,
         test: &Test,
+        views: &Views<D>,
         entries: &mut [PartEntry],
         tables: &mut Tables,
     ) -> Result<()> {
         let always = Test::Constant(true);
-        for (entry, part) in entries.iter_mut().zip(&self.parts) {
+        for (entry, (part, view)) in entries.iter_mut().zip(self.parts.iter().zip(&views.of_part)) {
             let test = if part.matches_all() { &always } else { test };
-            entry.program = program::write(test, &part.segment, part.part()?, &self.slots, tables)?;
+            let columns = Columns { slots: &self.slots, entries: &view.entries };
+            entry.program = program::write(test, &part.segment, part.part()?, columns, tables)?;
         }
         Ok(())
     }
+}
+
+/// What is folded, or tells runs apart.
+fn columns_of(plan: &FoldPlan) -> Vec<ColumnId> {
+    let mut columns = plan.groups.clone();
+    columns.extend(plan.bucket.map(|_| plan.time));
+    columns.extend(plan.columns.iter().filter_map(|(column, _)| *column));
+    columns
 }
 
 /// Whether the sum of a piece was too wide.

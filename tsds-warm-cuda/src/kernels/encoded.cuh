@@ -1,6 +1,7 @@
 // Columns in the encoding of `tsds.gorilla`. A block of the grid works within one encoded block; a warp has 256 consecutive rows, which are
 // two mini-blocks, and a lane one of each 32.
 #pragma once
+#include "classic.cuh"
 #include "integers.cuh"
 #include "quotient.cuh"
 #include "strand.cuh"
@@ -228,6 +229,10 @@ static __device__ __forceinline__ u64 lane_at(const u32* slab, const u32* meta, 
     }
     if (own.mode == MODE_PROGRESSION) {
         return two_words(own.at + 2) + two_words(own.at + 4) * row;
+    }
+    if (own.mode == MODE_CLASSIC) {
+        const u32* places = own.column + __ldg(own.at + 3);
+        return classic_lane(own.column + second, places, __ldg(own.at + 4), own.kind, row);
     }
     Exceptions exceptions = {};
     if (own.mode == MODE_DECIMAL) {

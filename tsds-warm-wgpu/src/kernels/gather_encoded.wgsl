@@ -8,7 +8,12 @@
 
 fn lane_at(part: u32, slot: u32, row: u32) -> vec2<u32> {
     let entry = p(3u) + 8u * (part * p(4u) + slot);
-    let skipped = encoded_block(tables[entry + 2u], tables[entry + 4u], row).y & 31u;
+    let column = tables[entry + 2u];
+    let found = encoded_block(column, tables[entry + 4u], row);
+    if (slab[found.x] == MODE_CLASSIC) {
+        return classic_lane(column, found.x, tables[entry + 1u], found.y);
+    }
+    let skipped = found.y & 31u;
     var lanes = lanes_from(part, slot, row - skipped);
     for (var k = 0u; k < skipped; k++) {
         next_lane_if(&lanes, false);

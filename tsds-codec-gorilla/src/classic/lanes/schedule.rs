@@ -64,6 +64,11 @@ impl Supply {
         }
     }
 
+    /// Whether words are taken at all.
+    pub(super) fn is_there(self) -> bool {
+        self != Self::None
+    }
+
     /// Steps in which words are taken.
     pub(super) fn steps(self) -> usize {
         match self {

@@ -4,6 +4,7 @@ mod damage;
 mod golden;
 mod lanes;
 mod naive;
+mod places;
 mod round_trip;
 mod values;
 

@@ -61,8 +61,8 @@ impl Decoder for Times {
 pub(super) struct Floats {
     pub(super) width: u32,
     pub(super) value: u64,
-    leading: u32,
-    meaningful: u32,
+    pub(super) leading: u32,
+    pub(super) meaningful: u32,
 }
 
 impl Floats {

@@ -1,6 +1,7 @@
 //! Every kernel against plain Rust.
 
 mod columns;
+mod encoded;
 mod lists;
 mod model;
 mod predicates;
@@ -17,6 +18,7 @@ use super::{Numbers, Subject, Test};
 pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
     let tests = [
         columns::tests(),
+        encoded::tests(),
         lists::tests(),
         predicates::tests(),
         reduction::tests(),

@@ -1,10 +1,11 @@
 //! The tier on a device.
 
-mod data;
+mod classic;
+pub(super) mod data;
 mod digits;
 mod life;
 mod memory;
-mod source;
+pub(super) mod source;
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
             readings_take_little_more_than_their_encoded_blocks,
         ),
     ];
-    [own, digits::tests(), life::tests(), memory::tests()].concat()
+    [own, classic::tests(), digits::tests(), life::tests(), memory::tests()].concat()
 }
 
 fn tier<S: Subject>(bench: &Bench<S>, limit_mb: u64) -> Shared<S> {
@@ -107,17 +108,29 @@ fn comparisons_find_what_comparing_values_finds<S: Subject>(bench: &Bench<S>) {
         let tier = tier(bench, 64);
         let source = Arc::new(Blocks::new(id, &data::columns(*rows, id), lengths));
         put(bench, &tier, &source);
-        for (index, column) in source.schema.columns().iter().enumerate() {
-            for predicate in data::predicates(column.id, source.batch.column(index), id) {
-                let compiled = CompiledPredicate::new(&predicate, &source.schema).unwrap();
-                let mask = compiled.evaluate(&ids(&source), &source.batch).unwrap();
-                let columns: &[usize] = if index == 0 { &[0] } else { &[0, index] };
-                let some = source.batch.project(columns).unwrap();
-                let expected = filter_record_batch(&some, &mask.into()).unwrap();
-                let found = scan(bench, &tier, &source, columns, Some(predicate.clone()));
-                assert_same(&found, &expected, &(&column.name, rows, lengths, predicate));
-            }
+        for index in all(&source) {
+            check_comparisons(bench, &tier, &source, index, id);
         }
+    }
+}
+
+/// Rows that match, by comparisons with values of a column, are those that the CPU finds.
+fn check_comparisons<S: Subject>(
+    bench: &Bench<S>,
+    tier: &Shared<S>,
+    source: &Blocks,
+    index: usize,
+    seed: u64,
+) {
+    let column = &source.schema.columns()[index];
+    for predicate in data::predicates(column.id, source.batch.column(index), seed) {
+        let compiled = CompiledPredicate::new(&predicate, &source.schema).unwrap();
+        let mask = compiled.evaluate(&ids(source), &source.batch).unwrap();
+        let columns: &[usize] = if index == 0 { &[0] } else { &[0, index] };
+        let some = source.batch.project(columns).unwrap();
+        let expected = filter_record_batch(&some, &mask.into()).unwrap();
+        let found = scan(bench, tier, source, columns, Some(predicate.clone()));
+        assert_same(&found, &expected, &(&column.name, source.batch.num_rows(), predicate));
     }
 }
 

@@ -21,9 +21,20 @@ pub(crate) struct Blocks {
     pub(crate) schema: Arc<TableSchema>,
     pub(crate) batch: RecordBatch,
     cuts: Vec<Range<usize>>,
+    codecs: Vec<GorillaCodec>,
 }
 
 impl Blocks {
+    /// The same columns, encoded otherwise: blocks of a column in turns, and neighbouring columns not in the same ones.
+    pub(crate) fn encoded_by(self, codecs: Vec<GorillaCodec>) -> Self {
+        Self { codecs, ..self }
+    }
+
+    /// The rows of each block.
+    pub(crate) fn cuts(&self) -> impl Iterator<Item = &Range<usize>> {
+        self.cuts.iter()
+    }
+
     /// Columns, the first of which is the time, in blocks of these lengths, again and again.
     pub(crate) fn new(id: u64, columns: &[(&str, ArrayRef)], lengths: &[usize]) -> Self {
         let rows = columns[0].1.len();
@@ -62,7 +73,13 @@ impl Blocks {
             plain_bytes: rows as u64 * 8,
             columns: Vec::new(),
         };
-        Self { meta: Arc::new(meta), schema: Arc::new(schema), batch, cuts }
+        Self {
+            meta: Arc::new(meta),
+            schema: Arc::new(schema),
+            batch,
+            cuts,
+            codecs: vec![GorillaCodec::new()],
+        }
     }
 
     pub(crate) fn handle(&self) -> SegmentHandle {
@@ -77,8 +94,8 @@ impl Blocks {
 
     fn encode(&self, id: ColumnId) -> Vec<EncodedBlock> {
         let index = self.schema.index_of(id).unwrap();
-        let codec = GorillaCodec::new();
-        let block = |rows: &Range<usize>| {
+        let block = |(number, rows): (usize, &Range<usize>)| {
+            let codec = &self.codecs[(index + number) % self.codecs.len()];
             let array = self.batch.column(index).slice(rows.start, rows.len());
             let mut bytes = Vec::new();
             codec.encode(&array, &EncodeHints::default(), &mut bytes).unwrap();
@@ -93,7 +110,7 @@ impl Blocks {
             };
             EncodedBlock { layout, bytes: bytes.into() }
         };
-        self.cuts.iter().map(block).collect()
+        self.cuts.iter().enumerate().map(block).collect()
     }
 }
 
