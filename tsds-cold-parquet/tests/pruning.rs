@@ -231,7 +231,7 @@ fn pages_that_are_left_out_have_no_row_that_matches() {
         machine.block_on(async {
             let handles = vec![handle(&source, &record)];
             let found = rows_that(&tier, filtered(&schema, handles.clone(), &predicate)).await;
-            prop_assert_eq!(found, rows_of(&[expected.clone()]), "{:?}", predicate);
+            prop_assert_eq!(found, rows_of(std::slice::from_ref(&expected)), "{:?}", predicate);
             let mut request = AggregateRequest::new(Arc::clone(&schema), handles, plan());
             request.predicate = Some(predicate.clone());
             let states: Vec<_> = Arc::clone(&tier).aggregate(request).try_collect().await.unwrap();

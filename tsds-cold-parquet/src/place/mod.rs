@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::memory::InMemory;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreScheme};
 use tsds_traits::{Durability, Error, ErrorKind, Result, World};
 use url::Url;
@@ -155,7 +157,7 @@ impl Server {
         match self.scheme {
             ObjectStoreScheme::Memory => {
                 options.expect_none_but(&[])?;
-                Ok(RemoteStore::new(InMemory::new(), self.url.as_str(), world.clone()))
+                Ok(self.remote(InMemory::new(), world))
             }
             ObjectStoreScheme::AmazonS3 => self.connect_s3(options, environment, world).await,
             ObjectStoreScheme::GoogleCloudStorage => self.connect_gcs(options, environment, world),
@@ -223,12 +225,11 @@ impl Server {
     }
 
     /// The objects under the prefix of the URL.
-    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
     fn remote<T>(&self, objects: T, world: &World) -> RemoteStore
     where
-        T: ObjectStore + object_store::multipart::MultipartStore,
+        T: ObjectStore + MultipartStore,
     {
-        let objects = object_store::prefix::PrefixStore::new(objects, self.prefix.clone());
+        let objects = PrefixStore::new(objects, self.prefix.clone());
         RemoteStore::new(objects, self.url.as_str().trim_end_matches('/'), world.clone())
     }
 
