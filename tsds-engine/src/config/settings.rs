@@ -473,6 +473,28 @@ mod tests {
     }
 
     #[test]
+    fn the_cold_tier_checks_what_is_its_own() {
+        let refused = |cold: serde_json::Value, path: Option<&str>| {
+            let storage = Storage { cold_path: path.map(str::to_owned), ..Storage::default() };
+            let cold_tier = serde_json::from_value(cold).unwrap();
+            let settings = Settings { storage, cold_tier, ..Settings::default() };
+            settings.validate().err().map(|error| error.to_string())
+        };
+        let url = Some("s3://bucket/prefix");
+        assert_eq!(refused(serde_json::json!({"object_store": {"region": "x"}}), url), None);
+        assert_eq!(refused(serde_json::json!({"compression": "lz4", "hive": false}), None), None);
+        let error = refused(serde_json::json!({"compression": "gzip"}), None).unwrap();
+        assert!(error.contains("compression=gzip") && error.contains("section=cold_tier"), "{error}");
+        let error = refused(serde_json::json!({"object_store": {"region": "x"}}), Some("cold")).unwrap();
+        assert!(error.contains("cold_path"), "{error}");
+        let secret = serde_json::json!({"object_store": {"secret_access_key": "HIDDEN"}});
+        let error = refused(secret, url).unwrap();
+        assert!(error.contains("secret_access_key") && !error.contains("HIDDEN"), "{error}");
+        let other = serde_json::json!({"backend": "acme.cold", "compression": "gzip"});
+        assert_eq!(refused(other, None), None, "another tier has its own ideas");
+    }
+
+    #[test]
     fn a_share_is_a_fraction_or_a_percentage() {
         for text in [r#"{"eviction_threshold_pct": 90}"#, r#"{"eviction_threshold_pct": 0.9}"#] {
             let hot: HotTier = serde_json::from_str(text).unwrap();
