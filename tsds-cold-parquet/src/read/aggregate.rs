@@ -1,5 +1,6 @@
 //! Aggregates: row groups folded on every core, each into one of few aggregators.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
@@ -7,8 +8,11 @@ use arrow_buffer::BooleanBuffer;
 use arrow_schema::Schema;
 use futures::future::ready;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use parquet::arrow::arrow_reader::RowSelection;
 use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition};
-use tsds_traits::{AggregatePlan, AggregateRequest, ColumnId, Error, Result, TableSchema};
+use tsds_traits::{
+    Aggregate, AggregatePlan, AggregateRequest, ColumnId, Error, Function, Result, TableSchema,
+};
 
 use super::footer::TextForm;
 use super::group::{Candidates, ColumnSet, Columns, Filter, GroupReader, Tested};
@@ -142,6 +146,7 @@ impl Folding {
         let ids = filter.columns.ids.iter().chain(&others.ids).copied().collect();
         if others.is_empty() {
             let rows = GroupRows::new(reader, &self.idle, ids, Some(tested.mask));
+            let rows = rows.of(tested.candidates.selection.as_ref());
             let job = move || {
                 let mut rows = rows;
                 tested.batches.iter().try_for_each(|batch| rows.fold(batch))?;
@@ -153,8 +158,8 @@ impl Folding {
             return self.fold_few(reader, tested, ids, &others).await.map(Some);
         }
         let Tested { candidates, mask, batches, .. } = tested;
-        let rows = GroupRows::new(reader, &self.idle, ids, Some(mask));
         let Candidates { selection, rows: count } = candidates;
+        let rows = GroupRows::new(reader, &self.idle, ids, Some(mask)).of(selection.as_ref());
         let columns = Columns { set: &others, text: TextForm::Coded, selection, rows: count };
         if columns.selection.is_some() {
             return reader.read(columns, rows, beside(move || Ok(batches))).await.map(Some);
@@ -177,8 +182,8 @@ impl Folding {
         ids: Vec<ColumnId>,
         others: &ColumnSet,
     ) -> Result<GroupRows> {
-        let rows = GroupRows::new(reader, &self.idle, ids, None);
         let (selection, matching) = (Some(tested.selection()), tested.matching);
+        let rows = GroupRows::new(reader, &self.idle, ids, None).of(selection.as_ref());
         let columns = Columns { set: others, text: TextForm::Coded, selection, rows: matching };
         reader.read(columns, rows, beside(move || tested.kept())).await
     }
@@ -230,6 +235,7 @@ struct GroupRows {
     sequence: u64,
     first_row: u64,
     done: usize,
+    places: Places,
 }
 
 impl GroupRows {
@@ -242,6 +248,7 @@ impl GroupRows {
             sequence: reader.file.meta.interval.upto.0,
             first_row: reader.group.first_row,
             done: 0,
+            places: Places::default(),
         }
     }
 
@@ -250,12 +257,58 @@ impl GroupRows {
             Some(aggregator) => aggregator,
             none => none.insert(self.idle.take()?),
         };
-        let mask = self.mask.as_ref().map(|mask| mask.slice(self.done, batch.num_rows()));
-        // Rows that are left out leave no gap: what counts is the order.
-        let first_row = self.first_row.saturating_add(self.done as u64);
-        let position = SegmentPosition { sequence: self.sequence, first_row };
-        aggregator.update(&self.ids, batch, position, mask.as_ref())?;
-        self.done += batch.num_rows();
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let (row, rows) = self.places.next(self.done, batch.num_rows() - from)?;
+            let mask = self.mask.as_ref().map(|mask| mask.slice(self.done, rows));
+            let first_row = self.first_row.saturating_add(row);
+            let position = SegmentPosition { sequence: self.sequence, first_row };
+            aggregator.update(&self.ids, &batch.slice(from, rows), position, mask.as_ref())?;
+            (self.done, from) = (self.done + rows, from + rows);
+        }
         Ok(())
+    }
+
+    /// The rows are those of a selection. Where they are matters to the first and the last of equal times only: else they
+    /// are folded as if they followed each other.
+    fn of(mut self, selection: Option<&RowSelection>) -> Self {
+        let tells = |aggregate: &Aggregate| matches!(aggregate.function, Function::First | Function::Last);
+        if let Some(selection) = selection.filter(|_| self.idle.plan.aggregates.iter().any(tells)) {
+            self.places = Places::of(selection);
+        }
+        self
+    }
+}
+
+/// Where rows are in their row group.
+#[derive(Debug, Default)]
+struct Places {
+    /// Runs of rows that follow each other: where the next one begins, and how many. None if all do.
+    runs: Option<VecDeque<(u64, usize)>>,
+}
+
+impl Places {
+    fn of(selection: &RowSelection) -> Self {
+        let (mut runs, mut row) = (VecDeque::new(), 0);
+        for part in selection.iter() {
+            if !part.skip && part.row_count > 0 {
+                runs.push_back((row, part.row_count));
+            }
+            row += part.row_count as u64;
+        }
+        Self { runs: Some(runs) }
+    }
+
+    /// Where the next rows begin, after `done`, and how many of at most `rows` follow each other.
+    fn next(&mut self, done: usize, rows: usize) -> Result<(u64, usize)> {
+        let Some(runs) = &mut self.runs else { return Ok((done as u64, rows)) };
+        let beyond = || Error::internal("more rows were decoded than were selected");
+        let (start, left) = runs.front_mut().ok_or_else(beyond)?;
+        let (row, taken) = (*start, rows.min(*left));
+        (*start, *left) = (row + taken as u64, *left - taken);
+        if *left == 0 {
+            runs.pop_front();
+        }
+        Ok((row, taken))
     }
 }
