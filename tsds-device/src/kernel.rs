@@ -530,8 +530,8 @@ pub mod reduce {
 /// Words 7 to 10 are there if a flag says that there are corrections or exceptions. Of a block in the mode `classic`, which only
 /// [`Kernel::DecodeClassic`] and [`Kernel::GatherEncoded`] read, the description is: word 0: 5; word 1: rows; word 2: offset of the words of its codes, in each
 /// of which the highest bit comes first; word 3: offset of its places; word 4: how many those are. Codes are those of `docs/formats/gorilla-classic.md`, of
-/// times or floats by the column's class. The places ascend by rows, the first is row 0, and none is more than [`CLASSIC_ROWS`] rows after the one before; each
-/// has [`CLASSIC_PLACE_WORDS`] words:
+/// times or floats by the column's class. The places ascend by rows, the first is row 0, and none is more than [`encoded::CLASSIC_ROWS`] rows after the one before; each
+/// has [`encoded::CLASSIC_PLACE_WORDS`] words:
 ///
 /// | word | what |
 /// |---|---|
