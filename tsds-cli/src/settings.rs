@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
 use tsds_engine::config::{Layers, Settings, Sources};
 use tsds_traits::Vfs;
 
@@ -13,7 +12,9 @@ use crate::failure::Result;
 pub(crate) fn sources(common: &Common) -> Sources {
     let mut sources = Sources::from_environment();
     sources.file = common.config.clone();
-    sources.code = common.settings.iter().map(|(key, text)| (key.clone(), value_of(key, text))).collect();
+    let known = Layers::new();
+    sources.code =
+        common.settings.iter().map(|(key, text)| (key.clone(), known.value_of(key, text))).collect();
     sources
 }
 
@@ -30,16 +31,6 @@ pub(crate) fn layers(sources: &Sources, vfs: &dyn Vfs) -> Result<Layers> {
 /// The directory of the database.
 pub(crate) fn database_path(common: &Common, settings: &Settings) -> PathBuf {
     common.path.clone().unwrap_or_else(|| PathBuf::from(&settings.storage.base_path))
-}
-
-/// Text becomes JSON where the setting is not text.
-fn value_of(key: &str, text: &str) -> Value {
-    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
-    let default = key.split_once('.').and_then(|(section, name)| defaults.get(section)?.get(name));
-    match default {
-        Some(Value::String(_)) => Value::String(text.into()),
-        _ => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into())),
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::{ingest, mover};
 
 const LOCK: &str = "LOCK";
 pub(crate) const CATALOG: &str = "catalog.redb";
-pub(crate) const SEGMENTS: &str = "segments";
+const SEGMENTS: &str = "segments";
 
 /// The codec that segment files can always be written in.
 pub(crate) const PLAIN_CODEC: &str = "tsds.plain";

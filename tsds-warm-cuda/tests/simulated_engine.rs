@@ -20,7 +20,7 @@ use tsds_io::SimWorld;
 use tsds_traits::Registry;
 use tsds_warm_cuda::NAME;
 use tsds_warm_cuda::simulator::{Count, Setting, Simulator};
-use whole::{assert_whole, filled, found, open, pause, stats, write};
+use whole::{assert_whole, assert_whole_while_writing, filled, open, pause, stats, write};
 
 /// What `TSDS_REQUIRE` names.
 const ID: &str = "tsds.warm.cuda+simulated";
@@ -278,12 +278,7 @@ async fn run(simulator: &Simulator, machine: &SimWorld, steps: Vec<Step>) {
             Step::Query => assert_whole(&database, 0..rows).await,
             Step::QueryWhileWriting(more) => {
                 let more = rows + i64::from(more);
-                let (seen, ()) = futures::join!(found(&database), async {
-                    write(&database, rows..more).await;
-                    database.flush().await.unwrap();
-                });
-                assert!(seen.len() as i64 >= rows, "acknowledged before the query began");
-                assert_eq!(seen, (0..seen.len() as i64).collect::<Vec<_>>(), "each once");
+                assert_whole_while_writing(&database, rows..more).await;
                 rows = more;
             }
             Step::FaultAtCall(calls, code) => {

@@ -22,11 +22,19 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The variables that are not empty and whose names begin like this, the names in lower case.
+    /// Tells a client's builder what the variables say whose names begin like this and that are not empty. Many are not the
+    /// client's, and the `place`, a bucket or container, is that of the URL.
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
-    pub(super) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (String, &str)> {
-        let with = self.0.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
-        with.map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
+    pub(super) fn tell<B, K: std::str::FromStr + PartialEq>(
+        &self,
+        prefix: &str,
+        builder: B,
+        place: &K,
+        with: impl Fn(B, K, &str) -> B,
+    ) -> B {
+        let own = self.0.iter().filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
+        let known = own.filter_map(|(name, value)| Some((name.to_ascii_lowercase().parse().ok()?, value)));
+        known.filter(|(key, _)| key != place).fold(builder, |builder, (key, value)| with(builder, key, value))
     }
 }
 

@@ -3,7 +3,6 @@
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use tsds_traits::{Result, World};
 
-use super::options::unknown_option;
 use super::{Environment, Server, StoreOptions};
 use crate::store::RemoteStore;
 
@@ -14,19 +13,10 @@ pub(super) fn connect(
     environment: &Environment,
     world: &World,
 ) -> Result<RemoteStore> {
-    let mut builder =
-        GoogleCloudStorageBuilder::new().with_url(server.url.as_str()).with_retry(options.retry());
-    for (name, value) in environment.with_prefix("GOOGLE_") {
-        if let Ok(key) = name.parse::<GoogleConfigKey>()
-            && key != GoogleConfigKey::Bucket
-        {
-            builder = builder.with_config(key, value);
-        }
-    }
-    for (name, value) in &options.client {
-        let key = name.parse::<GoogleConfigKey>().ok().filter(|key| *key != GoogleConfigKey::Bucket);
-        builder = builder.with_config(key.ok_or_else(|| unknown_option(name))?, value);
-    }
+    let builder = GoogleCloudStorageBuilder::new().with_url(server.url.as_str()).with_retry(options.retry());
+    let place = &GoogleConfigKey::Bucket;
+    let with = |builder: GoogleCloudStorageBuilder, key, value: &str| builder.with_config(key, value);
+    let builder = options.tell(environment.tell("GOOGLE_", builder, place, with), place, with)?;
     let objects = builder.build().map_err(|error| server.not_configured(error))?;
     Ok(server.remote(objects, world))
 }

@@ -91,7 +91,7 @@ impl StoreOptions {
     }
 }
 
-/// What the options say of retries.
+/// What the options say to clients.
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 impl StoreOptions {
     pub(crate) fn retry(&self) -> object_store::RetryConfig {
@@ -100,6 +100,24 @@ impl StoreOptions {
             retry_timeout: self.retry_deadline,
             ..object_store::RetryConfig::default()
         }
+    }
+
+    /// Tells a client's builder what the options say.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` for an option that the client does not have, and for the `place`, a bucket or container, which is that
+    /// of the URL.
+    pub(super) fn tell<B, K: std::str::FromStr + PartialEq>(
+        &self,
+        builder: B,
+        place: &K,
+        with: impl Fn(B, K, &str) -> B,
+    ) -> Result<B> {
+        self.client.iter().try_fold(builder, |builder, (name, value)| {
+            let key = name.parse().ok().filter(|key| key != place).ok_or_else(|| unknown_option(name))?;
+            Ok(with(builder, key, value))
+        })
     }
 }
 

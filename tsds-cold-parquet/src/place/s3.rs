@@ -4,7 +4,6 @@ use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use tsds_traits::{Result, World};
 
-use super::options::unknown_option;
 use super::profile::Profile;
 use super::{Environment, Server, StoreOptions};
 use crate::store::RemoteStore;
@@ -17,24 +16,16 @@ pub(super) async fn connect(
     environment: &Environment,
     world: &World,
 ) -> Result<RemoteStore> {
-    let mut builder = AmazonS3Builder::new().with_url(server.url.as_str()).with_retry(options.retry());
-    for (name, value) in environment.with_prefix("AWS_") {
-        // Many variables are not the client's, and which bucket it is the URL says.
-        if let Ok(key) = name.parse::<AmazonS3ConfigKey>()
-            && key != AmazonS3ConfigKey::Bucket
-        {
-            builder = builder.with_config(key, value);
-        }
-    }
+    let builder = AmazonS3Builder::new().with_url(server.url.as_str()).with_retry(options.retry());
+    let place = &AmazonS3ConfigKey::Bucket;
+    let with = |builder: AmazonS3Builder, key, value: &str| builder.with_config(key, value);
+    let mut builder = environment.tell("AWS_", builder, place, with);
     if let Some(profile) = Profile::load(options, environment, world).await? {
         for (key, value) in profile.settings(environment)? {
             builder = builder.with_config(key, value);
         }
     }
-    for (name, value) in &options.client {
-        let key = name.parse::<AmazonS3ConfigKey>().ok().filter(|key| *key != AmazonS3ConfigKey::Bucket);
-        builder = builder.with_config(key.ok_or_else(|| unknown_option(name))?, value);
-    }
+    builder = options.tell(builder, place, with)?;
     let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
     let endpoint = endpoint.iter().find_map(|key| builder.get_config_value(key));
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {

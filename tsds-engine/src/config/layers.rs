@@ -116,7 +116,7 @@ impl Layers {
                 Some(format!("{section}.{key}"))
             };
             if let Some(key) = short.or_else(long) {
-                self.set(&key, self.parse(&key, text), Origin::Environment(name.into()))
+                self.set(&key, self.value_of(&key, text), Origin::Environment(name.into()))
                     .map_err(|error| error.with("variable", name))?;
             }
         }
@@ -206,8 +206,8 @@ impl Layers {
         serde_json::from_value::<Settings>(only).is_err()
     }
 
-    /// Text becomes JSON where the key does not take text.
-    fn parse(&self, key: &str, text: &str) -> Value {
+    /// What a text means as the value of `section.key`, for whoever has settings as text: JSON, but for keys that take text.
+    pub fn value_of(&self, key: &str, text: &str) -> Value {
         let default = key.split_once('.').and_then(|(section, name)| self.values.get(section)?.get(name));
         match default {
             Some(Value::String(_)) => Value::String(text.into()),
@@ -234,12 +234,16 @@ fn defaults() -> Value {
 }
 
 fn known_keys() -> Vec<String> {
-    let defaults = defaults();
-    let sections = defaults.as_object().into_iter().flatten();
-    let keys = sections.flat_map(|(section, keys)| {
-        keys.as_object().into_iter().flatten().map(move |(key, _)| format!("{section}.{key}"))
-    });
-    keys.collect()
+    by_key(&defaults()).map(|(key, _)| key).collect()
+}
+
+/// The values of settings with their keys, `section.key`; in `plugins` a key is a plugin's id.
+pub(super) fn by_key(settings: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let sections = settings.as_object().into_iter().flatten();
+    sections.flat_map(|(section, keys)| {
+        let keys = keys.as_object().into_iter().flatten();
+        keys.map(move |(key, value)| (format!("{section}.{key}"), value))
+    })
 }
 
 fn unknown_or_misplaced(key: &str) -> Error {

@@ -1,6 +1,6 @@
 //! Settings that change while a database is open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use tsds_traits::{Error, Result};
 
 use super::Settings;
+use super::layers::by_key;
 use crate::core::lock;
 
 /// The keys that take effect while a database is open; all others do when it is opened again. `logging.level` is the
@@ -131,12 +132,14 @@ impl LiveSettings {
 
 /// The settings that come of the wish to go from one to the other.
 fn take_over(now: &Settings, wanted: &Settings) -> Result<(Settings, Reload)> {
-    let mut next = json(now)?;
-    let (before, after) = (by_key(&next), by_key(&json(wanted)?));
+    let (before, after) = (json(now)?, json(wanted)?);
+    let mut next = before.clone();
+    let (before, after): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        (by_key(&before).collect(), by_key(&after).collect());
     let mut reload = Reload::default();
-    let keys: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+    let keys: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
     for key in keys.into_iter().filter(|key| key != "storage.base_path") {
-        let of = |values: &BTreeMap<String, Value>| values.get(&key).cloned().unwrap_or_default();
+        let of = |values: &BTreeMap<String, &Value>| values.get(&key).copied().cloned().unwrap_or_default();
         let change = Change { before: of(&before), after: of(&after), key: key.clone() };
         if change.before == change.after {
             continue;
@@ -163,16 +166,6 @@ fn unreadable(error: &serde_json::Error) -> Error {
     Error::internal("settings cannot be compared").with("cause", error)
 }
 
-/// Values by `section.key`.
-fn by_key(settings: &Value) -> BTreeMap<String, Value> {
-    let sections = settings.as_object().into_iter().flatten();
-    let keys = sections.flat_map(|(section, keys)| {
-        let keys = keys.as_object().into_iter().flatten();
-        keys.map(move |(key, value)| (format!("{section}.{key}"), value.clone()))
-    });
-    keys.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +182,8 @@ mod tests {
 
     #[test]
     fn every_key_that_reloads_is_a_key() {
-        let known = by_key(&serde_json::to_value(Settings::default()).unwrap());
+        let settings = serde_json::to_value(Settings::default()).unwrap();
+        let known: BTreeMap<_, _> = by_key(&settings).collect();
         for key in RELOADED {
             assert!(known.contains_key(key), "{key}");
         }

@@ -20,6 +20,7 @@ use tsds_traits::{Error, ErrorKind, Result, TableId};
 use crate::catalog::RemovalRecord;
 use crate::core::Core;
 use crate::version::TableVersion;
+use seal::freeze_rows;
 
 /// How long a loop waits after a failure before it tries again.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
@@ -115,7 +116,10 @@ impl Core {
         let share = hot.eviction_threshold_pct;
         self.budget.rows() as f64 > hot.max_records as f64 * share
             || self.budget.bytes() as f64 > (hot.max_memory_mb << 20) as f64 * share
-            || self.version.load().tables.values().any(|table| table.active.rows() >= self.freeze_rows())
+            || {
+                let rows = freeze_rows(hot);
+                self.version.load().tables.values().any(|table| table.active.rows() >= rows)
+            }
     }
 
     /// Does all that there is to do, until nothing is left.

@@ -17,6 +17,7 @@ use tsds_traits::{
 
 use super::interval;
 use crate::catalog::{Edit, Home, RemovalRecord, SealRecord, SegmentRecord, TableRecord};
+use crate::config::HotTier;
 use crate::core::Core;
 use crate::guard::Health;
 use crate::hot::HotMemtable;
@@ -51,7 +52,7 @@ impl Core {
             let rows = table.active.rows();
             let old =
                 rows > 0 && now.saturating_sub(table.active.created()).as_secs() >= hot.segment_age_seconds;
-            if rows >= self.freeze_rows() || old || (everything && rows > 0) {
+            if rows >= freeze_rows(hot) || old || (everything && rows > 0) {
                 self.freeze(id)?;
             }
         }
@@ -63,14 +64,6 @@ impl Core {
             }
         }
         Ok(())
-    }
-
-    /// At how many rows a memtable is frozen. A memory smaller than a few segments is cut into at least two memtables, so
-    /// that sealing down to the target leaves some rows in it.
-    pub(crate) fn freeze_rows(&self) -> u64 {
-        let settings = self.settings();
-        let hot = &settings.hot_tier;
-        hot.segment_rows.min(hot.max_records / 3).max(1)
     }
 
     /// Whether memory or the log is over its mark, by rows that are visible now.
@@ -312,4 +305,10 @@ impl Core {
         let firsts = unsealed.filter_map(|memtable| memtable.first());
         firsts.map(|first| Sequence(first.0.saturating_sub(1))).fold(visible, Sequence::min)
     }
+}
+
+/// At how many rows a memtable is frozen. A memory smaller than a few segments is cut into at least two memtables, so
+/// that sealing down to the target leaves some rows in it.
+pub(super) fn freeze_rows(hot: &HotTier) -> u64 {
+    hot.segment_rows.min(hot.max_records / 3).max(1)
 }

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
-use tsds_traits::{ReadCounts, ReadMeter};
+use tsds_traits::ReadMeter;
 
 use super::explain::Explain;
-use super::plan::Plan;
+use super::plan::{Part, Plan};
 use crate::core::lock;
 
 /// What is measured of one part of a query. A query that nobody analyzes measures nothing.
@@ -92,24 +92,7 @@ impl Plan {
 
     /// Gives what reads the measures when the query is through.
     pub(super) fn measures(&self) -> Measures {
-        let tiers = self.parts.iter().filter_map(|part| {
-            let tier = MeasuredTier {
-                tier: part.role.name(),
-                backend: part.tier.name(),
-                device: part.tier.capabilities().device.clone(),
-                seconds: 0.0,
-                rows: 0,
-                segments_opened: 0,
-                segments_skipped: 0,
-                blocks_read: 0,
-                blocks_skipped: 0,
-                bytes_read: 0,
-                requests: 0,
-                failure: None,
-            };
-            Some((tier, Arc::clone(part.measuring.as_ref()?)))
-        });
-        Measures { plan: self.explain(), spilled: Arc::clone(&self.spilled), tiers: tiers.collect() }
+        Measures { plan: self.explain(), spilled: Arc::clone(&self.spilled), parts: self.parts.clone() }
     }
 }
 
@@ -117,33 +100,28 @@ impl Plan {
 pub(super) struct Measures {
     plan: Explain,
     spilled: Arc<AtomicU64>,
-    tiers: Vec<(MeasuredTier, Arc<Measuring>)>,
+    parts: Vec<Part>,
 }
 
 impl Measures {
     pub(super) fn finish(self, rows: u64, took: Duration) -> Analysis {
-        let tiers = self.tiers.into_iter().map(|(tier, measuring)| {
-            let ReadCounts {
-                segments_opened,
-                segments_skipped,
-                blocks_read,
-                blocks_skipped,
-                bytes_read,
-                requests,
-                ..
-            } = measuring.meter.counts();
-            MeasuredTier {
+        let tiers = self.parts.iter().filter_map(|part| {
+            let measuring = part.measuring.as_ref()?;
+            let counts = measuring.meter.counts();
+            Some(MeasuredTier {
+                tier: part.role.name(),
+                backend: part.tier.name(),
+                device: part.tier.capabilities().device.clone(),
                 seconds: Duration::from_nanos(measuring.waited_nanos.load(Ordering::Relaxed)).as_secs_f64(),
                 rows: measuring.rows.load(Ordering::Relaxed),
-                segments_opened,
-                segments_skipped,
-                blocks_read,
-                blocks_skipped,
-                bytes_read,
-                requests,
+                segments_opened: counts.segments_opened,
+                segments_skipped: counts.segments_skipped,
+                blocks_read: counts.blocks_read,
+                blocks_skipped: counts.blocks_skipped,
+                bytes_read: counts.bytes_read,
+                requests: counts.requests,
                 failure: lock(&measuring.failure).clone(),
-                ..tier
-            }
+            })
         });
         Analysis {
             tiers: tiers.collect(),

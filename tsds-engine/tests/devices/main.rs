@@ -15,7 +15,7 @@ mod whole;
 use fake::QUERY_BATCH_ROWS;
 use support::{PATH, TABLE, batch, rows_of, sorted_ids};
 use tsds_engine::config::Settings;
-use whole::{assert_whole, filled, found, open, pause, rows, stats, write};
+use whole::{assert_whole, assert_whole_while_writing, filled, found, open, pause, rows, stats, write};
 
 /// Small memory, and an evictor that keeps segments where they are.
 fn settings(backend: &str) -> Settings {

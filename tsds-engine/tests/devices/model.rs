@@ -6,7 +6,7 @@ use tsds_engine::config::Settings;
 use tsds_io::SimWorld;
 
 use super::fake::{Build, CUDA, Loss, device, registry};
-use super::{assert_whole, found, open, pause, settings, stats, write};
+use super::{assert_whole, assert_whole_while_writing, open, pause, settings, stats, write};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -63,12 +63,7 @@ async fn run(machine: &SimWorld, steps: Vec<Step>) {
             Step::Query => assert_whole(&database, 0..rows).await,
             Step::QueryWhileWriting(more) => {
                 let more = rows + i64::from(more);
-                let (seen, ()) = futures::join!(found(&database), async {
-                    write(&database, rows..more).await;
-                    database.flush().await.unwrap();
-                });
-                assert!(seen.len() as i64 >= rows, "acknowledged before the query began");
-                assert_eq!(seen, (0..seen.len() as i64).collect::<Vec<_>>(), "each once");
+                assert_whole_while_writing(&database, rows..more).await;
                 rows = more;
             }
             Step::Reopen => {

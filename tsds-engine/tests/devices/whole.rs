@@ -67,6 +67,16 @@ pub async fn assert_whole(database: &Database, ids: Range<i64>) {
     assert_eq!(counts.value(0), expected.len() as u64, "counted");
 }
 
+/// A query while these rows are written, after those before them, finds the latter and the first of the former, each once.
+pub async fn assert_whole_while_writing(database: &Database, ids: Range<i64>) {
+    let (seen, ()) = futures::join!(found(database), async {
+        write(database, ids.clone()).await;
+        database.flush().await.unwrap();
+    });
+    assert!(seen.len() as i64 >= ids.start, "acknowledged before the query began");
+    assert_eq!(seen, (0..seen.len() as i64).collect::<Vec<_>>(), "each once");
+}
+
 pub async fn pause(machine: &SimWorld, seconds: u64) {
     machine.world().clock.sleep(Duration::from_secs(seconds)).await;
 }

@@ -50,7 +50,9 @@ impl Subject for Simulated {
 
     async fn open(&self, world: &World) -> Result<CudaDevice> {
         simulator()?.set(Setting::Recoverable, 1);
-        CudaDevice::open(&small(), world).await
+        // Only the simulator may be absent: where it is there, a device that cannot be opened is a failure.
+        let opened = CudaDevice::open(&small(), world).await;
+        opened.map_err(|error| Error::internal("the simulated device cannot be opened").with_source(error))
     }
 
     fn lose(&self, device: &CudaDevice, reason: &str) {
