@@ -51,6 +51,16 @@ pub struct Bench<S: Subject> {
     pub device: Arc<S::Device>,
 }
 
+/// So many times what a trial does over and over: `TSDS_REPEAT` times as often, where that is set.
+///
+/// # Panics
+///
+/// If `TSDS_REPEAT` is no number.
+pub(crate) fn repeats(times: u64) -> u64 {
+    let factor = std::env::var("TSDS_REPEAT").map_or(1, |text| text.parse().unwrap());
+    times * factor
+}
+
 /// Runs the tests on one device that they share, or reports each of them as ignored if there is no device, and as failed if there
 /// must be one.
 pub fn run<S: Subject>(subject: S, tests: Vec<Test<S>>) -> ExitCode {

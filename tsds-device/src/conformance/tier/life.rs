@@ -9,6 +9,7 @@ use tsds_traits::{ErrorKind, ScanRequest, SegmentSource, StoredSegment, Tier};
 use super::source::Blocks;
 use super::{data, ids, put, tier};
 use crate::DeviceTier;
+use crate::conformance::bench::repeats;
 use crate::conformance::{Bench, Subject, Test};
 
 pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
@@ -23,8 +24,6 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
     ]
 }
 
-const CYCLES: u64 = 3_000;
-
 fn stored(source: &Blocks) -> StoredSegment {
     StoredSegment { id: source.meta().id, record: Bytes::new() }
 }
@@ -34,7 +33,7 @@ fn puts_and_removes_leave_nothing_behind<S: Subject>(bench: &Bench<S>) {
     let sources: Vec<_> =
         (1..=7).map(|id| Arc::new(Blocks::new(id, &data::readings(200 * id as usize), &[500]))).collect();
     let mut reserved = None;
-    for cycle in 0..CYCLES {
+    for cycle in 0..repeats(3_000) {
         let source = &sources[cycle as usize % sources.len()];
         put(bench, &tier, source);
         if cycle % 3 == 2 {
