@@ -12,25 +12,21 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::types::Int32Type;
-use arrow_array::{
-    ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampNanosecondArray,
-};
+use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use tsds_engine::config::Settings;
 use tsds_engine::query::{Aggregation, col};
 use tsds_engine::{Database, Table, TableSpec};
 use tsds_io::Runtime;
 
+#[path = "trades/mod.rs"]
+mod trades;
+
+use trades::{NANOS_PER_ROW, Symbols, schema, trades};
+
 const BATCH: usize = 10_000;
-const SYMBOLS: usize = 100;
-/// Ten million rows a day.
-const NANOS_PER_ROW: i64 = 8_640_000;
 const HOUR: i64 = 3_600_000_000_000;
 
 fn main() {
@@ -65,7 +61,7 @@ fn ingest(runtime: &Runtime, directory: &Path) {
     let (database, table) = runtime.block_on(create(runtime, &directory.join("ingest"), settings, "1d"));
     let (mut bare, mut durable, mut sent) = (Vec::new(), Vec::new(), 0);
     for round in 0..ROUNDS {
-        let batches: Vec<RecordBatch> = (0..BATCHES).map(|n| trades(sent + n * BATCH, BATCH)).collect();
+        let batches: Vec<RecordBatch> = (0..BATCHES).map(|n| rows(sent + n * BATCH)).collect();
         sent += BATCHES * BATCH;
         bare.push(bare_file(&directory.join(format!("bare-{round}.arrow")), &batches));
         let begin = Instant::now();
@@ -87,6 +83,11 @@ fn ingest(runtime: &Runtime, directory: &Path) {
         rate(durable),
         bare.as_secs_f64() / durable.as_secs_f64()
     );
+}
+
+/// A batch, from that row on.
+fn rows(first: usize) -> RecordBatch {
+    trades(first, BATCH, NANOS_PER_ROW, Symbols::Even)
 }
 
 fn bare_file(path: &Path, batches: &[RecordBatch]) -> Duration {
@@ -114,7 +115,7 @@ async fn buckets(runtime: &Runtime, directory: &Path) {
         let (database, table) =
             create(runtime, &directory.join(format!("{tier}-{codec}")), settings, "1d").await;
         for first in (0..ROWS).step_by(BATCH) {
-            table.ingest(trades(first, BATCH)).await.unwrap();
+            table.ingest(rows(first)).await.unwrap();
         }
         database.flush().await.unwrap();
         database.settle().await.unwrap();
@@ -150,7 +151,7 @@ async fn open(runtime: &Runtime, directory: &Path) {
     const SEGMENTS: usize = 10_000;
     let path = directory.join("open");
     let (database, table) = create(runtime, &path, Settings::default(), "1h").await;
-    table.ingest(spaced(SEGMENTS, HOUR)).await.unwrap();
+    table.ingest(trades(0, SEGMENTS, HOUR, Symbols::Even)).await.unwrap();
     database.flush().await.unwrap();
     let segments = database.stats().await.unwrap().tiers.warm.segments;
     database.close().await.unwrap();
@@ -189,43 +190,4 @@ async fn time(name: &str, query: impl Fn() -> tsds_engine::query::Query) {
 fn median(runs: &mut [Duration]) -> Duration {
     runs.sort_unstable();
     runs[runs.len() / 2]
-}
-
-fn schema() -> SchemaRef {
-    let text = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    Arc::new(Schema::new(vec![
-        Field::new("timestamp", DataType::Timestamp(TimeUnit::Nanosecond, None), false),
-        Field::new("symbol", text, false),
-        Field::new("price", DataType::Float64, false),
-        Field::new("volume", DataType::Int64, false),
-    ]))
-}
-
-fn trades(first: usize, rows: usize) -> RecordBatch {
-    rows_from(first, rows, NANOS_PER_ROW)
-}
-
-fn spaced(rows: usize, nanos: i64) -> RecordBatch {
-    rows_from(0, rows, nanos)
-}
-
-/// Rows in the order of time, of a symbol that the row's number scatters.
-fn rows_from(first: usize, rows: usize, nanos: i64) -> RecordBatch {
-    /// 2024-01-01T00:00:00Z.
-    const BEGIN: i64 = 1_704_067_200 * 1_000_000_000;
-    let numbers = first..first + rows;
-    let scatter = |number: usize| (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let time = numbers.clone().map(|number| BEGIN + number as i64 * nanos);
-    let keys: Int32Array =
-        numbers.clone().map(|number| Some((scatter(number) % SYMBOLS as u64) as i32)).collect();
-    let names: StringArray = (0..SYMBOLS).map(|symbol| Some(format!("SYM{symbol:03}"))).collect();
-    let price = numbers.clone().map(|number| 20.0 + (scatter(number) % 5_000) as f64 / 100.0);
-    let volume = numbers.map(|number| (scatter(number) % 1_000) as i64);
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampNanosecondArray::from_iter_values(time)),
-        Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(names))),
-        Arc::new(Float64Array::from_iter_values(price)),
-        Arc::new(Int64Array::from_iter_values(volume)),
-    ];
-    RecordBatch::try_new(schema(), columns).unwrap()
 }
