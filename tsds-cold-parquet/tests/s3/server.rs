@@ -16,9 +16,14 @@ print(server.get_host_and_port()[1], flush=True)
 sys.stdin.read()
 ";
 
+/// The interpreter that runs it.
+fn python() -> String {
+    std::env::var("TSDS_PYTHON").unwrap_or_else(|_| "python3".into())
+}
+
 /// Why no server can be started here, if none can.
 pub fn absent() -> Option<String> {
-    let import = Command::new("python3").args(["-c", "import moto.server"]).output();
+    let import = Command::new(python()).args(["-c", "import moto.server"]).output();
     match import {
         Ok(output) if output.status.success() => None,
         _ => Some("needs the S3 server moto: pip install 'moto[server]'".into()),
@@ -43,7 +48,7 @@ impl Server {
     }
 
     fn start_with(variables: &[(&str, &str)]) -> Self {
-        let mut process = Command::new("python3")
+        let mut process = Command::new(python())
             .args(["-c", PROGRAM])
             .envs(variables.iter().copied())
             .stdin(Stdio::piped())
