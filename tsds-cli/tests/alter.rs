@@ -18,16 +18,16 @@ fn small() -> Place {
 fn changed_columns_are_printed_and_stay_changed() {
     let place = small();
     let said =
-        place.ok(&["alter", "t", "--rename", "Price=price", "--add", "Price=int64", "--add", "note=utf8"]);
-    assert!(said.starts_with("Price is called price now\nadded Price, int64\nadded note, utf8\n"), "{said}");
+        place.ok(&["alter", "t", "--rename", "Price=cost", "--add", "Price=int64", "--add", "note=utf8"]);
+    assert!(said.starts_with("Price is called cost now\nadded Price, int64\nadded note, utf8\n"), "{said}");
     assert!(said.contains("note") && said.contains("value"), "{said}");
     let found = place.json(&["tables", "--json"]);
     let names: Vec<_> =
         found[0]["columns"].as_array().unwrap().iter().map(|column| column["name"].clone()).collect();
-    assert_eq!(names, ["ts", "price", "room", "Price", "note"]);
+    assert_eq!(names, ["ts", "cost", "room", "Price", "note"]);
     assert_eq!(
-        place.ok(&["query", "t", "--columns", "price,note", "--where", "note IS NULL", "--format", "csv"]),
-        "price,note\n1.5,\n2.5,\n"
+        place.ok(&["query", "t", "--columns", "cost,note", "--where", "note IS NULL", "--format", "csv"]),
+        "cost,note\n1.5,\n2.5,\n"
     );
     assert!(place.ok(&["verify"]).contains("every checksum is right"));
 }
