@@ -38,10 +38,7 @@ fn the_change_is_also_one_json_document() {
     let done = place.json(&["alter", "t", "--add", "n=int8", "--json"]);
     assert_eq!((&done["table"], &done["schema_version"]), (&json!("t"), &json!(2)));
     assert_eq!(done["changes"], json!(["added n, int8"]));
-    assert_eq!(
-        done["columns"][3],
-        json!({ "name": "n", "type": "int8", "role": "value", "nullable": true })
-    );
+    assert_eq!(done["columns"][3], json!({ "name": "n", "type": "int8", "role": "value", "nullable": true }));
     let done = place.json(&["alter", "t", "--widen", "n=int32", "--rename", "n=count", "--json"]);
     assert_eq!(done["schema_version"], json!(3));
     assert_eq!(

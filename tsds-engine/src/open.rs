@@ -104,8 +104,7 @@ pub(crate) async fn open(
     let memtable = |schema: &Arc<TableSchema>, after| {
         HotMemtable::new(Arc::clone(schema), after, Arc::clone(&budget), world.clock.monotonic())
     };
-    report.replayed_rows =
-        recovery::replay(&*wal, sequences.floor, &mut version, &batches, memtable).await?;
+    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &mut version, &batches, memtable).await?;
     report.torn_bytes = wal.usage().torn_bytes;
     // Catalog, files and log agree: only now is anything removed.
     let mut edits = leftovers.remove(&segments, &cold, &mut report).await?;

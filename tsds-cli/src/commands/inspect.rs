@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use tsds_engine::{
-    ColumnInfo, Database, ModeShare, ResidentStats, Stats, TableStats, TableStorage, TierStats, TiersStats, VerifyReport,
-    WarmStats,
+    ColumnInfo, Database, ModeShare, ResidentStats, Stats, TableStats, TableStorage, TierStats, TiersStats,
+    VerifyReport, WarmStats,
 };
 
 use super::closing;

@@ -7,8 +7,7 @@ use std::sync::atomic::AtomicU64;
 use arrow_schema::SchemaRef;
 use tsds_compute::{Verdict, prune};
 use tsds_traits::{
-    AggregatePlan, ColumnId, Error, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey,
-    TableSchema,
+    AggregatePlan, ColumnId, Error, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
 };
 
 use super::analyze::Measuring;
@@ -113,7 +112,12 @@ impl Part {
             role: self.role.name(),
             measuring: self.measuring.clone(),
         };
-        Reader { tier: self.tier.clone(), fallback: self.fallback.clone(), view: Arc::clone(&self.view), timer }
+        Reader {
+            tier: self.tier.clone(),
+            fallback: self.fallback.clone(),
+            view: Arc::clone(&self.view),
+            timer,
+        }
     }
 
     /// Decides between the tier that holds segments and the one that reads their files, for a part of segments at home in

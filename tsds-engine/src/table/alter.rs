@@ -163,24 +163,20 @@ impl Changing {
 /// # Errors
 ///
 /// `InvalidInput` or `Unsupported`, naming the column.
-fn changed(
-    schema: &TableSchema,
-    next_column: u32,
-    changes: &[SchemaChange],
-) -> Result<(TableSchema, u32)> {
+fn changed(schema: &TableSchema, next_column: u32, changes: &[SchemaChange]) -> Result<(TableSchema, u32)> {
     if changes.is_empty() {
         return Err(Error::invalid_input("no change was given; name a column to add, widen or rename"));
     }
-    let version = schema.version().0.checked_add(1).ok_or_else(|| {
-        Error::invalid_input("table has given out all numbers of schema versions")
-    })?;
+    let version = schema
+        .version()
+        .0
+        .checked_add(1)
+        .ok_or_else(|| Error::invalid_input("table has given out all numbers of schema versions"))?;
     let time = schema.time_column().id;
     let mut changing = Changing { columns: schema.columns().to_vec(), time, next_column };
     changes.iter().try_for_each(|change| changing.apply(change))?;
-    let series: Vec<ColumnId> =
-        schema.sort_columns().into_iter().filter(|column| *column != time).collect();
-    let next =
-        TableSchema::new(schema.table(), SchemaVersion(version), changing.columns, time, &series)?;
+    let series: Vec<ColumnId> = schema.sort_columns().into_iter().filter(|column| *column != time).collect();
+    let next = TableSchema::new(schema.table(), SchemaVersion(version), changing.columns, time, &series)?;
     Ok((next, changing.next_column))
 }
 
@@ -336,8 +332,7 @@ mod tests {
 
     #[test]
     fn a_new_column_must_allow_nulls_and_be_of_a_type_that_is_stored() {
-        let never =
-            SchemaChange::AddColumn { name: "x".into(), data_type: DataType::Int8, nullable: false };
+        let never = SchemaChange::AddColumn { name: "x".into(), data_type: DataType::Int8, nullable: false };
         assert!(refused(&[never]).contains("must allow nulls"));
         let text = refused(&[SchemaChange::add_column("x", DataType::Binary)]);
         assert!(text.contains("column=x type=Binary"), "{text}");

@@ -219,9 +219,7 @@ mod tests {
     fn a_time_beyond_the_year_9999_names_its_row() {
         let text = refused(rows(times(vec![Some(0), Some(253_402_300_800_000)])));
         assert!(text.contains("column=time row=1 value=253402300800000 table=t"), "{text}");
-        assert!(
-            conformed(rows(times(vec![Some(253_402_300_799_999), Some(-62_135_596_800_000)]))).is_ok()
-        );
+        assert!(conformed(rows(times(vec![Some(253_402_300_799_999), Some(-62_135_596_800_000)]))).is_ok());
     }
 
     #[test]

@@ -62,7 +62,9 @@ pub(crate) fn widen(array: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         return Ok(Arc::clone(array));
     }
     if !is_widening(from, to) {
-        return Err(Error::internal("a column does not grow into its type").with("from", from).with("to", to));
+        return Err(Error::internal("a column does not grow into its type")
+            .with("from", from)
+            .with("to", to));
     }
     match array.as_primitive_opt::<Float32Type>() {
         Some(floats) => Ok(Arc::new(floats.unary::<_, Float64Type>(widen_float))),
@@ -101,11 +103,14 @@ mod tests {
     #[test]
     fn types_grow_only_into_types_that_hold_all_of_their_values() {
         use DataType::{Float32, Float64, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Utf8};
-        for (from, to) in [(Int8, Int16), (Int32, Int64), (UInt8, UInt64), (UInt32, Int64), (Float32, Float64)] {
+        for (from, to) in
+            [(Int8, Int16), (Int32, Int64), (UInt8, UInt64), (UInt32, Int64), (Float32, Float64)]
+        {
             assert!(is_widening(&from, &to), "{from} {to}");
             assert!(!is_widening(&to, &from), "{to} {from}");
         }
-        let not = [(Int64, Float64), (UInt64, Int64), (Int8, UInt16), (UInt16, Int16), (Utf8, Utf8), (Int8, Int8)];
+        let not =
+            [(Int64, Float64), (UInt64, Int64), (Int8, UInt16), (UInt16, Int16), (Utf8, Utf8), (Int8, Int8)];
         for (from, to) in not {
             assert!(!is_widening(&from, &to), "{from} {to}");
         }

@@ -43,7 +43,11 @@ fn a_change_that_is_cut_short_anywhere_is_made_or_not() {
             let table = database.table(TABLE).unwrap();
             let schema = table.schema().unwrap();
             assert!(old.is(&schema) || new.is(&schema), "{schema:?}");
-            if new.is(&schema) { made += 1 } else { unmade += 1 }
+            if new.is(&schema) {
+                made += 1
+            } else {
+                unmade += 1
+            }
             let found = text_rows(&table.query().project(["id"]).collect().await.unwrap()).len();
             assert!(found == acknowledged || found == acknowledged + 10, "{found} of {acknowledged}");
             // It can be made now, or was.

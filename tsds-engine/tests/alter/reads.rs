@@ -7,7 +7,7 @@ use tsds_engine::{Database, SchemaChange, Table};
 use tsds_io::SimWorld;
 
 use crate::support::{self, TABLE};
-use crate::table::{ModelSchema, Place, text_rows};
+use crate::table::{Cell, ModelSchema, Place, cells_of, text_rows};
 
 /// Rows of the first schema in every tier, then a change, then rows of the new one in memory and in a file.
 async fn altered(machine: &SimWorld, changes: &[SchemaChange]) -> (Database, Table) {
@@ -88,7 +88,8 @@ fn functions_of_a_column_that_was_added_know_only_newer_rows() {
     let machine = SimWorld::new(1);
     machine.block_on(async {
         let (_database, table) = altered(&machine, &[SchemaChange::add_column("n", DataType::Int64)]).await;
-        let all = || Aggregation::new().count_of("n").sum("n").min("n").max("n").avg("n").first("n").last("n");
+        let all =
+            || Aggregation::new().count_of("n").sum("n").min("n").max("n").avg("n").first("n").last("n");
         let older = rows(table.query().filter(col("id").lt_eq(90)).aggregate(all())).await;
         assert_eq!(older, [["0", "null", "null", "null", "null", "null", "null"]]);
         let newer = rows(table.query().filter(col("id").gt(90)).aggregate(all())).await;
@@ -103,9 +104,13 @@ fn older_rows_are_the_group_of_null_of_a_column_that_was_added() {
     machine.block_on(async {
         let (_database, table) = altered(&machine, &[SchemaChange::add_column("b", DataType::Boolean)]).await;
         let groups = rows(table.query().aggregate(Aggregation::new().by(["b"]).count())).await;
-        assert_eq!(groups.iter().map(|group| group[0].as_str()).collect::<Vec<_>>(), ["null", "false", "true"]);
+        assert_eq!(
+            groups.iter().map(|group| group[0].as_str()).collect::<Vec<_>>(),
+            ["null", "false", "true"]
+        );
         assert!(groups[0][1].parse::<u64>().unwrap() >= 90);
-        let distinct = rows(table.query().filter(col("id").lt_eq(90)).aggregate(Aggregation::new().by(["b"])));
+        let distinct =
+            rows(table.query().filter(col("id").lt_eq(90)).aggregate(Aggregation::new().by(["b"])));
         assert_eq!(distinct.await, [["null"]]);
     });
 }
@@ -139,7 +144,8 @@ fn older_rows_sort_as_nulls_and_by_what_breaks_ties() {
 fn literals_beyond_a_narrower_type_are_above_all_of_its_values() {
     let machine = SimWorld::new(1);
     machine.block_on(async {
-        let widened = [SchemaChange::widen("tiny", DataType::Int32), SchemaChange::widen("rack", DataType::Int16)];
+        let widened =
+            [SchemaChange::widen("tiny", DataType::Int32), SchemaChange::widen("rack", DataType::Int16)];
         let (_database, table) = altered(&machine, &widened).await;
         let older = || table.query().filter(col("id").lt_eq(90));
         let values = count(older().filter(col("tiny").is_not_null())).await;
@@ -172,6 +178,35 @@ fn floats_that_became_wider_compare_and_add_up_as_what_they_were() {
             .fold(0.0, |sum, value| sum + value);
         let found = rows(older().aggregate(Aggregation::new().sum("float"))).await;
         assert_eq!(found, [[format!("{sum:?} {:x}", sum.to_bits())]]);
+    });
+}
+
+#[test]
+fn segments_are_opened_in_the_order_of_the_wider_values() {
+    let machine = SimWorld::new(1);
+    machine.block_on(async {
+        let widened =
+            [SchemaChange::widen("float", DataType::Float64), SchemaChange::widen("rack", DataType::Int16)];
+        let (_database, table) = altered(&machine, &widened).await;
+        for (column, direction, nulls_first) in [
+            ("float", Direction::Descending, false),
+            ("float", Direction::Ascending, true),
+            ("rack", Direction::Descending, false),
+            ("rack", Direction::Ascending, false),
+        ] {
+            // Without a limit segments are merged, and opened when the merge reaches what their statistics allow.
+            let sorted = table.query().sort_by_nulls(column, direction, nulls_first);
+            let batches = sorted.collect().await.unwrap();
+            let values: Vec<Cell> =
+                batches.iter().flat_map(|batch| cells_of(batch.column_by_name(column).unwrap())).collect();
+            assert_eq!(values.len(), 110);
+            let values: Vec<&Cell> = values.iter().filter(|value| !value.is_null()).collect();
+            let in_order = values.windows(2).all(|pair| match direction {
+                Direction::Ascending => pair[0].total_cmp(pair[1]).is_le(),
+                Direction::Descending => pair[0].total_cmp(pair[1]).is_ge(),
+            });
+            assert!(in_order, "{column} {direction:?}: {values:?}");
+        }
     });
 }
 
@@ -223,5 +258,51 @@ fn statistics_of_storage_know_files_of_every_version() {
         // 20 rows of 8 bytes, the others of one.
         assert_eq!(tiny.raw_bytes, added.rows * 8 + (tiny.rows - added.rows));
         assert_eq!(table.schema().unwrap().version().0, 2);
+    });
+}
+
+#[test]
+fn sorts_on_disk_know_rows_of_every_version() {
+    let sorted = |table: &Table| {
+        table
+            .query()
+            .project(["n", "tiny", "id"])
+            .sort_by_nulls("n", Direction::Descending, true)
+            .sort_by("tiny", Direction::Descending)
+    };
+    let machine = SimWorld::new(1);
+    let mut tight = support::small();
+    (tight.hot_tier.max_records, tight.hot_tier.segment_rows) = (6_000, 2_500);
+    let roomy = tight.clone();
+    tight.query.memory_limit_mb = 1;
+    machine.block_on(async {
+        let database = support::open_with(&machine, tight).await.unwrap();
+        let mut schema = ModelSchema::new();
+        let table = database.create_table(schema.spec().chunk_interval("1y")).await.unwrap();
+        let mut next_id = 0;
+        for round in 0..80_i64 {
+            if round == 40 {
+                let changes = [
+                    SchemaChange::add_column("n", DataType::Int8),
+                    SchemaChange::widen("tiny", DataType::Int32),
+                ];
+                table.alter(&changes).await.unwrap();
+                changes.iter().for_each(|change| schema.apply(change));
+            }
+            let places: Vec<Place> = (0..500)
+                .map(|row| ((row * 7919) % 4_001, (row % 3) as u8, None, (round * 13 + row) as u8))
+                .collect();
+            let rows = schema.rows(&places, false, &mut next_id);
+            table.ingest(schema.batch(&rows, false)).await.unwrap();
+        }
+        database.settle().await.unwrap();
+        let found = rows(sorted(&table)).await;
+        assert!(database.stats().await.unwrap().spilled_bytes > 0, "nothing was sorted on disk");
+        database.close().await.unwrap();
+        let database = support::open_with(&machine, roomy).await.unwrap();
+        let expected = rows(sorted(&database.table(TABLE).unwrap())).await;
+        assert_eq!(database.stats().await.unwrap().spilled_bytes, 0);
+        assert_eq!(found.len(), 40_000);
+        assert!(found == expected, "sorted on disk, rows come in another order");
     });
 }

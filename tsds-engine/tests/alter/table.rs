@@ -13,7 +13,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use tsds_engine::{SchemaChange, TableSpec};
 
-use crate::support::TABLE;
+use super::support::TABLE;
 
 pub const TIME: u32 = 1;
 pub const HOST: u32 = 2;
@@ -262,13 +262,18 @@ fn array_of(cells: &[&Cell], data_type: &DataType) -> ArrayRef {
     };
     let floats = || cells.iter().map(|cell| if let Cell::Float(value) = cell { Some(*value) } else { None });
     let texts = || -> StringArray {
-        cells.iter().map(|cell| if let Cell::Text(value) = cell { Some(value.as_str()) } else { None }).collect()
+        cells
+            .iter()
+            .map(|cell| if let Cell::Text(value) = cell { Some(value.as_str()) } else { None })
+            .collect()
     };
     match data_type {
         DataType::Timestamp(_, _) => {
             Arc::new(TimestampMillisecondArray::new(ints().values().clone(), None)) as ArrayRef
         }
-        DataType::Float32 => Arc::new(floats().map(|value| value.map(|v| v as f32)).collect::<Float32Array>()),
+        DataType::Float32 => {
+            Arc::new(floats().map(|value| value.map(|v| v as f32)).collect::<Float32Array>())
+        }
         DataType::Float64 => Arc::new(floats().collect::<Float64Array>()),
         DataType::Utf8 => Arc::new(texts()),
         DataType::Dictionary(_, _) => arrow_cast::cast(&texts(), data_type).unwrap(),
@@ -317,7 +322,8 @@ pub fn text_rows(batches: &[RecordBatch]) -> Vec<Vec<String>> {
     for batch in batches {
         let columns: Vec<Vec<Cell>> = batch.columns().iter().map(cells_of).collect();
         rows.extend(
-            (0..batch.num_rows()).map(|row| columns.iter().map(|cells| cells[row].text()).collect::<Vec<_>>()),
+            (0..batch.num_rows())
+                .map(|row| columns.iter().map(|cells| cells[row].text()).collect::<Vec<_>>()),
         );
     }
     rows

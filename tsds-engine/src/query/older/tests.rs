@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, Float32Array, Int8Array, RecordBatch, TimestampMillisecondArray, UInt16Array,
-};
+use arrow_array::{ArrayRef, Float32Array, Int8Array, RecordBatch, TimestampMillisecondArray, UInt16Array};
 use arrow_schema::{DataType, TimeUnit};
 use proptest::prelude::*;
 use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition};
@@ -26,9 +24,7 @@ fn schema(version: u32, columns: &[(ColumnId, &str, DataType)]) -> Arc<TableSche
         data_type: data_type.clone(),
         nullable: *id != TIME,
     });
-    Arc::new(
-        TableSchema::new(TableId(1), SchemaVersion(version), columns.collect(), TIME, &[SMALL]).unwrap(),
-    )
+    Arc::new(TableSchema::new(TableId(1), SchemaVersion(version), columns.collect(), TIME, &[SMALL]).unwrap())
 }
 
 fn upgrade() -> Upgrade {
@@ -188,8 +184,11 @@ fn leaf() -> impl Strategy<Value = Predicate> {
             comparison,
             Value::Int(bits(value, column))
         )),
-        (floats(), comparison(), wide_float())
-            .prop_map(|(column, comparison, value)| compare(column, comparison, Value::F64(value))),
+        (floats(), comparison(), wide_float()).prop_map(|(column, comparison, value)| compare(
+            column,
+            comparison,
+            Value::F64(value)
+        )),
         (integers(), prop::collection::vec(wide_int(), 0..4), any::<bool>()).prop_map(
             |(column, values, has_null)| Predicate::In {
                 column,
