@@ -7,6 +7,7 @@
 //! ([`crate::table::widen`]).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int16Array, Int64Array, RecordBatch, UInt8Array, UInt64Array, new_null_array};
@@ -134,9 +135,9 @@ pub(super) fn views(
     let versions = segments.chain(snapshot.memory.iter().map(|memory| memory.schema.version()));
     let mut views = BTreeMap::new();
     for version in versions {
-        if !views.contains_key(&version) {
+        if let Entry::Vacant(vacant) = views.entry(version) {
             let upgrade = Upgrade::new(table.schema_of(version)?, &table.schema);
-            views.insert(version, Arc::new(View::new(upgrade, predicate, order, aggregate)?));
+            vacant.insert(Arc::new(View::new(upgrade, predicate, order, aggregate)?));
         }
     }
     Ok(views)

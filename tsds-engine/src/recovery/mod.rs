@@ -88,6 +88,7 @@ fn table_version(
         segments: segments.iter().map(|segment| SegmentEntry::new(segment, now, reclaim.clone())).collect(),
         frozen: Vec::new(),
     };
+    segments.iter().try_for_each(|segment| table.schema_of(segment.meta.schema_version).map(|_| ()))?;
     table.sort_segments();
     Ok(table)
 }
