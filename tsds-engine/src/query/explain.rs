@@ -21,7 +21,7 @@ pub struct Explain {
     pub aggregate: bool,
     /// Rows in memory, all of which are looked at.
     pub hot_rows: u64,
-    /// What each tier reads.
+    /// What each tier reads. One whose segments were written under several schema versions comes once for each.
     pub tiers: Vec<ExplainTier>,
 }
 

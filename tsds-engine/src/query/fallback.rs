@@ -113,8 +113,8 @@ impl Scanning {
     }
 }
 
-/// The states of a part, of the current schema. Those of a tier that has a fallback are kept back until it has given all of them: states that were
-/// merged cannot be taken back.
+/// The states of a part, of the current schema. Those of a tier that has a fallback are kept back until it has given all of
+/// them: states that were merged cannot be taken back.
 pub(super) fn aggregate_part(
     plan: &Arc<Plan>,
     part: &Part,

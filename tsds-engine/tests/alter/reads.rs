@@ -3,10 +3,10 @@
 use arrow_schema::DataType;
 use tsds_engine::query::{Aggregation, Direction, Query, col};
 use tsds_engine::traits::ErrorKind;
-use tsds_engine::{Database, SchemaChange, Table};
+use tsds_engine::{AcceptLoss, Database, SchemaChange, Table};
 use tsds_io::SimWorld;
 
-use crate::support::{self, TABLE};
+use crate::support::{self, PATH, TABLE};
 use crate::table::{Cell, ModelSchema, Place, cells_of, text_rows};
 
 /// Rows of the first schema in every tier, then a change, then rows of the new one in memory and in a file.
@@ -304,5 +304,29 @@ fn sorts_on_disk_know_rows_of_every_version() {
         assert_eq!(database.stats().await.unwrap().spilled_bytes, 0);
         assert_eq!(found.len(), 40_000);
         assert!(found == expected, "sorted on disk, rows come in another order");
+    });
+}
+
+#[test]
+fn a_damaged_file_of_an_older_version_is_given_up_alone() {
+    let machine = SimWorld::new(1);
+    machine.block_on(async {
+        let changes = [SchemaChange::widen("tiny", DataType::Int64), SchemaChange::rename("float", "load")];
+        let (database, _table) = altered(&machine, &changes).await;
+        database.flush().await.unwrap();
+        database.close().await.unwrap();
+        let files = machine.list_files(PATH).unwrap();
+        let cold = files.iter().find(|name| name.ends_with(".parquet")).unwrap();
+        machine.corrupt(format!("{PATH}/{cold}"), 100, 1).unwrap();
+        let builder = || {
+            let builder = Database::builder(PATH).settings(support::small());
+            builder.registry(support::registry()).world(machine.world())
+        };
+        let report = builder().repair(AcceptLoss::Parts, |_, _| ()).await.unwrap();
+        assert_eq!(report.segments.len(), 1, "{report:?}");
+        let database = builder().open().await.unwrap();
+        assert!(database.verify(|_, _| ()).await.unwrap().damage.is_empty());
+        let found = rows(database.table(TABLE).unwrap().query().project(["load"])).await;
+        assert_eq!(found.len() as u64, 110 - report.lost_rows());
     });
 }

@@ -197,7 +197,7 @@ impl ModelSchema {
         let row = |(minute, host, rack, seed): &Place| {
             *next_id += 1;
             let cells = self.columns.iter().filter(|column| !(old && column.added)).map(|column| {
-                let seed = seed.wrapping_mul(31).wrapping_add(column.id as u8 * 17);
+                let seed = seed.wrapping_mul(31).wrapping_add((column.id as u8).wrapping_mul(17));
                 let cell = match column.id {
                     TIME => Cell::Int(minute * 60_000),
                     HOST => Cell::Text(format!("host-{host}")),
