@@ -1,8 +1,12 @@
 //! The command line.
 
+mod alter;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use alter::Alter;
 
 use crate::demo::Mode;
 use crate::import::OnError;
@@ -48,6 +52,8 @@ pub(crate) enum Command {
     Query(Query),
     /// Write a table, or a part of it, to a file or to many
     Export(Export),
+    /// Change the columns of a table: wider types, other names, new columns; nothing that is stored is rewritten
+    Alter(Alter),
     /// Show what the database holds
     Stats(Shown),
     /// List the tables and their columns

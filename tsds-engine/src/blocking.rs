@@ -36,7 +36,7 @@ use tsds_io::Runtime;
 use tsds_traits::{Result, TableSchema};
 
 use crate::query::{Query, QueryStream};
-use crate::{BatchId, DatabaseBuilder, Receipt, Stats, TableSpec};
+use crate::{BatchId, DatabaseBuilder, Receipt, SchemaChange, Stats, TableSpec};
 
 /// An open database, with threads of its own for what goes on in the background. Cheap to clone; close it once when done.
 ///
@@ -156,6 +156,15 @@ impl Table {
     /// As [`crate::Table::schema`].
     pub fn schema(&self) -> Result<Arc<TableSchema>> {
         self.inner.schema()
+    }
+
+    /// Changes the table's columns: see [`crate::Table::alter`].
+    ///
+    /// # Errors
+    ///
+    /// As [`crate::Table::alter`].
+    pub fn alter(&self, changes: &[SchemaChange]) -> Result<Arc<TableSchema>> {
+        self.runtime.block_on(self.inner.alter(changes))
     }
 
     /// Writes a batch: durable and visible when this returns.

@@ -38,8 +38,8 @@ pub(crate) struct Core {
     /// What the catalog says of the database; held while a commit changes it.
     pub record: tokio::sync::Mutex<DatabaseRecord>,
     pub version: ArcSwap<Version>,
-    /// Held while a table is made, so that a name is taken once.
-    pub creating: tokio::sync::Mutex<()>,
+    /// Held while what the catalog says of a table is made or changed: from reading its record until the new one is installed.
+    pub records: tokio::sync::Mutex<()>,
     /// Held while a version is derived from the current one and installed.
     install: Mutex<()>,
     pub wal: Arc<dyn WalSink>,
@@ -127,7 +127,7 @@ impl Core {
             catalog: parts.catalog,
             record: tokio::sync::Mutex::new(parts.record),
             version: ArcSwap::from_pointee(parts.version),
-            creating: tokio::sync::Mutex::new(()),
+            records: tokio::sync::Mutex::new(()),
             install: Mutex::new(()),
             wal: parts.wal,
             batches: parts.batches,

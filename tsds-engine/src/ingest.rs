@@ -13,6 +13,7 @@ use crate::batches::{BatchId, Begun, Claim};
 use crate::core::{Core, lock};
 use crate::hot::HotMemtable;
 use crate::metrics;
+use crate::table::upgrade::Upgrade;
 use crate::table::validate;
 use crate::version::TableVersion;
 
@@ -46,9 +47,15 @@ struct LogPosition {
     reserved: Sequence,
 }
 
+/// No write gets a sequence, until dropped.
+#[derive(Debug)]
+pub(crate) struct Paused<'a> {
+    _position: tokio::sync::MutexGuard<'a, LogPosition>,
+}
+
 /// Writes that are in the log and not visible yet, in order and without gaps.
 #[derive(Debug)]
-struct Publish {
+pub(crate) struct Publish {
     queue: VecDeque<QueuedWrite>,
 }
 
@@ -85,6 +92,26 @@ impl Writer {
         *self.visible.borrow()
     }
 
+    /// Keeps writes from getting sequences for as long as the answer is held; returns once every write that has one is
+    /// visible, or never will be.
+    pub(crate) async fn pause(&self) -> Result<Paused<'_>> {
+        let position = self.log.lock().await;
+        self.until_visible(Sequence(position.next.0.saturating_sub(1))).await?;
+        Ok(Paused { _position: position })
+    }
+
+    /// Held while rows become visible.
+    pub(crate) fn publishing(&self) -> &Mutex<Publish> {
+        &self.publish
+    }
+
+    async fn until_visible(&self, sequence: Sequence) -> Result<()> {
+        let mut visible = self.visible.subscribe();
+        let closed = |_| Error::internal("writer is gone");
+        visible.wait_for(|visible| *visible >= sequence).await.map_err(closed)?;
+        Ok(())
+    }
+
     /// The last sequence that was given out.
     pub(crate) async fn last(&self) -> Sequence {
         Sequence(self.log.lock().await.next.0.saturating_sub(1))
@@ -109,7 +136,7 @@ impl Core {
             let current = self.table(table)?;
             schema_version = current.schema.version();
             name = current.record.name.clone();
-            validate::conform(batch, &current.record.name, &current.schema)?
+            validate::conform(batch, &current.record.name, &current.schema, &current.schemas)?
         };
         let rows = batch.num_rows() as u64;
         let durability = self.wal.durability();
@@ -120,7 +147,7 @@ impl Core {
             Some(id) => match self.batches.begin(table, id, rows).await? {
                 Begun::Claimed(claim) => Some(claim),
                 Begun::Written(sequence) => {
-                    self.until_visible(sequence).await?;
+                    self.writer.until_visible(sequence).await?;
                     return Ok(Receipt { sequence, rows, durability });
                 }
             },
@@ -169,15 +196,20 @@ impl Core {
             }
         }
         synced?;
-        self.until_visible(sequence).await?;
+        self.writer.until_visible(sequence).await?;
         Ok(sequence)
     }
 
-    async fn until_visible(&self, sequence: Sequence) -> Result<()> {
-        let mut visible = self.writer.visible.subscribe();
-        let closed = || Error::internal("writer is gone");
-        visible.wait_for(|visible| *visible >= sequence).await.map_err(|_| closed())?;
-        Ok(())
+    /// A write that was checked before its table was altered, as one of the schema that is in force now.
+    fn brought_up(&self, record: &mut WalRecord, rows: RecordBatch) -> Result<RecordBatch> {
+        let table = self.table(record.table)?;
+        if table.schema.version() == record.schema_version {
+            return Ok(rows);
+        }
+        let rows = Upgrade::new(table.schema_of(record.schema_version)?, &table.schema).batch(&rows)?;
+        record.payload = tsds_hot::encode_rows(&rows)?;
+        record.schema_version = table.schema.version();
+        Ok(rows)
     }
 
     /// Gives the record its sequence, appends it to the log and queues its rows to become visible.
@@ -188,6 +220,8 @@ impl Core {
             self.commit(vec![], move |record| record.sequences_reserved = reserved).await?;
             position.reserved = reserved;
         }
+        // A table is altered only while nobody is here.
+        let rows = self.brought_up(&mut record, rows)?;
         let sequence = position.next;
         let table = record.table;
         record.sequence = sequence;
@@ -258,10 +292,9 @@ impl Core {
                 return Ok(version.with_table(TableVersion::clone(current)));
             }
             let mut next = TableVersion::clone(current);
-            let upto = current.active.snapshot().interval.upto;
-            next.frozen.push(Arc::clone(&current.active));
-            next.active =
-                HotMemtable::new(Arc::clone(&current.schema), upto, Arc::clone(&self.budget), self.now());
+            next.begin_memtable(|upto| {
+                HotMemtable::new(Arc::clone(&current.schema), upto, Arc::clone(&self.budget), self.now())
+            });
             Ok(version.with_table(next))
         })
     }

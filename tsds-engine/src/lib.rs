@@ -40,7 +40,7 @@ pub use recovery::RecoveryReport;
 pub use repair::{AcceptLoss, LostSegment, LostSequences, RepairReport};
 pub use stats::{ColumnInfo, LogStats, ResidentStats, Stats, TableStats, TierCounts, TierStats, TiersStats};
 pub use storage_stats::{ColumnStorage, ModeShare, TableStorage};
-pub use table::{Table, TableSpec};
+pub use table::{SchemaChange, Table, TableSpec};
 pub use tsds_traits as traits;
 pub use verify::{Damage, VerifyReport};
 pub use warm::{PassedOver, WarmStats};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures::channel::mpsc;
 use tsds_segment::SegmentStore;
 use tsds_traits::{
-    CodecLookup, DatabaseId, Durability, Error, ErrorKind, Registry, Result, Sequence, VfsLock, WalOpen,
-    WalSink, World,
+    CodecLookup, DatabaseId, Durability, Error, ErrorKind, Registry, Result, Sequence, TableSchema, VfsLock,
+    WalOpen, WalSink, World,
 };
 
 use crate::batches::KnownBatches;
@@ -17,7 +17,7 @@ use crate::catalog::{COLD, Catalog, Contents, DatabaseRecord, Edit, FORMAT_VERSI
 use crate::config::Settings;
 use crate::core::{Core, Parts};
 use crate::guard::{GuardedTier, Watch, guarded_codecs};
-use crate::hot::HotBudget;
+use crate::hot::{HotBudget, HotMemtable};
 use crate::nolog::NoLog;
 use crate::query::spill;
 use crate::recovery::{self, Leftovers, RecoveryReport};
@@ -56,7 +56,7 @@ pub(crate) async fn open(
         RecoveryReport { unclean: contents.database.is_some() && !record.closed, ..Default::default() };
     let (reclaim, garbage) = mpsc::unbounded();
     let budget = Arc::new(HotBudget::default());
-    let version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
+    let mut version = recovery::version_of(&contents, &budget, &reclaim, world.clock.monotonic())?;
 
     let watch = Watch::new(world.clone(), settings.plugin_deadline());
     let codecs: Arc<dyn CodecLookup> = Arc::new(guarded_codecs(&registry, &settings.plugins, &watch).await?);
@@ -101,7 +101,10 @@ pub(crate) async fn open(
     };
     let wal = open_log(&workshop, open).await?;
     let batches = Arc::new(KnownBatches::new(settings.ingest.remembered_batches, &contents.batches));
-    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &version, &batches).await?;
+    let memtable = |schema: &Arc<TableSchema>, after| {
+        HotMemtable::new(Arc::clone(schema), after, Arc::clone(&budget), world.clock.monotonic())
+    };
+    report.replayed_rows = recovery::replay(&*wal, sequences.floor, &mut version, &batches, memtable).await?;
     report.torn_bytes = wal.usage().torn_bytes;
     // Catalog, files and log agree: only now is anything removed.
     let mut edits = leftovers.remove(&segments, &cold, &mut report).await?;
@@ -246,6 +249,8 @@ pub(crate) fn log_directory(path: &Path, settings: &Settings) -> PathBuf {
 pub(crate) async fn close(core: &Arc<Core>) -> Result<()> {
     // A move that is cut short would only be undone at the next start.
     let _quiet = core.mover.quiesce().await;
+    // A table that is being made or altered is so in the catalog, or not at all.
+    let _records = core.records.lock().await;
     let logged = core.wal.close().await;
     let last = core.writer.last().await;
     let clean = logged.is_ok() && core.check_writable().is_ok();

@@ -282,6 +282,7 @@ async fn set_aside(core: &Arc<Core>, entries: &[Arc<SegmentEntry>], report: &mut
 
 /// Takes segments out of the catalog, and out of what queries see.
 async fn give_up(core: &Arc<Core>, id: TableId, entries: &[Arc<SegmentEntry>]) -> Result<()> {
+    let _records = core.records.lock().await;
     let table = core.table(id)?;
     let rows: u64 = entries.iter().map(|entry| entry.meta.rows).sum();
     let record = TableRecord {

@@ -93,8 +93,11 @@ async fn table_storage(core: &Arc<Core>, table: &Arc<TableVersion>) -> Result<Ta
     let mut unreadable = 0;
     for index in spread(files.len(), sampled) {
         let Some(entry) = files.get(index) else { continue };
-        let schema = table.schemas.get(&entry.meta.schema_version).unwrap_or(&table.schema);
-        let opened = match core.segments.open(&entry.meta, schema).await {
+        let file = match table.schema_of(entry.meta.schema_version) {
+            Ok(schema) => core.segments.open(&entry.meta, schema).await,
+            Err(error) => Err(error),
+        };
+        let opened = match file {
             Ok(Some(file)) => {
                 let mut with_file = sample.clone();
                 core.blocking(move || with_file.add(&file).map(|()| with_file)).await
@@ -145,6 +148,7 @@ struct Sample {
 struct ColumnSample {
     rows: u64,
     bytes: u64,
+    raw_bytes: u64,
     /// Rows by codec and mode.
     modes: BTreeMap<(Arc<str>, Option<String>), u64>,
 }
@@ -162,10 +166,10 @@ impl Sample {
         self.plain_bytes += file.meta().plain_bytes;
         for (column, sample) in self.schema.columns().iter().zip(&mut self.columns) {
             // Files of an earlier schema version lack columns that were added later.
-            if file.schema().index_of(column.id).is_none() {
-                continue;
-            }
+            let Some(stored) = file.schema().column(column.id) else { continue };
             sample.rows += file.meta().rows;
+            // In a narrower type, if it was widened since.
+            sample.raw_bytes += raw_bytes(&stored.data_type, file.meta().rows);
             sample.bytes += file.column_bytes(column.id)?;
             for block in spread(file.block_count(), self.blocks_of_file) {
                 let described = file.describe_block(column.id, block)?;
@@ -187,14 +191,13 @@ impl Sample {
                 mode: mode.clone(),
                 share: ratio(*rows, all),
             };
-            let raw_bytes = raw_bytes(&column.data_type, sample.rows);
             ColumnStorage {
                 name: column.name.clone(),
                 rows: sample.rows,
                 bytes: sample.bytes,
-                raw_bytes,
+                raw_bytes: sample.raw_bytes,
                 bytes_per_row: ratio(sample.bytes, sample.rows),
-                share_of_raw: ratio(sample.bytes, raw_bytes),
+                share_of_raw: ratio(sample.bytes, sample.raw_bytes),
                 modes: modes.into_iter().map(share).collect(),
             }
         });

@@ -131,13 +131,13 @@ async fn verify_log(core: &Arc<Core>, report: &mut VerifyReport) -> Result<()> {
 
 async fn verify_file(core: &Arc<Core>, table: &TableVersion, entry: &SegmentEntry) -> Result<u64> {
     let missing = || tsds_traits::Error::corrupt("segment file is missing").with("segment", entry.id());
-    let schema = table.schemas.get(&entry.meta.schema_version).unwrap_or(&table.schema);
+    let schema = table.schema_of(entry.meta.schema_version)?;
     let file = core.segments.open(&entry.meta, schema).await?.ok_or_else(missing)?;
     Ok(core.blocking(move || file.verify()).await?.rows)
 }
 
 async fn verify_cold(core: &Arc<Core>, table: &TableVersion, entry: &SegmentEntry) -> Result<u64> {
-    let schema = table.schemas.get(&entry.meta.schema_version).unwrap_or(&table.schema);
+    let schema = table.schema_of(entry.meta.schema_version)?;
     let columns: Vec<ColumnId> = schema.columns().iter().map(|column| column.id).collect();
     let request = ScanRequest::new(Arc::clone(schema), vec![entry.handle()], columns);
     let mut batches = core.cold.scan(request);

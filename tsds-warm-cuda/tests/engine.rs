@@ -7,6 +7,6 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
-    let trial = engine_model::trial(tsds_warm_cuda::NAME, 48);
-    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
+    let trials = engine_model::trials(tsds_warm_cuda::NAME, 48);
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
 }

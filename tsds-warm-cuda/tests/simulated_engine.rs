@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         })
         .collect();
     // Last, since its device stays open.
-    trials.push(engine_model::trial(ID, 24));
+    trials.extend(engine_model::trials(ID, 24));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

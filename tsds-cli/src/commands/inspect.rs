@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use tsds_engine::{
-    Database, ModeShare, ResidentStats, Stats, TableStats, TableStorage, TierStats, TiersStats, VerifyReport,
-    WarmStats,
+    ColumnInfo, Database, ModeShare, ResidentStats, Stats, TableStats, TableStorage, TierStats, TiersStats,
+    VerifyReport, WarmStats,
 };
 
 use super::closing;
@@ -138,23 +138,28 @@ fn tables_text(tables: &[TableStats]) -> String {
             table.name,
             counted(table.rows, "row")
         ));
-        let mut columns = TextTable::new([
-            ("column", Align::Left),
-            ("type", Align::Left),
-            ("role", Align::Left),
-            ("null", Align::Left),
-        ]);
-        for column in &table.columns {
-            columns.row([
-                column.name.as_str(),
-                &column.data_type,
-                column.role,
-                if column.nullable { "yes" } else { "no" },
-            ]);
-        }
-        text.push_str(&columns.text());
+        text.push_str(&columns_text(&table.columns));
     }
     text
+}
+
+/// The columns of a table, one a line.
+pub(super) fn columns_text(columns: &[ColumnInfo]) -> String {
+    let mut table = TextTable::new([
+        ("column", Align::Left),
+        ("type", Align::Left),
+        ("role", Align::Left),
+        ("null", Align::Left),
+    ]);
+    for column in columns {
+        table.row([
+            column.name.as_str(),
+            &column.data_type,
+            column.role,
+            if column.nullable { "yes" } else { "no" },
+        ]);
+    }
+    table.text()
 }
 
 fn stats_text(stats: &Stats) -> String {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod alter;
 mod bench;
 mod config;
 #[cfg(feature = "conformance")]
@@ -41,6 +42,7 @@ pub(crate) async fn run(
         Command::Import(arguments) => import::run(&session.await?, arguments).await,
         Command::Query(arguments) => query::run(&session.await?, &arguments).await,
         Command::Export(arguments) => export::run(&session.await?, &arguments).await,
+        Command::Alter(arguments) => alter::run(&session.await?, arguments).await,
         Command::Stats(arguments) => inspect::stats(&session.await?, arguments).await,
         Command::Tables(arguments) => inspect::tables(&session.await?, arguments).await,
         Command::Verify(arguments) => inspect::verify(&session.await?, arguments).await,

@@ -141,10 +141,12 @@ impl Core {
                 .with("expected", rows)
                 .with("written", written));
         }
+        // Files are written without holding up whoever alters the table meanwhile, so its record is read only now.
+        let records_lock = self.records.lock().await;
         let record = TableRecord {
             chunk_interval: Some(chunk_interval.to_string()),
             sealed_upto: tile.upto,
-            ..TableRecord::clone(&table.record)
+            ..TableRecord::clone(&self.table(id)?.record)
         };
         let seal = SealRecord { interval: tile, rows };
         let floor = self.floor_after(id, &memtable);
@@ -164,6 +166,7 @@ impl Core {
         }
         self.batches.catalogued(id, &batches);
         self.install_sealed(id, record, seal, &records, &memtable)?;
+        drop(records_lock);
         tracing::debug!(table = %table.record.name, rows, segments = records.len(), "sealed");
         // The floor is durable, so forgetting can be repeated whenever it fails.
         if let Err(error) = self.wal.release(floor).await {

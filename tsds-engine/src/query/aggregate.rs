@@ -40,12 +40,10 @@ async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<Re
     let mut merged =
         Aggregator::new(Arc::clone(&plan.schema), aggregate.plan.clone())?.with_memory_limit(limit);
     let memory = {
-        let (plan, wanted) = (Arc::clone(plan), aggregate.plan.clone());
+        let plan = Arc::clone(plan);
         let core = Arc::clone(&plan.core);
         stream::once(async move {
-            let job =
-                move || hot::aggregate(&plan.schema, &plan.snapshot.memory, &wanted, plan.predicate.as_ref());
-            let states = core.blocking(job).await?;
+            let states = core.blocking(move || hot::aggregate(&plan)).await?;
             Ok::<_, tsds_traits::Error>(stream::iter(states.into_iter().map(Ok)))
         })
         .try_flatten()
@@ -53,7 +51,7 @@ async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<Re
     };
     let mut sources = vec![memory];
     for part in &plan.parts {
-        sources.push(part_states(plan, part, &aggregate)?);
+        sources.push(part_states(plan, part)?);
     }
     let mut states = stream::select_all(sources);
     while let Some(batch) = states.try_next().await? {
@@ -65,15 +63,12 @@ async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<Re
 }
 
 /// The states of one tier's segments.
-fn part_states(
-    plan: &Arc<Plan>,
-    part: &Part,
-    aggregate: &PlannedAggregate,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let schema = plan.snapshot.table.schemas.get(&part.version).unwrap_or(&plan.schema);
+fn part_states(plan: &Arc<Plan>, part: &Part) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let view = &part.view;
+    let wanted = view.plan().ok_or_else(|| unplanned("no aggregate was planned"))?;
     let segments = part.segments.iter().map(|(_, entry)| entry.handle()).collect();
-    let mut request = AggregateRequest::new(Arc::clone(schema), segments, aggregate.plan.clone());
-    request.predicate = plan.predicate.clone();
+    let mut request = AggregateRequest::new(Arc::clone(view.schema()), segments, wanted.clone());
+    request.predicate = view.predicate.clone();
     request.meter = part.meter();
     aggregate_part(plan, part, request)
 }

@@ -51,7 +51,8 @@ impl Bracket {
     }
 }
 
-fn compare(column: &Column, comparison: Comparison, literal: &Literal) -> Result<Predicate> {
+/// A comparison of a column with a literal of any type that its type can be compared with.
+pub(super) fn compare(column: &Column, comparison: Comparison, literal: &Literal) -> Result<Predicate> {
     if *literal == Literal::Null {
         return Ok(Predicate::Constant(None));
     }
@@ -75,7 +76,8 @@ fn compare(column: &Column, comparison: Comparison, literal: &Literal) -> Result
     }))
 }
 
-fn is_in(column: &Column, literals: &[Literal]) -> Result<Predicate> {
+/// A list of literals that a column is compared with.
+pub(super) fn is_in(column: &Column, literals: &[Literal]) -> Result<Predicate> {
     let mut values = Vec::with_capacity(literals.len());
     let mut has_null = false;
     for literal in literals {

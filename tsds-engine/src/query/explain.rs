@@ -3,9 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
-use tsds_traits::TierCapabilities;
 
-use super::plan::Plan;
+use super::plan::{Part, Plan};
 
 /// What a query would read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +21,7 @@ pub struct Explain {
     pub aggregate: bool,
     /// Rows in memory, all of which are looked at.
     pub hot_rows: u64,
-    /// What each tier reads.
+    /// What each tier reads. One whose segments were written under several schema versions comes once for each.
     pub tiers: Vec<ExplainTier>,
 }
 
@@ -63,7 +62,7 @@ impl Plan {
                 pruned: 0,
                 rows: part.rows(),
                 bytes: part.segments.iter().map(|(_, entry)| entry.bytes).sum(),
-                pushdown: self.pushdown(part.tier.capabilities()),
+                pushdown: self.pushdown(part),
             })
             .collect();
         for (role, pruned) in &self.pruned {
@@ -97,10 +96,11 @@ impl Plan {
         }
     }
 
-    fn pushdown(&self, capabilities: &TierCapabilities) -> Vec<&'static str> {
+    fn pushdown(&self, part: &Part) -> Vec<&'static str> {
+        let capabilities = part.tier.capabilities();
         let wanted = [
-            (self.predicate.is_some() && capabilities.predicate, "filter"),
-            (!self.order.is_empty() && capabilities.order, "sort"),
+            (part.view.predicate.is_some() && capabilities.predicate, "filter"),
+            (!part.view.order.is_empty() && capabilities.order, "sort"),
             (self.limit.is_some() && self.aggregate.is_none() && capabilities.limit, "limit"),
             (self.aggregate.is_some() && capabilities.aggregate, "aggregate"),
         ];

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use tsds_traits::{AggregateRequest, Error, Result, ScanRequest};
+use tsds_traits::{AggregateRequest, ColumnId, Error, Result, ScanRequest};
 
 use super::aggregate::plain_states;
+use super::older::View;
 use super::plan::{Part, Plan};
 use super::unordered::scan_segments;
 use crate::guard::{GuardedTier, is_broken_promise};
@@ -24,12 +25,20 @@ type Rows = BoxStream<'static, Result<(usize, RecordBatch)>>;
 pub(super) struct Reader {
     pub(super) tier: GuardedTier,
     pub(super) fallback: Option<GuardedTier>,
+    pub(super) view: Arc<View>,
     pub(super) timer: QueryTimer,
 }
 
 impl Reader {
+    /// Scans for what [`Plan::request`] made of these columns, and gives rows of the current schema.
+    pub(super) fn rows(&self, request: ScanRequest, columns: &[ColumnId]) -> Rows {
+        let (view, columns) = (Arc::clone(&self.view), columns.to_vec());
+        let scanned = self.scan(request);
+        scanned.map(move |item| item.and_then(|(at, batch)| Ok((at, view.rows(&columns, batch)?)))).boxed()
+    }
+
     /// Scans the tier, and the fallback, if there is one, where that fails.
-    pub(super) fn scan(&self, request: ScanRequest) -> Rows {
+    fn scan(&self, request: ScanRequest) -> Rows {
         let Some(fallback) = &self.fallback else { return self.scan_of(&self.tier, request) };
         let scanning = Scanning {
             reader: self.clone(),
@@ -50,12 +59,11 @@ impl Reader {
 
     fn states_of(
         &self,
-        plan: &Plan,
         tier: &GuardedTier,
         request: &AggregateRequest,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let capabilities = tier.capabilities();
-        let states = match capabilities.aggregate && (plan.predicate.is_none() || capabilities.predicate) {
+        let states = match capabilities.aggregate && (request.predicate.is_none() || capabilities.predicate) {
             true => tier.aggregate(request.clone()),
             false => plain_states(tier, request)?,
         };
@@ -105,31 +113,33 @@ impl Scanning {
     }
 }
 
-/// The states of a part. Those of a tier that has a fallback are kept back until it has given all of them: states that were
-/// merged cannot be taken back.
+/// The states of a part, of the current schema. Those of a tier that has a fallback are kept back until it has given all of
+/// them: states that were merged cannot be taken back.
 pub(super) fn aggregate_part(
     plan: &Arc<Plan>,
     part: &Part,
     request: AggregateRequest,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let reader = part.reader(&plan.core);
-    let states = reader.states_of(plan, &part.tier, &request)?;
-    let Some(fallback) = &part.fallback else { return Ok(states) };
-    let again_of = (reader, Arc::clone(plan), request);
+    let view = Arc::clone(&part.view);
+    let widened = move |item: Result<RecordBatch>| item.and_then(|batch| view.states(batch));
+    let states = reader.states_of(&part.tier, &request)?;
+    let Some(fallback) = &part.fallback else { return Ok(states.map(widened).boxed()) };
+    let again_of = (reader, request);
     let fallback = fallback.clone();
     let kept = async move {
         let batches: Vec<RecordBatch> = match states.try_collect().await {
             Ok(batches) => batches,
             Err(error) => {
-                let (reader, plan, request) = again_of;
+                let (reader, request) = again_of;
                 reader.timer.failed(&error);
                 report(&error, &fallback);
-                return reader.states_of(&plan, &fallback, &request);
+                return reader.states_of(&fallback, &request);
             }
         };
         Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)).boxed())
     };
-    Ok(stream::once(kept).try_flatten().boxed())
+    Ok(stream::once(kept).try_flatten().map(widened).boxed())
 }
 
 fn report(error: &Error, fallback: &GuardedTier) {

@@ -8,6 +8,7 @@ mod explain;
 mod expr;
 mod fallback;
 mod hot;
+mod older;
 mod ordered;
 mod plan;
 mod snapshot;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::merge::{MergeInput, merge};
-use tsds_traits::{ColumnId, Error, Result, SortKey, Value};
+use tsds_traits::{ColumnId, Error, Result, SortKey};
 
 use super::plan::{Part, Plan};
 use super::spill::Spill;
@@ -66,13 +66,14 @@ fn segment_input(
     sorter: &Sorter,
 ) -> MergeInput {
     let request = plan.request(part, &[(ordinal, Arc::clone(entry))], columns);
-    let lower_bound = best_value(entry, plan.order.first()).map(|value| vec![Some(value)]);
-    let reader = part.reader(&plan.core);
+    let bound = plan.order.first().and_then(|key| part.view.best_value(entry, key));
+    let lower_bound = bound.map(|value| vec![value]);
+    let (reader, columns) = (part.reader(&plan.core), columns.to_vec());
     let sorter = sorter.clone();
-    let held = plan.held_bytes(entry, columns);
+    let held = plan.held_bytes(entry, &columns);
     let open = move || match sorter.memory.take(held) {
         Some(taken) => reader
-            .scan(request)
+            .rows(request, &columns)
             .map_ok(|(_, batch)| batch)
             .map(move |item| {
                 let _ = &taken;
@@ -82,7 +83,7 @@ fn segment_input(
         None => {
             let mut unsorted = request;
             (unsorted.order, unsorted.limit) = (Vec::new(), None);
-            let rows = reader.scan(unsorted).map_ok(|(_, batch)| batch);
+            let rows = reader.rows(unsorted, &columns).map_ok(|(_, batch)| batch);
             sorter.spill.segment(rows.boxed())
         }
     };
@@ -97,17 +98,6 @@ fn memory_input(plan: &Arc<Plan>, columns: &[ColumnId], ties: Vec<SortKey>) -> M
         Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)))
     };
     MergeInput::of_stream(stream::once(rows).try_flatten().boxed())
-}
-
-/// The value of the first sort column that no row of the segment comes before, if the statistics know one.
-pub(super) fn best_value(entry: &SegmentEntry, key: Option<&SortKey>) -> Option<Value> {
-    let key = key?;
-    let stats = entry.meta.stats(key.column)?;
-    // NaNs sort outside of the bounds, and nulls first come before them.
-    if stats.has_nan || (key.nulls_first && stats.null_count > 0) {
-        return None;
-    }
-    if key.descending { stats.max.clone() } else { stats.min.clone() }
 }
 
 /// Where each wanted column is among the fetched ones.

@@ -1,18 +1,19 @@
 //! What a query reads: bound, pruned and routed to tiers, before any row is read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow_schema::SchemaRef;
 use tsds_compute::{Verdict, prune};
 use tsds_traits::{
-    AggregatePlan, ColumnId, Error, Predicate, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey,
-    TableSchema,
+    AggregatePlan, ColumnId, Error, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
 };
 
 use super::analyze::Measuring;
 use super::bind::{bind, column_named};
 use super::fallback::Reader;
+use super::older::{self, View};
 use super::snapshot::TableSnapshot;
 use super::{Aggregation, Direction, Query, SortColumn};
 use crate::catalog::Home;
@@ -30,13 +31,14 @@ pub(super) struct Plan {
     /// The schema in which rows are returned.
     pub schema: Arc<TableSchema>,
     pub filter_text: Option<String>,
-    pub predicate: Option<Predicate>,
     /// The columns of the result.
     pub projection: Vec<ColumnId>,
     pub order: Vec<SortKey>,
     pub limit: Option<u64>,
     pub batch_rows: usize,
     pub aggregate: Option<PlannedAggregate>,
+    /// What rows of each schema version are asked.
+    pub views: BTreeMap<SchemaVersion, Arc<View>>,
     /// Where segments are read, by tier and schema version.
     pub parts: Vec<Part>,
     /// Segments that cannot have a matching row, by the role of their home.
@@ -84,7 +86,8 @@ pub(super) struct Part {
     pub reason: Option<String>,
     /// The same in a word.
     pub passed_by: Option<&'static str>,
-    pub version: SchemaVersion,
+    /// What its rows are asked, all of which are of one schema version.
+    pub view: Arc<View>,
     /// In the order of chunks and arrival.
     pub segments: Vec<PlacedSegment>,
     /// If the query is analyzed.
@@ -109,7 +112,12 @@ impl Part {
             role: self.role.name(),
             measuring: self.measuring.clone(),
         };
-        Reader { tier: self.tier.clone(), fallback: self.fallback.clone(), timer }
+        Reader {
+            tier: self.tier.clone(),
+            fallback: self.fallback.clone(),
+            view: Arc::clone(&self.view),
+            timer,
+        }
     }
 
     /// Decides between the tier that holds segments and the one that reads their files, for a part of segments at home in
@@ -162,16 +170,22 @@ impl Plan {
             ));
         }
         let order = if aggregate.is_some() { Vec::new() } else { plan_order(&query.sort, &schema)? };
+        let views = older::views(
+            &snapshot,
+            predicate.as_ref(),
+            &order,
+            aggregate.as_ref().map(|aggregate| &aggregate.plan),
+        )?;
         let mut plan = Self {
             core: Arc::clone(&query.core),
             schema,
             filter_text: query.filter.as_ref().map(ToString::to_string),
-            predicate,
             projection,
             order,
             limit: query.limit,
             batch_rows: query.batch_rows,
             aggregate,
+            views,
             parts: Vec::new(),
             pruned: Vec::new(),
             spilled: Arc::default(),
@@ -194,7 +208,9 @@ impl Plan {
                     Home::File if residency.holds(entry.id()) => (Role::Warm, &serving.tier),
                     Home::File => (Role::Warm, fallback),
                 };
-                if self.cannot_match(entry) {
+                // There is one of every version.
+                let Some(view) = self.views.get(&entry.meta.schema_version) else { continue };
+                if cannot_match(view, entry) {
                     match pruned.iter_mut().find(|(pruned_role, _)| *pruned_role == role) {
                         Some((_, count)) => *count += 1,
                         None => pruned.push((role, 1)),
@@ -202,9 +218,8 @@ impl Plan {
                     continue;
                 }
                 entry.touch(now);
-                let version = entry.meta.schema_version;
                 let segment = (ordinal, Arc::clone(entry));
-                match parts.iter_mut().find(|part| part.version == version && part.tier.is(tier)) {
+                match parts.iter_mut().find(|part| Arc::ptr_eq(&part.view, view) && part.tier.is(tier)) {
                     Some(part) => part.segments.push(segment),
                     None => {
                         parts.push(Part {
@@ -213,7 +228,7 @@ impl Plan {
                             fallback: None,
                             reason: None,
                             passed_by: None,
-                            version,
+                            view: Arc::clone(view),
                             segments: vec![segment],
                             measuring: None,
                         });
@@ -227,11 +242,6 @@ impl Plan {
         // Cold rows are the oldest: without an order they come first.
         parts.sort_by_key(|part| std::cmp::Reverse(part.role));
         (self.parts, self.pruned) = (parts, pruned);
-    }
-
-    fn cannot_match(&self, entry: &SegmentEntry) -> bool {
-        let Some(predicate) = &self.predicate else { return false };
-        prune::verdict(predicate, &|column| entry.meta.stats(column), entry.meta.rows) == Verdict::None
     }
 
     /// The columns by which equal rows are told apart, after the order itself: series columns, then time.
@@ -253,27 +263,30 @@ impl Plan {
         fetched
     }
 
-    /// A request to a tier for some segments of a part, in the given order.
+    /// A request to a tier for some segments of a part, in the given order: for those of the columns that they have.
     pub(super) fn request(
         &self,
         part: &Part,
         segments: &[PlacedSegment],
         columns: &[ColumnId],
     ) -> ScanRequest {
-        let schema = self.snapshot.table.schemas.get(&part.version).unwrap_or(&self.schema);
+        let view = &part.view;
         let handles = segments.iter().map(|(_, entry)| entry.handle()).collect();
-        let mut request = ScanRequest::new(Arc::clone(schema), handles, columns.to_vec());
+        let mut request = ScanRequest::new(Arc::clone(view.schema()), handles, view.present(columns));
         request.batch_rows = self.batch_rows;
-        request.predicate = self.predicate.clone();
-        request.order = self.order.clone();
+        request.predicate = view.predicate.clone();
+        request.order = view.order.clone();
         request.limit = self.limit;
         request.meter = part.meter();
         request
     }
 
-    /// About what columns of a segment take in memory: their share of all of them.
+    /// About what columns of a segment take in memory: their share of all of them. Those that the segment lacks take next to
+    /// nothing.
     pub(super) fn held_bytes(&self, entry: &SegmentEntry, columns: &[ColumnId]) -> u64 {
-        entry.meta.plain_bytes * columns.len() as u64 / (self.schema.columns().len() as u64).max(1)
+        let Some(view) = self.views.get(&entry.meta.schema_version) else { return 0 };
+        let (wanted, all) = (view.present(columns).len() as u64, view.schema().columns().len() as u64);
+        entry.meta.plain_bytes * wanted / all.max(1)
     }
 
     pub(super) fn output_schema(&self) -> Result<SchemaRef> {
@@ -282,6 +295,11 @@ impl Plan {
             None => self.schema.project(&self.projection),
         }
     }
+}
+
+fn cannot_match(view: &View, entry: &SegmentEntry) -> bool {
+    let Some(predicate) = &view.predicate else { return false };
+    prune::verdict(predicate, &|column| entry.meta.stats(column), entry.meta.rows) == Verdict::None
 }
 
 fn plan_order(sort: &[SortColumn], schema: &TableSchema) -> Result<Vec<SortKey>> {

@@ -1,6 +1,7 @@
 //! The first rows of an order: segments are read best first, the best rows so far are kept, and reading stops when the
 //! statistics prove that no other segment can have a better one.
 
+use std::slice;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, UInt32Array};
@@ -9,10 +10,11 @@ use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::{RowOrder, sort_indices};
-use tsds_traits::{ColumnId, Result, SortKey, Value};
+use tsds_traits::{ColumnId, Result, SortKey};
 
 use super::hot;
-use super::ordered::{best_value, positions, project};
+use super::older::Bound;
+use super::ordered::{positions, project};
 use super::plan::{Part, PlacedSegment, Plan};
 use super::unordered::limited;
 use crate::version::SegmentEntry;
@@ -49,7 +51,7 @@ async fn gather(plan: &Arc<Plan>, mut best: BestRows) -> Result<RecordBatch> {
         let wave: Vec<Candidate> = waiting.drain(..waiting.len().min(WAVE)).collect();
         for (part, segments) in by_part(plan, &wave) {
             let request = plan.request(part, &segments, &best.columns);
-            let mut rows = part.reader(&plan.core).scan(request);
+            let mut rows = part.reader(&plan.core).rows(request, &best.columns);
             while let Some((segment, batch)) = rows.try_next().await? {
                 let ordinal = segments.get(segment).map_or(0, |(ordinal, _)| *ordinal as u32);
                 best.offer(ordinal, &batch)?;
@@ -69,7 +71,7 @@ struct Candidate {
     ordinal: usize,
     entry: Arc<SegmentEntry>,
     /// What none of its rows comes before; unknown if `None`.
-    best: Option<Value>,
+    best: Option<Bound>,
 }
 
 /// All segments, those that may hold the very best rows first; unknown ones before all.
@@ -81,12 +83,13 @@ fn best_first(plan: &Plan) -> Vec<Candidate> {
             part: index,
             ordinal: *ordinal,
             entry: Arc::clone(entry),
-            best: best_value(entry, Some(key)),
+            best: part.view.best_value(entry, key),
         }));
     }
+    let order = RowOrder::new(vec![*key]);
     candidates.sort_by(|a, b| match (&a.best, &b.best) {
-        (Some(a), Some(b)) if key.descending => b.cmp(a),
-        (a, b) => a.cmp(b),
+        (Some(a), Some(b)) => order.compare_bounds(slice::from_ref(a), slice::from_ref(b)),
+        (a, b) => a.is_some().cmp(&b.is_some()),
     });
     candidates
 }
@@ -187,8 +190,8 @@ struct Worst {
 impl Worst {
     /// Whether a segment whose rows do not come before `best` can have a row that is better, or equal and then better by
     /// what breaks ties.
-    fn can_be_beaten_by(&self, best: Option<&Value>) -> bool {
+    fn can_be_beaten_by(&self, best: Option<&Bound>) -> bool {
         let Some(best) = best else { return true };
-        self.order.compare_bound(&[Some(best.clone())], &self.row, 0).is_le()
+        self.order.compare_bound(slice::from_ref(best), &self.row, 0).is_le()
     }
 }

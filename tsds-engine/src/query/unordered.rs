@@ -21,7 +21,8 @@ pub(super) fn run(plan: Plan) -> BoxStream<'static, Result<RecordBatch>> {
     let planned = Arc::clone(&plan);
     let segments = stream::iter(parts).flat_map(move |part| {
         let request = planned.request(&part, &part.segments, &planned.projection);
-        part.reader(&planned.core).scan(request).map_ok(|(_, batch)| batch)
+        let rows = part.reader(&planned.core).rows(request, &planned.projection);
+        rows.map_ok(|(_, batch)| batch)
     });
     let remembered = Arc::clone(&plan);
     let memory = stream::once(async move {

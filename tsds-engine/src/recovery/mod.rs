@@ -88,17 +88,19 @@ fn table_version(
         segments: segments.iter().map(|segment| SegmentEntry::new(segment, now, reclaim.clone())).collect(),
         frozen: Vec::new(),
     };
+    segments.iter().try_for_each(|segment| table.schema_of(segment.meta.schema_version).map(|_| ()))?;
     table.sort_segments();
     Ok(table)
 }
 
-/// Puts the rows of the log that are not in segments into memtables, and takes note of their batches. Returns how many rows
-/// there were.
+/// Puts the rows of the log that are not in segments into memtables, one for each schema version, and takes note of their batches.
+/// `memtable` makes one for rows of a schema above a sequence. Returns how many rows there were.
 pub(crate) async fn replay(
     wal: &dyn WalSink,
     floor: Sequence,
-    version: &Version,
+    version: &mut Version,
     batches: &KnownBatches,
+    memtable: impl Fn(&Arc<TableSchema>, Sequence) -> Arc<HotMemtable>,
 ) -> Result<u64> {
     let mut records = wal.replay(floor);
     let mut rows = 0u64;
@@ -124,14 +126,39 @@ pub(crate) async fn replay(
                 .with("table", &table.record.name)
                 .with("schema_version", record.schema_version)
         })?;
+        let (table, schema) = (Arc::clone(table), Arc::clone(schema));
+        let active = match table.active.schema().version() == schema.version() {
+            true => Arc::clone(&table.active),
+            // The table was altered here.
+            false => continue_with(version, &table, &schema, &memtable),
+        };
         let payload = record.payload.first().cloned().unwrap_or_default();
-        let batch = tsds_hot::decode_rows(schema, &payload, record.rows)
+        let batch = tsds_hot::decode_rows(&schema, &payload, record.rows)
             .map_err(|error| error.with("sequence", record.sequence).with("table", &table.record.name))?;
         rows += batch.num_rows() as u64;
         if let Some(id) = record.client_batch_id {
             batches.replayed(record.table, id, record.sequence, batch.num_rows() as u64);
         }
-        table.active.append(record.sequence, batch)?;
+        active.append(record.sequence, batch)?;
+    }
+    let tables: Vec<_> = version.tables.values().cloned().collect();
+    for table in tables.iter().filter(|table| table.active.schema().version() != table.schema.version()) {
+        // It was altered after the last row.
+        continue_with(version, table, &table.schema, &memtable);
     }
     Ok(rows)
+}
+
+/// Gives a table another memtable, for rows of this schema.
+fn continue_with(
+    version: &mut Version,
+    table: &TableVersion,
+    schema: &Arc<TableSchema>,
+    memtable: &impl Fn(&Arc<TableSchema>, Sequence) -> Arc<HotMemtable>,
+) -> Arc<HotMemtable> {
+    let mut next = TableVersion::clone(table);
+    next.begin_memtable(|upto| memtable(schema, upto));
+    let active = Arc::clone(&next.active);
+    *version = version.with_table(next);
+    active
 }

@@ -1,7 +1,10 @@
 //! Tables: how they are described, made and written.
 
+mod alter;
 mod spec;
+pub(crate) mod upgrade;
 pub(crate) mod validate;
+pub(crate) mod widen;
 
 use std::sync::Arc;
 
@@ -9,6 +12,7 @@ use arrow_array::RecordBatch;
 use tracing::Instrument;
 use tsds_traits::{Result, TableId, TableSchema};
 
+pub use alter::SchemaChange;
 pub use spec::TableSpec;
 
 use crate::batches::BatchId;
@@ -51,8 +55,9 @@ impl Table {
     /// Writes a batch: when this returns, the rows survive what the receipt says, and every query that begins from now on
     /// sees all of them. On an error none of them is ever seen, but for `NotDurable`, when only reopening tells.
     ///
-    /// Columns are matched by name; text may be plain or a dictionary. An empty batch is accepted and changes nothing. If
-    /// the caller stops waiting, the write goes on.
+    /// Columns are matched by name; text may be plain or a dictionary. A column that [`Table::alter`] added may be missing, and
+    /// one that it gave a wider type may come in any type that it had before. An empty batch is accepted and changes nothing.
+    /// If the caller stops waiting, the write goes on.
     ///
     /// # Errors
     ///
@@ -81,6 +86,50 @@ impl Table {
         let span = tracing::debug_span!("ingest", table = %self.name, rows = batch.num_rows());
         let written = self.core.ingest(self.id, batch, id).instrument(span).await;
         written.map_err(|error| error.during("ingest"))
+    }
+
+    /// Changes the table's columns while it is written and read: adds columns that allow nulls, gives columns wider types and
+    /// other names. All changes are made, in the order in which they are given, or none; when this returns, the new schema is
+    /// durable and in force, and is what is returned. If the caller stops waiting, the change goes on.
+    ///
+    /// Rows that are stored stay as they are, and are read as rows of the new schema: a column that was added is null in them,
+    /// and a wider type holds the same values. Columns keep their ids, and the ids of new ones were never used before.
+    ///
+    /// Writers need not change at the same moment: see [`Table::ingest`]. Queries that have begun, and snapshots, go on with the
+    /// schema that they know.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use arrow_schema::{DataType, Field, Schema, TimeUnit};
+    /// # use tsds_engine::{SchemaChange, TableSpec, blocking::Database};
+    /// # let directory = std::env::temp_dir().join(format!("tsds-alter-{}", std::process::id()));
+    /// # let database = Database::open(&directory)?;
+    /// # let schema = Arc::new(Schema::new(vec![
+    /// #     Field::new("time", DataType::Timestamp(TimeUnit::Microsecond, None), false),
+    /// #     Field::new("load", DataType::Float32, true),
+    /// # ]));
+    /// # let table = database.create_table(TableSpec::new("metrics", schema, "time"))?;
+    /// table.alter(&[
+    ///     SchemaChange::widen("load", DataType::Float64),
+    ///     SchemaChange::rename("load", "cpu_load"),
+    ///     SchemaChange::add_column("room", DataType::Utf8),
+    /// ])?;
+    /// # assert_eq!(table.schema()?.columns().len(), 3);
+    /// # database.close()?;
+    /// # std::fs::remove_dir_all(directory).ok();
+    /// # Ok::<(), tsds_traits::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput`, naming the column, for a column that does not exist, a name that is taken, a type that does not hold all
+    /// values of the column's type, a new column that does not allow nulls, and the type of the time column; `Unsupported` for a
+    /// type that cannot be stored; `NoSpace`, retryable. Nothing has changed then. `Closed` once the database is closed, and
+    /// after any other failure of the catalog, when only reopening tells.
+    pub async fn alter(&self, changes: &[SchemaChange]) -> Result<Arc<TableSchema>> {
+        let (core, id, changes) = (Arc::clone(&self.core), self.id, changes.to_vec());
+        let altered = self.core.detached(async move { core.alter(id, &changes).await }).await;
+        altered.map_err(|error| error.with("table", &self.name).during("alter table"))
     }
 
     /// Begins a query.

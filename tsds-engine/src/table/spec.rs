@@ -15,7 +15,7 @@ use crate::hot::HotMemtable;
 use crate::version::TableVersion;
 
 /// The most columns that a table may have.
-const MAX_COLUMNS: usize = 1024;
+pub(super) const MAX_COLUMNS: usize = 1024;
 /// The longest name of a table or column, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
@@ -109,7 +109,7 @@ impl TableSpec {
 }
 
 /// The type in which a column of this type is stored, where it is; others are refused later, by name.
-fn stored_type(data_type: &DataType) -> DataType {
+pub(super) fn stored_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::Dictionary(_, values) if super::validate::is_text(values) => {
@@ -119,7 +119,7 @@ fn stored_type(data_type: &DataType) -> DataType {
     }
 }
 
-fn check_name(what: &'static str, name: &str) -> Result<()> {
+pub(super) fn check_name(what: &'static str, name: &str) -> Result<()> {
     let problem = if name.is_empty() {
         "name is empty"
     } else if name.len() > MAX_NAME_BYTES {
@@ -140,7 +140,7 @@ impl Core {
     /// `Conflict` if the name is taken; `Unsupported` or `InvalidInput` for a table that cannot be.
     pub(crate) async fn create_table(&self, spec: &TableSpec) -> Result<TableId> {
         self.check_open()?;
-        let _creating = self.creating.lock().await;
+        let _records = self.records.lock().await;
         if self.version.load().table_named(&spec.name).is_some() {
             return Err(Error::new(ErrorKind::Conflict, "table exists already").with("table", &spec.name));
         }

@@ -1,15 +1,18 @@
 //! Checks a batch against its table before a byte of it is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
 use tsds_compute::chunk::valid_times;
-use tsds_traits::{Column, Error, Result, TableSchema, type_name};
+use tsds_traits::{Column, Error, Result, SchemaVersion, TableSchema, type_name};
+
+use super::widen::{is_widening, widen};
 
 /// The batch in exactly the table's schema: columns by name in the table's order, dictionaries with the table's keys, no
 /// metadata.
@@ -18,7 +21,12 @@ use tsds_traits::{Column, Error, Result, TableSchema, type_name};
 ///
 /// `InvalidInput`, naming table and column, and the row where there is one: for a column that is missing or unknown or of
 /// another type, for a null where none is allowed, and for a time outside the years 0001 to 9999.
-pub(crate) fn conform(batch: RecordBatch, table: &str, schema: &TableSchema) -> Result<RecordBatch> {
+pub(crate) fn conform(
+    batch: RecordBatch,
+    table: &str,
+    schema: &TableSchema,
+    earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>,
+) -> Result<RecordBatch> {
     let named = |error: Error| error.with("table", table);
     let given = batch.schema();
     for (index, field) in given.fields().iter().enumerate() {
@@ -34,10 +42,19 @@ pub(crate) fn conform(batch: RecordBatch, table: &str, schema: &TableSchema) -> 
         }
     }
     let columns = schema.columns().iter().enumerate().map(|(index, column)| {
-        let position = given.index_of(&column.name).map_err(|_| {
-            Error::invalid_input("batch lacks a column of the table").with("column", &column.name)
-        })?;
-        let array = convert(batch.column(position), column)?;
+        let Ok(position) = given.index_of(&column.name) else {
+            if was_added(column, earlier) {
+                return Ok(new_null_array(&column.data_type, batch.num_rows()));
+            }
+            return Err(
+                Error::invalid_input("batch lacks a column of the table").with("column", &column.name)
+            );
+        };
+        let array = batch.column(position);
+        let array = match had_type(column, array.data_type(), earlier) {
+            true => widen(array, &column.data_type)?,
+            false => convert(array, column)?,
+        };
         check_nulls(&array, column)?;
         if index == schema.time_index() {
             check_times(&array, column, schema.time_unit())?;
@@ -48,6 +65,23 @@ pub(crate) fn conform(batch: RecordBatch, table: &str, schema: &TableSchema) -> 
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::clone(schema.arrow()), columns, &options)
         .map_err(|error| named(Error::invalid_input("batch does not fit the table").with("cause", error)))
+}
+
+/// Whether the column came later than the table: writers may not know of it yet.
+fn was_added(column: &Column, earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>) -> bool {
+    column.nullable && earlier.values().any(|schema| schema.column(column.id).is_none())
+}
+
+/// Whether this is a type that the column had before it got a wider one: writers may not know of that yet.
+fn had_type(
+    column: &Column,
+    data_type: &DataType,
+    earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>,
+) -> bool {
+    let had = |schema: &TableSchema| schema.column(column.id).is_some_and(|old| old.data_type == *data_type);
+    *data_type != column.data_type
+        && is_widening(data_type, &column.data_type)
+        && earlier.values().any(|schema| had(schema))
 }
 
 /// Exactly the column's type; text may come plain or with any dictionary.
@@ -114,7 +148,7 @@ mod tests {
     use arrow_array::types::Int8Type;
     use arrow_array::{DictionaryArray, Float64Array, StringArray, TimestampMillisecondArray};
     use arrow_schema::{Field, Schema};
-    use tsds_traits::{ColumnId, SchemaVersion, TableId};
+    use tsds_traits::{ColumnId, TableId};
 
     fn schema() -> TableSchema {
         let column = |id, name: &str, data_type, nullable| Column {
@@ -153,21 +187,26 @@ mod tests {
         batch(vec![("load", load), ("host", host), ("time", time)])
     }
 
+    fn conformed(batch: RecordBatch) -> Result<RecordBatch> {
+        let schema = schema();
+        conform(batch, "t", &schema, &[(schema.version(), Arc::new(schema.clone()))].into())
+    }
+
     fn refused(batch: RecordBatch) -> String {
-        conform(batch, "t", &schema()).unwrap_err().to_string()
+        conformed(batch).unwrap_err().to_string()
     }
 
     #[test]
     fn columns_come_in_the_tables_order_and_types() {
         let given = rows(times(vec![Some(0), Some(1)]));
-        let conformed = conform(given, "t", &schema()).unwrap();
-        assert_eq!(conformed.schema(), *schema().arrow());
-        assert_eq!(conformed.num_rows(), 2);
+        let found = conformed(given).unwrap();
+        assert_eq!(found.schema(), *schema().arrow());
+        assert_eq!(found.num_rows(), 2);
         let keys: DictionaryArray<Int8Type> = ["x", "y"].into_iter().collect();
         let load: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
         let small =
             batch(vec![("time", times(vec![Some(0), Some(1)])), ("host", Arc::new(keys)), ("load", load)]);
-        assert!(conform(small, "t", &schema()).is_ok());
+        assert!(conformed(small).is_ok());
     }
 
     #[test]
@@ -180,10 +219,7 @@ mod tests {
     fn a_time_beyond_the_year_9999_names_its_row() {
         let text = refused(rows(times(vec![Some(0), Some(253_402_300_800_000)])));
         assert!(text.contains("column=time row=1 value=253402300800000 table=t"), "{text}");
-        assert!(
-            conform(rows(times(vec![Some(253_402_300_799_999), Some(-62_135_596_800_000)])), "t", &schema())
-                .is_ok()
-        );
+        assert!(conformed(rows(times(vec![Some(253_402_300_799_999), Some(-62_135_596_800_000)]))).is_ok());
     }
 
     #[test]

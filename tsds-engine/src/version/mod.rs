@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::hot::HotMemtable;
-use tsds_traits::{SchemaVersion, Sequence, TableId, TableSchema};
+use tsds_traits::{Error, Result, SchemaVersion, Sequence, TableId, TableSchema};
 
 pub(crate) use entry::{Reclaim, SegmentEntry};
 pub(crate) use tiling::check_tiling;
@@ -60,6 +60,29 @@ impl TableVersion {
     /// The memtables, oldest first: the order of arrival.
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<HotMemtable>> {
         self.frozen.iter().chain([&self.active])
+    }
+
+    /// The schema of a version of which there are rows.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` if the table does not have it.
+    pub(crate) fn schema_of(&self, version: SchemaVersion) -> Result<&Arc<TableSchema>> {
+        self.schemas.get(&version).ok_or_else(|| {
+            Error::corrupt("table has rows of a schema version that it does not have")
+                .with("table", &self.record.name)
+                .with("schema_version", version)
+        })
+    }
+
+    /// Ends the memtable that takes rows and begins another one, which `make` makes for rows above a sequence.
+    pub(crate) fn begin_memtable(&mut self, make: impl FnOnce(Sequence) -> Arc<HotMemtable>) {
+        let next = make(self.active.interval().upto);
+        let ended = std::mem::replace(&mut self.active, next);
+        // Nobody needs to seal one without rows.
+        if ended.rows() > 0 {
+            self.frozen.push(ended);
+        }
     }
 
     /// Rows in memory.

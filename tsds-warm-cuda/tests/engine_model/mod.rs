@@ -3,10 +3,15 @@
 #![allow(missing_docs, dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 // What the engine itself is tested with.
+#[path = "../../../tsds-engine/tests/alter/model.rs"]
+mod altered;
 #[path = "../../../tsds-engine/tests/model.rs"]
 pub(crate) mod model;
+#[path = "../../../tsds-engine/tests/alter/table.rs"]
+mod table;
 
 use libtest_mimic::{Failed, Trial};
+use model::support;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tsds_engine::config::Settings;
@@ -15,13 +20,16 @@ use tsds_warm_cuda::NAME;
 use tsds_warm_cuda::conformance::{probe, shared_plugin};
 
 const TRIAL: &str = "the_engine_agrees_with_the_model_through_crashes";
+const ALTERED: &str = "tables_that_are_altered_agree_with_the_model_through_crashes";
 
-/// The trial, with so many cases; without a device it is ignored, or fails if `TSDS_REQUIRE` names `id`.
-pub(crate) fn trial(id: &str, cases: u32) -> Trial {
-    match probe() {
-        Presence::Present(device) => Trial::test(TRIAL, move || agrees(cases)).with_kind(device),
-        Presence::Absent(reason) => absent(TRIAL, id, reason),
-    }
+/// The trials, with so many cases; without a device they are ignored, or fail if `TSDS_REQUIRE` names `id`.
+pub(crate) fn trials(id: &str, cases: u32) -> [Trial; 2] {
+    type Check = fn(u32) -> Result<(), Failed>;
+    let trials: [(&str, Check); 2] = [(TRIAL, agrees), (ALTERED, agrees_altered)];
+    trials.map(|(name, check)| match probe() {
+        Presence::Present(device) => Trial::test(name, move || check(cases)).with_kind(device),
+        Presence::Absent(reason) => absent(name, id, reason),
+    })
 }
 
 /// A trial that cannot run here.
@@ -36,6 +44,15 @@ fn agrees(cases: u32) -> Result<(), Failed> {
     let config = Config { cases, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(any::<u64>(), model::steps()), |(seed, steps)| {
         model::run(seed, &steps, setup);
+        Ok(())
+    });
+    outcome.map_err(|error| error.to_string().into())
+}
+
+fn agrees_altered(cases: u32) -> Result<(), Failed> {
+    let config = Config { cases, max_shrink_iters: 100, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&(any::<u64>(), altered::steps()), |(seed, steps)| {
+        altered::run(seed, &steps, setup);
         Ok(())
     });
     outcome.map_err(|error| error.to_string().into())
