@@ -7,11 +7,11 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_schema::DataType;
 
-use crate::{KeySet, Result};
+use crate::{KeySet, Result, integer_form};
 
 /// Encodes arrays of one block and decodes them, bit for bit.
 ///
-/// Arrays are of a primitive type (integers, floats, timestamps), `Boolean`, or `Binary` for raw bytes; nulls, slices and
+/// Arrays are of a primitive type (integers, floats, timestamps, dates, times of day, durations), `Boolean`, or `Binary` for raw bytes; nulls, slices and
 /// any offset are allowed. Dictionaries and text are taken apart before a codec sees them.
 ///
 /// # Contract
@@ -157,6 +157,8 @@ pub struct TypeSet {
     pub integers: bool,
     /// `Timestamp` of every unit and zone.
     pub timestamps: bool,
+    /// `Date32`, `Date64`, `Time32`, `Time64` and `Duration`. They lie in memory as [`crate::integer_form`] says.
+    pub temporals: bool,
     /// `Float32` and `Float64`.
     pub floats: bool,
     /// `Boolean`.
@@ -169,10 +171,16 @@ impl TypeSet {
     /// Everything that a block can hold at this version of the crate. A codec names its types one by one, so that a type
     /// that comes later is not claimed unseen; this is for those who take any array apart by its buffers.
     pub const ALL: Self =
-        Self { integers: true, timestamps: true, floats: true, booleans: true, bytes: true };
+        Self { integers: true, timestamps: true, temporals: true, floats: true, booleans: true, bytes: true };
     /// Nothing.
-    pub const NONE: Self =
-        Self { integers: false, timestamps: false, floats: false, booleans: false, bytes: false };
+    pub const NONE: Self = Self {
+        integers: false,
+        timestamps: false,
+        temporals: false,
+        floats: false,
+        booleans: false,
+        bytes: false,
+    };
 
     /// Adds the integers.
     #[must_use]
@@ -184,6 +192,12 @@ impl TypeSet {
     #[must_use]
     pub fn with_timestamps(self) -> Self {
         Self { timestamps: true, ..self }
+    }
+
+    /// Adds dates, times of day and durations.
+    #[must_use]
+    pub fn with_temporals(self) -> Self {
+        Self { temporals: true, ..self }
     }
 
     /// Adds the floats.
@@ -211,6 +225,7 @@ impl TypeSet {
             DataType::Float32 | DataType::Float64 => self.floats,
             DataType::Timestamp(_, _) => self.timestamps,
             DataType::Binary => self.bytes,
+            temporal if integer_form(temporal).is_some() => self.temporals,
             other => self.integers && other.is_integer(),
         }
     }

@@ -82,7 +82,7 @@ impl TryFrom<&SchemaRecord> for TableSchema {
 }
 
 /// The stable name of a stored type: `int32`, `float64`, `bool`, `utf8`, `dictionary(int32,utf8)`, `timestamp(us)`,
-/// `timestamp(ns,Europe/Berlin)`. Types that are not stored get Arrow's name.
+/// `timestamp(ns,Europe/Berlin)`, `date32`, `time64(us)`, `duration(ms)`. Types that are not stored get Arrow's name.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "bool".into(),
@@ -99,6 +99,11 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Utf8 => "utf8".into(),
         DataType::Timestamp(unit, None) => format!("timestamp({})", unit_name(*unit)),
         DataType::Timestamp(unit, Some(zone)) => format!("timestamp({},{zone})", unit_name(*unit)),
+        DataType::Date32 => "date32".into(),
+        DataType::Date64 => "date64".into(),
+        DataType::Time32(unit) => format!("time32({})", unit_name(*unit)),
+        DataType::Time64(unit) => format!("time64({})", unit_name(*unit)),
+        DataType::Duration(unit) => format!("duration({})", unit_name(*unit)),
         DataType::Dictionary(keys, values) => {
             format!("dictionary({},{})", type_name(keys), type_name(values))
         }
@@ -135,6 +140,16 @@ pub fn parse_type(name: &str) -> Result<DataType> {
         "float32" => DataType::Float32,
         "float64" => DataType::Float64,
         "utf8" => DataType::Utf8,
+        "date32" => DataType::Date32,
+        "date64" => DataType::Date64,
+        "time32(s)" => DataType::Time32(TimeUnit::Second),
+        "time32(ms)" => DataType::Time32(TimeUnit::Millisecond),
+        "time64(us)" => DataType::Time64(TimeUnit::Microsecond),
+        "time64(ns)" => DataType::Time64(TimeUnit::Nanosecond),
+        "duration(s)" => DataType::Duration(TimeUnit::Second),
+        "duration(ms)" => DataType::Duration(TimeUnit::Millisecond),
+        "duration(us)" => DataType::Duration(TimeUnit::Microsecond),
+        "duration(ns)" => DataType::Duration(TimeUnit::Nanosecond),
         "dictionary(int32,utf8)" => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
         other => {
             let inner = other
@@ -165,7 +180,7 @@ mod tests {
     use super::*;
 
     /// The name of every type that is stored, as it was frozen.
-    const NAMES: [(&str, DataType); 13] = [
+    const NAMES: [(&str, DataType); 23] = [
         ("bool", DataType::Boolean),
         ("int8", DataType::Int8),
         ("int16", DataType::Int16),
@@ -179,6 +194,16 @@ mod tests {
         ("float64", DataType::Float64),
         ("utf8", DataType::Utf8),
         ("timestamp(s)", DataType::Timestamp(TimeUnit::Second, None)),
+        ("date32", DataType::Date32),
+        ("date64", DataType::Date64),
+        ("time32(s)", DataType::Time32(TimeUnit::Second)),
+        ("time32(ms)", DataType::Time32(TimeUnit::Millisecond)),
+        ("time64(us)", DataType::Time64(TimeUnit::Microsecond)),
+        ("time64(ns)", DataType::Time64(TimeUnit::Nanosecond)),
+        ("duration(s)", DataType::Duration(TimeUnit::Second)),
+        ("duration(ms)", DataType::Duration(TimeUnit::Millisecond)),
+        ("duration(us)", DataType::Duration(TimeUnit::Microsecond)),
+        ("duration(ns)", DataType::Duration(TimeUnit::Nanosecond)),
     ];
 
     #[test]
@@ -221,7 +246,8 @@ mod tests {
             Just(DataType::Binary),
             Just(DataType::LargeUtf8),
             Just(DataType::Float16),
-            Just(DataType::Date32),
+            Just(DataType::Time32(TimeUnit::Nanosecond)),
+            Just(DataType::Time64(TimeUnit::Second)),
         ];
         let coded = (plain.clone(), plain.clone())
             .prop_map(|(keys, values)| DataType::Dictionary(keys.into(), values.into()));
@@ -275,7 +301,8 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_refused_by_name() {
-        for name in ["", "decimal", "timestamp(", "timestamp(h)", "timestamp(ns,)", "dictionary(int8,utf8)"] {
+        let names = ["", "decimal", "timestamp(", "timestamp(h)", "timestamp(ns,)", "dictionary(int8,utf8)"];
+        for name in names.into_iter().chain(["date", "time32(us)", "time64(s)", "duration(h)", "duration"]) {
             assert!(parse_type(name).unwrap_err().to_string().contains("type="), "{name}");
         }
     }

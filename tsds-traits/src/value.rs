@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// One non-null value, reduced to the physical classes that are compared and stored alike. The column's type says
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub enum Value {
     /// `false < true`.
     Bool(bool),
-    /// Every signed integer, and timestamps in the unit of their column.
+    /// Every signed integer, and timestamps, dates, times of day and durations in the unit of their column.
     Int(i64),
     /// Every unsigned integer.
     UInt(u64),
@@ -50,11 +50,8 @@ impl ValueClass {
     pub fn of(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Boolean => Self::Bool,
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Timestamp(_, _) => Self::Int,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Self::Int,
+            temporal if integer_form(temporal).is_some() => Self::Int,
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => Self::UInt,
             DataType::Float32 => Self::F32,
             DataType::Float64 => Self::F64,
@@ -63,6 +60,19 @@ impl ValueClass {
             _ => return None,
         })
     }
+}
+
+/// The integer type whose values lie in memory as those of a timestamp, a date, a time of day or a duration do: `Int32` or
+/// `Int64`. `None` for every other type.
+pub fn integer_form(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Date32 | DataType::Time32(TimeUnit::Second | TimeUnit::Millisecond) => DataType::Int32,
+        DataType::Date64
+        | DataType::Time64(TimeUnit::Microsecond | TimeUnit::Nanosecond)
+        | DataType::Duration(_)
+        | DataType::Timestamp(_, _) => DataType::Int64,
+        _ => return None,
+    })
 }
 
 impl Value {

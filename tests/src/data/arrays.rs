@@ -6,9 +6,11 @@
 use std::sync::Arc;
 
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    Date32Type, Date64Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray, Int32Array,
@@ -23,7 +25,7 @@ use crate::{CaseResult, Failure};
 /// One non-null value by its bits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cell {
-    /// Integers, timestamps, floats and booleans.
+    /// Integers, times of every kind, floats and booleans.
     Bits(u64),
     /// Text and raw bytes.
     Bytes(Vec<u8>),
@@ -78,7 +80,7 @@ pub fn canonical_bits(data_type: &DataType, bits: u64) -> u64 {
         DataType::Boolean => bits & 1,
         DataType::Int8 => bits as i8 as u64,
         DataType::Int16 => bits as i16 as u64,
-        DataType::Int32 => bits as i32 as u64,
+        DataType::Int32 | DataType::Date32 | DataType::Time32(_) => bits as i32 as u64,
         DataType::UInt8 => u64::from(bits as u8),
         DataType::UInt16 => u64::from(bits as u16),
         DataType::UInt32 | DataType::Float32 => u64::from(bits as u32),
@@ -117,7 +119,17 @@ integer_bits!(
     TimestampSecondType,
     TimestampMillisecondType,
     TimestampMicrosecondType,
-    TimestampNanosecondType
+    TimestampNanosecondType,
+    Date32Type,
+    Date64Type,
+    Time32SecondType,
+    Time32MillisecondType,
+    Time64MicrosecondType,
+    Time64NanosecondType,
+    DurationSecondType,
+    DurationMillisecondType,
+    DurationMicrosecondType,
+    DurationNanosecondType
 );
 
 impl Bits for Float32Type {
@@ -162,6 +174,16 @@ macro_rules! for_primitive {
             DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                 $function::<TimestampNanosecondType>($($argument),*)
             }
+            DataType::Date32 => $function::<Date32Type>($($argument),*),
+            DataType::Date64 => $function::<Date64Type>($($argument),*),
+            DataType::Time32(TimeUnit::Second) => $function::<Time32SecondType>($($argument),*),
+            DataType::Time32(TimeUnit::Millisecond) => $function::<Time32MillisecondType>($($argument),*),
+            DataType::Time64(TimeUnit::Microsecond) => $function::<Time64MicrosecondType>($($argument),*),
+            DataType::Time64(TimeUnit::Nanosecond) => $function::<Time64NanosecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Second) => $function::<DurationSecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Millisecond) => $function::<DurationMillisecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Microsecond) => $function::<DurationMicrosecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Nanosecond) => $function::<DurationNanosecondType>($($argument),*),
             _ => $otherwise,
         }
     };

@@ -39,6 +39,10 @@ fn primitive_types() -> Vec<DataType> {
     types.extend(units.map(|unit| DataType::Timestamp(unit, None)));
     types.push(DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
     types.push(DataType::Timestamp(TimeUnit::Second, Some("+05:30".into())));
+    types.extend([DataType::Date32, DataType::Date64]);
+    types.extend([TimeUnit::Second, TimeUnit::Millisecond].map(DataType::Time32));
+    types.extend([TimeUnit::Microsecond, TimeUnit::Nanosecond].map(DataType::Time64));
+    types.extend(units.map(DataType::Duration));
     types
 }
 

@@ -54,6 +54,7 @@ fn time(typed: &TypedString) -> Result<Literal, Complaint> {
             let nanos = parse_time(text).map_err(|error| Complaint::new(error.message(), span))?;
             Ok(Literal::Time(nanos))
         }
+        (DataType::Time(..), Value::SingleQuotedString(text)) => Ok(Literal::Text(text.clone())),
         _ => Err(Complaint::new("this kind of literal is not supported", span)
             .hint("write a time as TIMESTAMP '2024-01-31T08:30:00Z'")),
     }

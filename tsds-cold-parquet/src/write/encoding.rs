@@ -8,7 +8,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
-use tsds_traits::{Error, Result, SegmentMeta, TableSchema};
+use tsds_traits::{Error, Result, SegmentMeta, TableSchema, integer_form};
 
 use crate::settings::{PageCompression, ParquetSettings};
 
@@ -29,7 +29,12 @@ const BOUND_BYTES: usize = 64;
 /// full before it saved anything, and whoever reads one page would have to read it too.
 pub(super) fn mostly_distinct(first: &RecordBatch) -> Vec<bool> {
     let distinct = |array: &ArrayRef| {
-        if array.len() < LEAST_SAMPLE || !array.data_type().is_numeric() {
+        // Timestamps never have a dictionary.
+        let is_number = match array.data_type() {
+            DataType::Timestamp(_, _) => false,
+            other => other.is_numeric() || integer_form(other).is_some(),
+        };
+        if array.len() < LEAST_SAMPLE || !is_number {
             return false;
         }
         let data = array.to_data();

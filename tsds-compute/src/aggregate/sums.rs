@@ -15,7 +15,7 @@ use tsds_traits::{Error, Function, Result, SumState};
 use super::accumulator::{counts_array, u64s, wrong_type};
 use super::runs::Run;
 use super::selection::Selection;
-use crate::array::{Column, Values};
+use crate::array::{Column, Values, relabelled};
 use crate::sum::{ExactSum, average, to_f64, to_i64, to_u64};
 
 pub(super) struct Sums {
@@ -175,6 +175,11 @@ impl Sums {
             DataType::Int64 => {
                 let values = states.map(|state| state.map(|(sum, _)| to_i64(sum)).transpose());
                 Arc::new(values.collect::<Result<Int64Array>>().map_err(named)?)
+            }
+            duration @ DataType::Duration(_) => {
+                let values = states.map(|state| state.map(|(sum, _)| to_i64(sum)).transpose());
+                let values: ArrayRef = Arc::new(values.collect::<Result<Int64Array>>().map_err(named)?);
+                relabelled(&values, duration)?
             }
             DataType::UInt64 => {
                 let values = states.map(|state| state.map(|(sum, _)| to_u64(sum)).transpose());

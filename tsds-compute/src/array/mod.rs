@@ -9,7 +9,7 @@ mod interner;
 mod view;
 
 pub(crate) use batch::Columns;
-pub use build::from_keys;
+pub use build::{from_keys, relabelled};
 pub(crate) use build::{from_texts, nulls_of};
 pub(crate) use cast::record_batch;
 pub use cast::{conform, conform_batch};

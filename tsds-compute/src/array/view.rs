@@ -2,9 +2,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    Date32Type, Date64Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
@@ -159,6 +161,26 @@ impl<'a> Column<'a> {
                 TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().values(),
                 TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
+            }),
+            DataType::Date32 => Values::I32(array.as_primitive::<Date32Type>().values()),
+            DataType::Date64 => Values::I64(array.as_primitive::<Date64Type>().values()),
+            DataType::Time32(TimeUnit::Second) => {
+                Values::I32(array.as_primitive::<Time32SecondType>().values())
+            }
+            DataType::Time32(TimeUnit::Millisecond) => {
+                Values::I32(array.as_primitive::<Time32MillisecondType>().values())
+            }
+            DataType::Time64(TimeUnit::Microsecond) => {
+                Values::I64(array.as_primitive::<Time64MicrosecondType>().values())
+            }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                Values::I64(array.as_primitive::<Time64NanosecondType>().values())
+            }
+            DataType::Duration(unit) => Values::I64(match unit {
+                TimeUnit::Second => array.as_primitive::<DurationSecondType>().values(),
+                TimeUnit::Millisecond => array.as_primitive::<DurationMillisecondType>().values(),
+                TimeUnit::Microsecond => array.as_primitive::<DurationMicrosecondType>().values(),
+                TimeUnit::Nanosecond => array.as_primitive::<DurationNanosecondType>().values(),
             }),
             DataType::Utf8 => Values::Text(Text { values: array.as_string::<i32>(), codes: Codes::Plain }),
             DataType::Dictionary(_, _) => Values::Text(dictionary(array)?),

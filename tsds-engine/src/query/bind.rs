@@ -3,12 +3,10 @@
 //! A literal between two values of a column's type moves the comparison to its neighbours instead of being rounded, so
 //! that `x > 2.5` on integers is `x >= 3`, and `x = 0.1` on 32-bit floats is false for every value.
 
-use arrow_schema::{DataType, TimeUnit};
-use tsds_traits::{
-    Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, type_name, units_per_second,
-};
+use tsds_traits::{Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, type_name};
 
 use super::expr::{Expr, Literal, symbol};
+use super::temporal::{self, Count};
 
 /// Binds a filter.
 pub(crate) fn bind(expr: &Expr, schema: &TableSchema) -> Result<Predicate> {
@@ -116,13 +114,10 @@ fn bracket(column: &Column, literal: &Literal, operator: &str) -> Result<Bracket
             .with("operator", operator)
             .with("literal", literal)
     };
-    if let DataType::Timestamp(unit, _) = &column.data_type {
-        let nanos = match literal {
-            Literal::Time(nanos) => *nanos,
-            Literal::Text(text) => parse_time(text).map_err(|error| error.with("column", &column.name))?,
-            _ => return Err(mismatch()),
-        };
-        return Ok(bracket_time(nanos, *unit));
+    match temporal::count(&column.data_type, literal).map_err(|error| error.with("column", &column.name))? {
+        Some(Count::Nanos { nanos, unit }) => return Ok(bracket_nanos(nanos, unit)),
+        Some(Count::Mismatch) => return Err(mismatch()),
+        Some(Count::Units) | None => {}
     }
     let class = ValueClass::of(&column.data_type).ok_or_else(mismatch)?;
     Ok(match (class, literal) {
@@ -205,29 +200,17 @@ fn neighbours(low: Value, high: Value) -> Bracket {
     Bracket { low: Some(low), high: Some(high), exact: false }
 }
 
-fn bracket_time(nanos: i128, unit: TimeUnit) -> Bracket {
-    let per_unit = 1_000_000_000 / i128::from(units_per_second(unit));
-    let floor = nanos.div_euclid(per_unit);
-    let ceiling = if nanos.rem_euclid(per_unit) == 0 { floor } else { floor + 1 };
+/// Brackets nanoseconds between units of so many.
+fn bracket_nanos(nanos: i128, unit: i128) -> Bracket {
+    let floor = nanos.div_euclid(unit);
+    let ceiling = if nanos.rem_euclid(unit) == 0 { floor } else { floor + 1 };
     integer_bracket(floor, ceiling, &INT)
-}
-
-/// Reads a time in ISO 8601 (or with a space for the `T`), in UTC unless it has a zone, as nanoseconds since 1970.
-///
-/// # Errors
-///
-/// `InvalidInput` for anything else.
-pub fn parse_time(text: &str) -> Result<i128> {
-    let time = arrow_cast::parse::string_to_datetime(&chrono::Utc, text).map_err(|error| {
-        Error::invalid_input("not a time; write it like 2024-01-31T08:30:00Z")
-            .with("text", text)
-            .with("cause", error)
-    })?;
-    Ok(i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos()))
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow_schema::{DataType, TimeUnit};
+
     use super::super::col;
     use super::*;
     use tsds_traits::{ColumnId, SchemaVersion, TableId};
@@ -241,6 +224,10 @@ mod tests {
             ("g", DataType::Float32),
             ("s", DataType::Utf8),
             ("b", DataType::Boolean),
+            ("day", DataType::Date32),
+            ("noon", DataType::Date64),
+            ("at", DataType::Time32(TimeUnit::Second)),
+            ("took", DataType::Duration(TimeUnit::Millisecond)),
         ];
         let columns = types.iter().enumerate().map(|(index, (name, data_type))| Column {
             id: ColumnId(index as u32 + 1),
@@ -311,6 +298,26 @@ mod tests {
     }
 
     #[test]
+    fn dates_times_of_day_and_durations_are_not_rounded() {
+        let at_least = |column, value| compared(Comparison::GreaterOrEqual, column, Value::Int(value));
+        assert_eq!(bound(col("day").gt_eq("1970-01-03")), at_least(8, 2));
+        assert_eq!(bound(col("day").gt("1970-01-02T12:00:00")), at_least(8, 2));
+        assert_eq!(bound(col("day").gt(Literal::Time(-1))), at_least(8, 0));
+        assert_eq!(bound(col("day").eq("1970-01-02T12:00:00")), never_of(8));
+        assert_eq!(bound(col("noon").gt_eq("1970-01-01T12:00:00")), at_least(9, 43_200_000));
+        assert_eq!(bound(col("at").gt_eq("00:00:01.5")), at_least(10, 2));
+        assert_eq!(bound(col("took").eq("1.5s")), compared(Comparison::Equal, 11, Value::Int(1_500)));
+        assert_eq!(bound(col("took").gt_eq(7)), at_least(11, 7));
+        assert_eq!(bound(col("took").gt("1500us")), at_least(11, 2));
+        let error = bind(&col("took").gt("soon"), &schema()).unwrap_err();
+        assert!(error.to_string().contains("column=took"), "{error}");
+    }
+
+    fn never_of(column: u32) -> Predicate {
+        compared(Comparison::Less, column, Value::Int(i64::MIN))
+    }
+
+    #[test]
     fn members_that_cannot_occur_leave_a_list_but_not_its_nulls() {
         let list = Expr::In("i".into(), vec![Literal::Float(1.5), Literal::Int(2), Literal::Null]);
         let two = Predicate::In { column: ColumnId(2), values: vec![Value::Int(2)], has_null: true };
@@ -323,14 +330,17 @@ mod tests {
     #[test]
     fn an_unknown_column_lists_the_known_ones() {
         let error = bind(&col("x").eq(1), &schema()).unwrap_err();
-        assert!(error.to_string().contains("columns=time,i,u,f,g,s,b"), "{error}");
+        assert!(error.to_string().contains("columns=time,i,u,f,g,s,b,day,noon,at,took"), "{error}");
     }
 
     #[test]
     fn a_type_mismatch_names_column_type_and_literal() {
         let error = bind(&col("s").gt(3), &schema()).unwrap_err();
         assert!(error.to_string().contains("column=s type=utf8 operator=> literal=3"), "{error}");
-        for wrong in [col("time").gt(5), col("b").eq(1), col("i").eq("1"), col("f").eq(true)] {
+        let others = [col("day").gt(5), col("at").gt(5), col("took").eq(true), col("noon").eq(1.5)];
+        for wrong in
+            [col("time").gt(5), col("b").eq(1), col("i").eq("1"), col("f").eq(true)].into_iter().chain(others)
+        {
             assert!(bind(&wrong, &schema()).is_err(), "{wrong}");
         }
     }

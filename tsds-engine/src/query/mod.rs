@@ -12,6 +12,7 @@ mod ordered;
 mod plan;
 mod snapshot;
 pub(crate) mod spill;
+mod temporal;
 mod topk;
 mod unordered;
 
@@ -27,10 +28,10 @@ use tsds_traits::{Error, Result, TableId};
 
 pub use aggregation::{Aggregation, Every};
 pub use analyze::{Analysis, MeasuredTier};
-pub use bind::parse_time;
 pub use explain::{Explain, ExplainTier};
 pub use expr::{ColumnRef, Expr, Literal, col};
 pub use snapshot::Snapshot;
+pub use temporal::{parse_duration, parse_time, parse_time_of_day};
 
 use crate::core::Core;
 use crate::metrics;

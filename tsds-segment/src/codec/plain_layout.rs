@@ -2,7 +2,7 @@
 
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
-use tsds_traits::{Error, Result};
+use tsds_traits::{Error, Result, integer_form};
 
 use super::plain::PLAIN;
 
@@ -30,10 +30,10 @@ impl Shape {
         match data_type {
             DataType::Boolean => Some(Self::Bits),
             DataType::Binary => Some(Self::Bytes),
-            DataType::Float32 | DataType::Float64 | DataType::Timestamp(_, _) => {
-                data_type.primitive_width().map(Self::Fixed)
+            DataType::Float32 | DataType::Float64 => data_type.primitive_width().map(Self::Fixed),
+            other if other.is_integer() || integer_form(other).is_some() => {
+                other.primitive_width().map(Self::Fixed)
             }
-            other if other.is_integer() => other.primitive_width().map(Self::Fixed),
             _ => None,
         }
     }

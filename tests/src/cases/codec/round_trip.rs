@@ -3,7 +3,7 @@
 use arrow_array::Array;
 use arrow_schema::DataType;
 use proptest::prelude::*;
-use tsds_traits::{Codec, EncodeHints};
+use tsds_traits::{Codec, EncodeHints, integer_form};
 
 use super::{CodecBench, claimed_types, decode, encode, ensure_cells};
 use crate::CaseResult;
@@ -22,6 +22,7 @@ pub(super) fn cases() -> Vec<Case<dyn CodecFixture>> {
     cases![
         [claims Integers] integers_come_back_bit_for_bit,
         [claims Timestamps] timestamps_come_back_bit_for_bit,
+        [claims Temporals] dates_times_and_durations_come_back_bit_for_bit,
         [claims Floats] floats_come_back_bit_for_bit,
         [claims Booleans] booleans_come_back_bit_for_bit,
         [claims Bytes] bytes_come_back_bit_for_bit,
@@ -54,6 +55,12 @@ fn integers_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
 
 fn timestamps_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
     round_trips(bench, |data_type| matches!(data_type, DataType::Timestamp(_, _)))
+}
+
+fn dates_times_and_durations_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
+    round_trips(bench, |data_type| {
+        integer_form(data_type).is_some() && !matches!(data_type, DataType::Timestamp(_, _))
+    })
 }
 
 fn floats_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {

@@ -2,7 +2,7 @@
 
 use arrow_array::{Array, new_null_array};
 use arrow_buffer::Buffer;
-use arrow_schema::{DataType, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType, IntervalUnit};
 use tsds_traits::{EncodeHints, ErrorKind, KeySet};
 
 use super::{CodecBench, claimed_types, encode};
@@ -84,11 +84,6 @@ fn foreign_types() -> Vec<DataType> {
     vec![
         DataType::Null,
         DataType::Float16,
-        DataType::Date32,
-        DataType::Date64,
-        DataType::Time32(TimeUnit::Second),
-        DataType::Time64(TimeUnit::Nanosecond),
-        DataType::Duration(TimeUnit::Microsecond),
         DataType::Interval(IntervalUnit::DayTime),
         DataType::Decimal128(38, 10),
         DataType::FixedSizeBinary(8),

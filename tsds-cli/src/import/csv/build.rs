@@ -6,16 +6,19 @@ use arrow_array::builder::{
     BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use csv::ByteRecord;
-use tsds_traits::{Error, Result, ValueClass};
+use tsds_engine::query::{parse_duration, parse_time_of_day};
+use tsds_traits::{Error, Result, ValueClass, integer_form};
 
 use super::super::header::Header;
 use super::super::plan::{Origin, Plan, Planned, in_unit};
 use super::super::time::TimeFormat;
 use super::infer::parse_bool;
 use super::source::Source;
+
+const NANOS_PER_DAY: i128 = 86_400 * 1_000_000_000;
 
 /// A parsed value; text stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,8 +89,31 @@ fn parse_text(text: &str, data_type: &DataType) -> Result<Cell, &'static str> {
             let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "time in ISO 8601")?;
             in_unit(nanos, *unit).map(Cell::Int).map_err(|_| "time in the column's unit")
         }
+        DataType::Date32 => {
+            let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "date in ISO 8601")?;
+            let days = (nanos % NANOS_PER_DAY == 0).then(|| i64::try_from(nanos / NANOS_PER_DAY).ok());
+            days.flatten().map(Cell::Int).ok_or("whole day")
+        }
+        DataType::Date64 => {
+            let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "date in ISO 8601")?;
+            in_unit(nanos, TimeUnit::Millisecond).map(Cell::Int).map_err(|_| "date in milliseconds")
+        }
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            let nanos = parse_time_of_day(text.trim()).map_err(|_| "time of day, such as 08:30:00")?;
+            in_unit(nanos.into(), *unit).map(Cell::Int).map_err(|_| "time of day in the column's unit")
+        }
+        DataType::Duration(unit) => duration(text.trim(), *unit),
         _ => Ok(Cell::Text),
     }
+}
+
+/// A whole number of the column's unit, or a number with a unit of its own.
+fn duration(text: &str, unit: TimeUnit) -> Result<Cell, &'static str> {
+    if let Ok(units) = text.parse() {
+        return Ok(Cell::Int(units));
+    }
+    let nanos = parse_duration(text).map_err(|_| "duration, such as 1500ms")?;
+    in_unit(nanos, unit).map(Cell::Int).map_err(|_| "duration in the column's unit")
 }
 
 /// The text of a field.
@@ -208,17 +234,19 @@ impl Builder {
         };
         // Values were checked against the type when they were parsed: the cast only narrows.
         if array.data_type() == data_type {
-            Ok(array)
-        } else {
-            arrow_cast::cast(&array, data_type).map_err(Error::from)
+            return Ok(array);
         }
+        let Some(integers) = integer_form(data_type) else {
+            return arrow_cast::cast(&array, data_type).map_err(Error::from);
+        };
+        let array = arrow_cast::cast(&array, &integers)?;
+        Ok(arrow_array::make_array(array.to_data().into_builder().data_type(data_type.clone()).build()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_schema::TimeUnit;
 
     #[test]
     fn values_are_parsed_by_the_column_type() {
@@ -238,6 +266,15 @@ mod tests {
                 DataType::Timestamp(TimeUnit::Second, None),
                 Err("time in the column's unit"),
             ),
+            ("1970-01-03", DataType::Date32, Ok(Cell::Int(2))),
+            ("1970-01-03T01:00:00Z", DataType::Date32, Err("whole day")),
+            ("1969-12-31", DataType::Date64, Ok(Cell::Int(-86_400_000))),
+            ("08:30", DataType::Time32(TimeUnit::Second), Ok(Cell::Int(30_600))),
+            ("08:30:00.5", DataType::Time32(TimeUnit::Second), Err("time of day in the column's unit")),
+            ("08:30:00.5", DataType::Time64(TimeUnit::Microsecond), Ok(Cell::Int(30_600_500_000))),
+            ("-7", DataType::Duration(TimeUnit::Millisecond), Ok(Cell::Int(-7))),
+            ("1.5s", DataType::Duration(TimeUnit::Millisecond), Ok(Cell::Int(1_500))),
+            ("soon", DataType::Duration(TimeUnit::Second), Err("duration, such as 1500ms")),
             (" x ", DataType::Utf8, Ok(Cell::Text)),
         ];
         for (text, data_type, expected) in cases {
