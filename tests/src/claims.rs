@@ -28,6 +28,8 @@ pub enum Claim {
     Timestamps,
     /// A codec takes dates, times of day and durations.
     Temporals,
+    /// A codec takes decimals.
+    Decimals,
     /// A codec takes floats.
     Floats,
     /// A codec takes booleans.
@@ -64,6 +66,7 @@ impl Claim {
             Self::Integers => "integers",
             Self::Timestamps => "timestamps",
             Self::Temporals => "temporals",
+            Self::Decimals => "decimals",
             Self::Floats => "floats",
             Self::Booleans => "booleans",
             Self::Bytes => "bytes",
@@ -144,6 +147,7 @@ impl Claims {
             .with(Claim::Integers, capabilities.types.integers)
             .with(Claim::Timestamps, capabilities.types.timestamps)
             .with(Claim::Temporals, capabilities.types.temporals)
+            .with(Claim::Decimals, capabilities.types.decimals)
             .with(Claim::Floats, capabilities.types.floats)
             .with(Claim::Booleans, capabilities.types.booleans)
             .with(Claim::Bytes, capabilities.types.bytes)

@@ -298,7 +298,9 @@ fn device_column(column: &Column, arrays: Vec<ArrayRef>) -> Result<(DeviceColumn
     };
     let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
     let array = arrow_select::concat::concat(&arrays)?;
-    Ok((DeviceColumn::new(column.id, &column.data_type, dictionary)?, array))
+    let on_device = DeviceColumn::new(column.id, &column.data_type, dictionary)
+        .map_err(|error| error.with("column", &column.name))?;
+    Ok((on_device, array))
 }
 
 /// The values of a primitive or boolean array, as Arrow has them.

@@ -5,12 +5,15 @@ mod support;
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray, make_array};
+use arrow_array::{
+    Array, ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, TimestampMillisecondArray,
+    make_array,
+};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::concat::concat_batches;
 use tsds_engine::query::{Aggregation, Direction, Expr, Literal, col};
-use tsds_engine::traits::{ErrorKind, integer_form};
+use tsds_engine::traits::{ErrorKind, has_sum, integer_form};
 use tsds_engine::{Database, Table, TableSpec};
 use tsds_io::SimWorld;
 
@@ -31,6 +34,9 @@ fn columns() -> Vec<(&'static str, DataType, Literal)> {
         ("took_ms", DataType::Duration(TimeUnit::Millisecond), 3.into()),
         ("took_us", DataType::Duration(TimeUnit::Microsecond), "3us".into()),
         ("took_ns", DataType::Duration(TimeUnit::Nanosecond), 3.0.into()),
+        ("price", DataType::Decimal128(9, 2), "0.03".into()),
+        ("amount", DataType::Decimal128(18, 4), Literal::decimal("0.00030").unwrap()),
+        ("wide", DataType::Decimal128(38, 10), 3_000_000_000_000_000_i64.into()),
     ]
 }
 
@@ -46,6 +52,12 @@ fn schema() -> SchemaRef {
 /// Values of a type: small numbers of both signs, and a null now and then.
 fn values(data_type: &DataType, rows: std::ops::Range<i64>, every: i64) -> ArrayRef {
     let number = |row: i64| (row % every != 0).then_some(row * 7 % 11 - 3);
+    if let DataType::Decimal128(precision, _) = data_type {
+        // The widest type holds what 64 bits do not.
+        let unit = if *precision == 38 { 10_i128.pow(25) } else { 1 };
+        let decimals = rows.map(|row| number(row).map(|number| i128::from(number) * unit));
+        return Arc::new(decimals.collect::<Decimal128Array>().with_data_type(data_type.clone()));
+    }
     let numbers: Int64Array = rows.map(number).collect();
     let integers = cast(&numbers, &integer_form(data_type).unwrap()).unwrap();
     make_array(integers.to_data().into_builder().data_type(data_type.clone()).build().unwrap())
@@ -68,7 +80,7 @@ async fn answers(table: &Table) -> Vec<RecordBatch> {
     let mut answers = Vec::new();
     let by_time = |query: tsds_engine::query::Query| query.sort_by("time", Direction::Ascending);
     answers.push(joined(&by_time(table.query()).collect().await.unwrap()));
-    for (name, _, literal) in columns() {
+    for (name, data_type, literal) in columns() {
         let filters: [Expr; 4] = [
             col(name).gt_eq(literal.clone()),
             col(name).eq(literal.clone()),
@@ -83,7 +95,7 @@ async fn answers(table: &Table) -> Vec<RecordBatch> {
         let sorted = table.query().sort_by(name, Direction::Descending).limit(9);
         answers.push(joined(&sorted.collect().await.unwrap()));
         let mut all = Aggregation::new().by([name]).count().min(name).max(name).first(name).last(name);
-        if name.starts_with("took") {
+        if has_sum(&data_type) {
             all = all.sum(name).avg(name);
         }
         answers.push(joined(&table.query().aggregate(all).collect().await.unwrap()));
@@ -171,7 +183,7 @@ fn sums_of_dates_and_times_of_day_are_refused_by_name() {
     let machine = SimWorld::new(13);
     machine.block_on(async {
         let (_database, table) = fresh(&machine).await;
-        for (name, data_type, _) in columns().into_iter().filter(|(name, ..)| !name.starts_with("took")) {
+        for (name, data_type, _) in columns().into_iter().filter(|(_, data_type, _)| !has_sum(data_type)) {
             let error = table.query().aggregate(Aggregation::new().sum(name)).collect().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let named = format!("column={name} type={data_type}");
@@ -195,6 +207,52 @@ fn a_sum_of_durations_that_does_not_fit_is_refused() {
         let sum = Aggregation::new().sum("took_s");
         let error = table.query().aggregate(sum).collect().await.unwrap_err();
         assert!(error.to_string().contains("took_s"), "{error}");
+    });
+}
+
+/// The first rows with other values in a column of decimals.
+fn with_decimals(name: &str, units: i128) -> RecordBatch {
+    let mut arrays = batch(0).columns().to_vec();
+    let position = schema().index_of(name).unwrap();
+    let decimals = Decimal128Array::from(vec![units; ROWS as usize]);
+    arrays[position] = Arc::new(decimals.with_data_type(schema().field(position).data_type().clone()));
+    RecordBatch::try_new(schema(), arrays).unwrap()
+}
+
+#[test]
+fn decimals_are_summed_exactly_and_have_an_average() {
+    let machine = SimWorld::new(16);
+    machine.block_on(async {
+        let (database, table) = fresh(&machine).await;
+        let most = 10_i128.pow(38) / i128::from(ROWS) - 1;
+        table.ingest(with_decimals("wide", most)).await.unwrap();
+        for _ in 0..2 {
+            let all = Aggregation::new().sum("wide").avg("wide");
+            let found = joined(&table.query().aggregate(all).collect().await.unwrap());
+            let expected = Decimal128Array::from(vec![most * i128::from(ROWS)]);
+            let expected = expected.with_data_type(DataType::Decimal128(38, 10));
+            assert_eq!(found.column(0).as_ref(), &expected as &dyn Array);
+            let average: f64 = format!("{most}e-10").parse().unwrap();
+            assert_eq!(found.column(1).as_ref(), &Float64Array::from(vec![average]) as &dyn Array);
+            database.flush().await.unwrap();
+        }
+        table.ingest(with_decimals("wide", most)).await.unwrap();
+        let error = table.query().aggregate(Aggregation::new().sum("wide")).collect().await.unwrap_err();
+        assert!(
+            error.to_string().contains("column=wide") && error.to_string().contains("38 digits"),
+            "{error}"
+        );
+    });
+}
+
+#[test]
+fn a_decimal_with_more_digits_than_its_column_is_refused_by_row() {
+    let machine = SimWorld::new(17);
+    machine.block_on(async {
+        let (_database, table) = fresh(&machine).await;
+        table.ingest(with_decimals("price", 999_999_999)).await.unwrap();
+        let error = table.ingest(with_decimals("price", -1_000_000_000)).await.unwrap_err().to_string();
+        assert!(error.contains("column=price") && error.contains("row=0"), "{error}");
     });
 }
 

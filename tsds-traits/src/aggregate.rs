@@ -24,7 +24,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef};
 
 use crate::{ColumnId, Error, Result, TableSchema, ValueClass, integer_form};
 
@@ -36,8 +36,8 @@ use crate::{ColumnId, Error, Result, TableSchema, ValueClass, integer_form};
 pub enum Function {
     /// The number of rows, or of non-null values of a column. `UInt64`, never null.
     Count,
-    /// The exact sum of a column of numbers or durations, correctly rounded once: `Int64`, `UInt64` or `Float64`, and of
-    /// durations their own type. A sum of integers or durations that does not fit is an error.
+    /// The exact sum of a column of numbers or durations, correctly rounded once: `Int64`, `UInt64` or `Float64`, of
+    /// durations their own type, and of decimals `Decimal128(38, scale)`. A sum that does not fit is an error, but for floats.
     Sum,
     /// The smallest value in the total order of [`crate::Value`].
     Min,
@@ -220,6 +220,9 @@ impl Aggregate {
             (Function::Count, _) => DataType::UInt64,
             (Function::Avg, _) => DataType::Float64,
             (Function::Sum, Some(duration @ DataType::Duration(_))) => duration.clone(),
+            (Function::Sum, Some(DataType::Decimal128(_, scale))) => {
+                DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale)
+            }
             (Function::Sum, Some(data_type)) => match ValueClass::of(data_type) {
                 Some(ValueClass::Int) => DataType::Int64,
                 Some(ValueClass::UInt) => DataType::UInt64,
@@ -239,7 +242,9 @@ pub fn has_sum(data_type: &DataType) -> bool {
         temporal if integer_form(temporal).is_some() => false,
         other => matches!(
             ValueClass::of(other),
-            Some(ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64)
+            Some(
+                ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64 | ValueClass::Decimal
+            )
         ),
     }
 }

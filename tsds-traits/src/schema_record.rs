@@ -82,7 +82,8 @@ impl TryFrom<&SchemaRecord> for TableSchema {
 }
 
 /// The stable name of a stored type: `int32`, `float64`, `bool`, `utf8`, `dictionary(int32,utf8)`, `timestamp(us)`,
-/// `timestamp(ns,Europe/Berlin)`, `date32`, `time64(us)`, `duration(ms)`. Types that are not stored get Arrow's name.
+/// `timestamp(ns,Europe/Berlin)`, `date32`, `time64(us)`, `duration(ms)`,
+/// `decimal128(18,2)`. Types that are not stored get Arrow's name.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "bool".into(),
@@ -99,6 +100,7 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Utf8 => "utf8".into(),
         DataType::Timestamp(unit, None) => format!("timestamp({})", unit_name(*unit)),
         DataType::Timestamp(unit, Some(zone)) => format!("timestamp({},{zone})", unit_name(*unit)),
+        DataType::Decimal128(precision, scale) => format!("decimal128({precision},{scale})"),
         DataType::Date32 => "date32".into(),
         DataType::Date64 => "date64".into(),
         DataType::Time32(unit) => format!("time32({})", unit_name(*unit)),
@@ -152,6 +154,9 @@ pub fn parse_type(name: &str) -> Result<DataType> {
         "duration(ns)" => DataType::Duration(TimeUnit::Nanosecond),
         "dictionary(int32,utf8)" => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
         other => {
+            if let Some(decimal) = other.strip_prefix("decimal128(").and_then(|rest| rest.strip_suffix(')')) {
+                return parse_decimal(decimal).ok_or_else(unknown);
+            }
             let inner = other
                 .strip_prefix("timestamp(")
                 .and_then(|rest| rest.strip_suffix(')'))
@@ -173,6 +178,14 @@ pub fn parse_type(name: &str) -> Result<DataType> {
     })
 }
 
+/// The type of decimals of `precision,scale`, both written as [`type_name`] writes them.
+fn parse_decimal(text: &str) -> Option<DataType> {
+    let (precision, scale) = text.split_once(',')?;
+    let data_type = DataType::Decimal128(precision.parse().ok()?, scale.parse().ok()?);
+    (crate::is_stored_type(&data_type) && type_name(&data_type) == format!("decimal128({text})"))
+        .then_some(data_type)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -180,7 +193,7 @@ mod tests {
     use super::*;
 
     /// The name of every type that is stored, as it was frozen.
-    const NAMES: [(&str, DataType); 23] = [
+    const NAMES: [(&str, DataType); 26] = [
         ("bool", DataType::Boolean),
         ("int8", DataType::Int8),
         ("int16", DataType::Int16),
@@ -204,6 +217,9 @@ mod tests {
         ("duration(ms)", DataType::Duration(TimeUnit::Millisecond)),
         ("duration(us)", DataType::Duration(TimeUnit::Microsecond)),
         ("duration(ns)", DataType::Duration(TimeUnit::Nanosecond)),
+        ("decimal128(38,38)", DataType::Decimal128(38, 38)),
+        ("decimal128(18,2)", DataType::Decimal128(18, 2)),
+        ("decimal128(1,0)", DataType::Decimal128(1, 0)),
     ];
 
     #[test]
@@ -247,6 +263,7 @@ mod tests {
             Just(DataType::LargeUtf8),
             Just(DataType::Float16),
             Just(DataType::Time32(TimeUnit::Nanosecond)),
+            (0..42u8, -2..42i8).prop_map(|(precision, scale)| DataType::Decimal128(precision, scale)),
             Just(DataType::Time64(TimeUnit::Second)),
         ];
         let coded = (plain.clone(), plain.clone())
@@ -302,7 +319,20 @@ mod tests {
     #[test]
     fn an_unknown_type_is_refused_by_name() {
         let names = ["", "decimal", "timestamp(", "timestamp(h)", "timestamp(ns,)", "dictionary(int8,utf8)"];
-        for name in names.into_iter().chain(["date", "time32(us)", "time64(s)", "duration(h)", "duration"]) {
+        for name in names.into_iter().chain([
+            "date",
+            "time32(us)",
+            "time64(s)",
+            "duration(h)",
+            "duration",
+            "decimal128",
+            "decimal128(39,0)",
+            "decimal128(0,0)",
+            "decimal128(4,5)",
+            "decimal128(4,-1)",
+            "decimal128(04,1)",
+            "decimal128(4, 1)",
+        ]) {
             assert!(parse_type(name).unwrap_err().to_string().contains("type="), "{name}");
         }
     }

@@ -102,7 +102,9 @@ pub fn is_number(column: &Column) -> bool {
     (!is_temporal || is_duration)
         && matches!(
             ValueClass::of(&column.data_type),
-            Some(ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64)
+            Some(
+                ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64 | ValueClass::Decimal
+            )
         )
 }
 

@@ -4,10 +4,10 @@ use std::io;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Date32Type, Date64Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, UInt8Type,
-    UInt16Type, UInt32Type, UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
+    DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, BooleanArray, PrimitiveArray, StringArray};
 use arrow_buffer::NullBuffer;
@@ -32,6 +32,8 @@ pub(super) enum Cell<'a> {
     /// Milliseconds since 1970, which need not be whole days.
     DateMillis(i64),
     TimeOfDay(i64, TimeUnit),
+    /// Units of a scale.
+    Decimal(i128, i8),
     Text(&'a str),
 }
 
@@ -60,6 +62,7 @@ enum Values<'a> {
     Millis(&'a [i64]),
     TimeOfDay32(&'a [i32], TimeUnit),
     TimeOfDay64(&'a [i64], TimeUnit),
+    Decimal(&'a [i128], i8),
     Text(&'a StringArray),
     Dictionary(&'a [i32], &'a StringArray),
 }
@@ -115,6 +118,9 @@ impl<'a> Column<'a> {
                 TimeUnit::Microsecond => array.as_primitive::<DurationMicrosecondType>().values(),
                 TimeUnit::Nanosecond => array.as_primitive::<DurationNanosecondType>().values(),
             }),
+            DataType::Decimal128(_, scale) => {
+                Values::Decimal(array.as_primitive::<Decimal128Type>().values(), *scale)
+            }
             DataType::Utf8 => Values::Text(array.as_string()),
             DataType::Dictionary(..) => {
                 let dictionary = array.as_dictionary_opt::<Int32Type>().ok_or_else(unsupported)?;
@@ -155,6 +161,9 @@ impl<'a> Column<'a> {
             Values::TimeOfDay64(values, unit) => {
                 values.get(row).map_or(Cell::Null, |value| Cell::TimeOfDay(*value, *unit))
             }
+            Values::Decimal(values, scale) => {
+                values.get(row).map_or(Cell::Null, |value| Cell::Decimal(*value, *scale))
+            }
             Values::Text(array) => text(array, row),
             Values::Dictionary(keys, texts) => {
                 let key = keys.get(row).and_then(|key| usize::try_from(*key).ok());
@@ -183,12 +192,27 @@ fn times(array: &dyn Array, unit: TimeUnit) -> Option<&[i64]> {
     }
 }
 
+fn append_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
+    let scale = usize::from(scale.unsigned_abs());
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
+    if value < 0 {
+        out.push(b'-');
+    }
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    out.extend_from_slice(whole.as_bytes());
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction.as_bytes());
+    }
+}
+
 impl Cell<'_> {
-    /// Appends a number or a boolean; false for every other kind of value.
+    /// Appends a number, a decimal with all digits of its scale, or a boolean; false for every other kind of value.
     pub(super) fn append_number(&self, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Self::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
+            Self::Decimal(value, scale) => append_decimal(*value, *scale, out),
             Self::UInt(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
             Self::F32(value) if value.is_finite() => {
                 out.extend_from_slice(zmij::Buffer::new().format_finite(*value).as_bytes());

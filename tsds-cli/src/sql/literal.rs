@@ -37,6 +37,10 @@ fn number(digits: &str, span: Span) -> Result<Literal, Complaint> {
     if let Ok(whole) = digits.parse::<i128>() {
         return Ok(Literal::Int(whole));
     }
+    // Exact, for columns of decimals; on any other it is what the number is.
+    if let Some(decimal) = Literal::decimal(digits) {
+        return Ok(decimal);
+    }
     match digits.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(Literal::Float(value)),
         Ok(_) => Err(Complaint::new("number is too large", span)),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{DECIMAL64_MAX_PRECISION, DataType};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
@@ -129,6 +129,10 @@ fn encodings(data_type: &DataType) -> Encodings {
     let (dictionary_bytes, other) = match data_type {
         DataType::Timestamp(_, _) => (None, Encoding::DELTA_BINARY_PACKED),
         DataType::Float32 | DataType::Float64 => (Some(NUMBER_DICTIONARY_BYTES), Encoding::BYTE_STREAM_SPLIT),
+        // Beyond what 64 bits hold, Parquet has decimals as bytes.
+        DataType::Decimal128(precision, _) if *precision > DECIMAL64_MAX_PRECISION => {
+            (Some(NUMBER_DICTIONARY_BYTES), Encoding::PLAIN)
+        }
         DataType::Boolean => (None, Encoding::PLAIN),
         DataType::Utf8 | DataType::Dictionary(_, _) => (Some(TEXT_DICTIONARY_BYTES), Encoding::PLAIN),
         _ => (Some(NUMBER_DICTIONARY_BYTES), Encoding::DELTA_BINARY_PACKED),

@@ -7,7 +7,8 @@ use arrow_array::types::{
     UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray, make_array,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray, StringArray,
+    make_array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
@@ -76,6 +77,21 @@ pub(crate) fn from_texts<'a>(
 ) -> Result<ArrayRef> {
     let plain: ArrayRef = Arc::new(texts.collect::<StringArray>());
     conform(&plain, data_type)
+}
+
+/// The array of these decimals.
+///
+/// # Errors
+///
+/// `InvalidInput` for a type that is no decimal.
+pub(crate) fn from_decimals(
+    data_type: &DataType,
+    values: impl Iterator<Item = Option<i128>>,
+) -> Result<ArrayRef> {
+    if !matches!(data_type, DataType::Decimal128(_, _)) {
+        return Err(Error::invalid_input("column holds no decimals").with("type", data_type));
+    }
+    Ok(Arc::new(values.collect::<Decimal128Array>().with_data_type(data_type.clone())))
 }
 
 /// Which of some values are there; `None` if all are.

@@ -5,15 +5,17 @@ mod build;
 mod cast;
 mod changes;
 mod coded;
+mod decimals;
 mod interner;
 mod view;
 
 pub(crate) use batch::Columns;
+pub(crate) use build::{from_decimals, from_texts, nulls_of};
 pub use build::{from_keys, relabelled};
-pub(crate) use build::{from_texts, nulls_of};
 pub(crate) use cast::record_batch;
 pub use cast::{conform, conform_batch};
 pub(crate) use changes::{changes, views};
 pub use coded::code_text;
+pub(crate) use decimals::{Decimals, ranks as decimal_ranks};
 pub(crate) use interner::{Interner, fixed_hasher};
 pub(crate) use view::{Codes, Column, Native, Text, Values, with_values};

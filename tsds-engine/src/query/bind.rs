@@ -3,8 +3,10 @@
 //! A literal between two values of a column's type moves the comparison to its neighbours instead of being rounded, so
 //! that `x > 2.5` on integers is `x >= 3`, and `x = 0.1` on 32-bit floats is false for every value.
 
+use arrow_schema::DataType;
 use tsds_traits::{Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, type_name};
 
+use super::decimal;
 use super::expr::{Expr, Literal, symbol};
 use super::temporal::{self, Count};
 
@@ -101,6 +103,7 @@ fn never(column: &Column) -> Predicate {
         Some(ValueClass::F32) => Value::F32(f32::NEG_INFINITY),
         Some(ValueClass::F64) => Value::F64(f64::NEG_INFINITY),
         Some(ValueClass::Text) => Value::Text(String::new()),
+        Some(ValueClass::Decimal) => Value::Decimal(i128::MIN),
         _ => Value::Int(i64::MIN),
     };
     Predicate::Compare { column: column.id, comparison: Comparison::Less, value: least }
@@ -119,6 +122,19 @@ fn bracket(column: &Column, literal: &Literal, operator: &str) -> Result<Bracket
         Some(Count::Mismatch) => return Err(mismatch()),
         Some(Count::Units) | None => {}
     }
+    if let DataType::Decimal128(precision, scale) = &column.data_type {
+        if let Literal::Float(value) = literal
+            && value.is_nan()
+        {
+            return Ok(Bracket { low: None, high: None, exact: false });
+        }
+        let units = decimal::units(literal, scale.unsigned_abs().into())
+            .map_err(|error| error.with("column", &column.name))?
+            .ok_or_else(mismatch)?;
+        let end = 10i128.checked_pow((*precision).into()).unwrap_or(i128::MAX);
+        let domain = IntegerDomain { min: 1 - end, max: end - 1, value: Value::Decimal };
+        return Ok(integer_bracket(units.floor, units.ceiling, &domain));
+    }
     let class = ValueClass::of(&column.data_type).ok_or_else(mismatch)?;
     Ok(match (class, literal) {
         (ValueClass::Bool, Literal::Bool(value)) => Bracket::exactly(Value::Bool(*value)),
@@ -127,6 +143,12 @@ fn bracket(column: &Column, literal: &Literal, operator: &str) -> Result<Bracket
         (ValueClass::UInt, Literal::Int(value)) => integer_bracket(*value, *value, &UINT),
         (ValueClass::Int, Literal::Float(value)) => float_on_integers(*value, &INT),
         (ValueClass::UInt, Literal::Float(value)) => float_on_integers(*value, &UINT),
+        (ValueClass::Int, Literal::Decimal(value, scale)) => decimal_on_integers(*value, *scale, &INT),
+        (ValueClass::UInt, Literal::Decimal(value, scale)) => decimal_on_integers(*value, *scale, &UINT),
+        (ValueClass::F64, Literal::Decimal(value, scale)) => {
+            Bracket::exactly(Value::F64(decimal::to_f64(*value, *scale)))
+        }
+        (ValueClass::F32, Literal::Decimal(value, scale)) => f64_on_f32(decimal::to_f64(*value, *scale)),
         (ValueClass::F64, Literal::Float(value)) => Bracket::exactly(Value::F64(*value)),
         (ValueClass::F64, Literal::Int(value)) => integer_on_f64(*value),
         (ValueClass::F32, Literal::Float(value)) => f64_on_f32(*value),
@@ -146,6 +168,17 @@ const INT: IntegerDomain =
     IntegerDomain { min: i64::MIN as i128, max: i64::MAX as i128, value: |value| Value::Int(value as i64) };
 const UINT: IntegerDomain =
     IntegerDomain { min: 0, max: u64::MAX as i128, value: |value| Value::UInt(value as u64) };
+
+fn decimal_on_integers(value: i128, scale: u8, domain: &IntegerDomain) -> Bracket {
+    // A scale of at most 38 has a power of ten; beyond, only zero is no fraction.
+    match 10i128.checked_pow(scale.into()) {
+        Some(one) => {
+            let floor = value.div_euclid(one);
+            integer_bracket(floor, floor + i128::from(value.rem_euclid(one) != 0), domain)
+        }
+        None => integer_bracket(-i128::from(value < 0), i128::from(value > 0), domain),
+    }
+}
 
 /// Brackets a literal whose floor and ceiling are known.
 fn integer_bracket(floor: i128, ceiling: i128, domain: &IntegerDomain) -> Bracket {
@@ -209,7 +242,7 @@ fn bracket_nanos(nanos: i128, unit: i128) -> Bracket {
 
 #[cfg(test)]
 mod tests {
-    use arrow_schema::{DataType, TimeUnit};
+    use arrow_schema::TimeUnit;
 
     use super::super::col;
     use super::*;
@@ -228,6 +261,7 @@ mod tests {
             ("noon", DataType::Date64),
             ("at", DataType::Time32(TimeUnit::Second)),
             ("took", DataType::Duration(TimeUnit::Millisecond)),
+            ("price", DataType::Decimal128(5, 2)),
         ];
         let columns = types.iter().enumerate().map(|(index, (name, data_type))| Column {
             id: ColumnId(index as u32 + 1),
@@ -313,6 +347,37 @@ mod tests {
         assert!(error.to_string().contains("column=took"), "{error}");
     }
 
+    #[test]
+    fn decimals_of_every_scale_are_compared_exactly() {
+        let price = |comparison, value| compared(comparison, 12, Value::Decimal(value));
+        let never = price(Comparison::Less, i128::MIN);
+        assert_eq!(bound(col("price").eq("12.34")), price(Comparison::Equal, 1_234));
+        assert_eq!(bound(col("price").eq("12.345")), never);
+        assert_eq!(bound(col("price").not_eq("12.345")), Predicate::Not(Box::new(never.clone())));
+        assert_eq!(bound(col("price").gt("12.345")), price(Comparison::GreaterOrEqual, 1_235));
+        assert_eq!(bound(col("price").lt("-12.345")), price(Comparison::LessOrEqual, -1_235));
+        assert_eq!(bound(col("price").lt(3)), price(Comparison::Less, 300));
+        assert_eq!(bound(col("price").gt(0.5)), price(Comparison::Greater, 50));
+        assert_eq!(bound(col("price").eq(0.1)), never, "the double 0.1 is no decimal of two digits");
+        assert_eq!(bound(col("price").lt(1_000)), price(Comparison::LessOrEqual, 99_999), "all of them");
+        assert_eq!(bound(col("price").gt(1_000)), never);
+        assert_eq!(bound(col("price").eq(f64::NAN)), never);
+        assert!(bind(&col("price").eq(true), &schema()).is_err());
+        let error = bind(&col("price").eq("cheap"), &schema()).unwrap_err();
+        assert!(error.to_string().contains("column=price"), "{error}");
+    }
+
+    #[test]
+    fn decimal_literals_on_other_numbers_are_what_they_were_as_numbers() {
+        let literal = |text: &str| Literal::decimal(text).unwrap();
+        assert_eq!(bound(col("i").gt(literal("2.5"))), bound(col("i").gt(2.5)));
+        assert_eq!(bound(col("u").lt(literal("-0.5"))), bound(col("u").lt(-0.5)));
+        assert_eq!(bound(col("f").eq(literal("0.1"))), bound(col("f").eq(0.1)));
+        assert_eq!(bound(col("g").eq(literal("0.1"))), bound(col("g").eq(0.1)));
+        assert_eq!(literal("-0.05").to_string(), "-0.05");
+        assert_eq!(literal("12").to_string(), "12");
+    }
+
     fn never_of(column: u32) -> Predicate {
         compared(Comparison::Less, column, Value::Int(i64::MIN))
     }
@@ -330,7 +395,7 @@ mod tests {
     #[test]
     fn an_unknown_column_lists_the_known_ones() {
         let error = bind(&col("x").eq(1), &schema()).unwrap_err();
-        assert!(error.to_string().contains("columns=time,i,u,f,g,s,b,day,noon,at,took"), "{error}");
+        assert!(error.to_string().contains("columns=time,i,u,f,g,s,b,day,noon,at,took,price"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod aggregate;
 mod aggregation;
 pub(crate) mod analyze;
 mod bind;
+mod decimal;
 mod explain;
 mod expr;
 mod fallback;

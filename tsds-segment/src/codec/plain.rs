@@ -40,6 +40,7 @@ pub(super) fn types() -> TypeSet {
         .with_integers()
         .with_timestamps()
         .with_temporals()
+        .with_decimals()
         .with_floats()
         .with_booleans()
         .with_bytes()

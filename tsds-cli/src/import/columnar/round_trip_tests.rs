@@ -6,10 +6,10 @@ use arrow_array::builder::StringDictionaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Date64Array, DurationNanosecondArray, DurationSecondArray,
-    Float32Array, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray, Time32SecondArray,
-    Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray,
-    UInt16Array, UInt64Array,
+    Array, ArrayRef, BooleanArray, Date32Array, Date64Array, Decimal128Array, DurationNanosecondArray,
+    DurationSecondArray, Float32Array, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray,
+    Time32SecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt16Array, UInt64Array,
 };
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -41,6 +41,7 @@ struct Row {
     day: Option<i32>,
     second: Option<i32>,
     took: Option<i64>,
+    decimal: Option<i128>,
 }
 
 fn double() -> impl Strategy<Value = f64> {
@@ -68,12 +69,15 @@ fn row() -> impl Strategy<Value = Row> {
     let third =
         (proptest::option::of(text()), proptest::option::of(SECONDS), any::<Option<i64>>(), 0_i64..1_000_000);
     // Days of years that have names, and seconds of a day: text says no others.
+    let end = 10_i128.pow(38);
+    let decimal = proptest::option::of(prop_oneof![1 - end..end, -999_999_999..=999_999_999_i128]);
     let fourth = (
         proptest::option::of(-719_162..2_932_896_i32),
         proptest::option::of(0..86_400_i32),
         any::<Option<i64>>(),
+        decimal,
     );
-    (first, second, third, fourth).prop_map(|(first, second, third, (day, second_of_day, took))| {
+    (first, second, third, fourth).prop_map(|(first, second, third, (day, second_of_day, took, decimal))| {
         let ((time, series, int, small, unsigned), (short, double, single, ok)) = (first, second);
         let (text, seconds, nanos, micros) = third;
         Row {
@@ -92,6 +96,7 @@ fn row() -> impl Strategy<Value = Row> {
             day,
             second: second_of_day,
             took,
+            decimal,
         }
     })
 }
@@ -128,8 +133,15 @@ fn batch(rows: &[Row], schema: &Arc<Schema>) -> RecordBatch {
         }),
         column::<_, DurationSecondArray>(rows, |row| row.took),
         column::<_, DurationNanosecondArray>(rows, |row| row.took),
+        decimals(rows, 38, 10, |value| value),
+        decimals(rows, 9, 9, |value| value % 1_000_000_000),
     ];
     RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+}
+
+fn decimals(rows: &[Row], precision: u8, scale: i8, of: fn(i128) -> i128) -> ArrayRef {
+    let values = rows.iter().map(|row| row.decimal.map(of)).collect::<Decimal128Array>();
+    Arc::new(values.with_precision_and_scale(precision, scale).unwrap())
 }
 
 fn columns() -> Vec<(&'static str, DataType)> {
@@ -152,6 +164,8 @@ fn columns() -> Vec<(&'static str, DataType)> {
         ("nano", DataType::Time64(TimeUnit::Nanosecond)),
         ("took", DataType::Duration(TimeUnit::Second)),
         ("took nanos", DataType::Duration(TimeUnit::Nanosecond)),
+        ("decimal", DataType::Decimal128(38, 10)),
+        ("fraction", DataType::Decimal128(9, 9)),
     ]
 }
 
