@@ -26,6 +26,10 @@ pub enum Claim {
     Integers,
     /// A codec takes timestamps.
     Timestamps,
+    /// A codec takes dates, times of day and durations.
+    Temporals,
+    /// A codec takes decimals.
+    Decimals,
     /// A codec takes floats.
     Floats,
     /// A codec takes booleans.
@@ -61,6 +65,8 @@ impl Claim {
             Self::Power => "durability_power",
             Self::Integers => "integers",
             Self::Timestamps => "timestamps",
+            Self::Temporals => "temporals",
+            Self::Decimals => "decimals",
             Self::Floats => "floats",
             Self::Booleans => "booleans",
             Self::Bytes => "bytes",
@@ -140,6 +146,8 @@ impl Claims {
         Self::default()
             .with(Claim::Integers, capabilities.types.integers)
             .with(Claim::Timestamps, capabilities.types.timestamps)
+            .with(Claim::Temporals, capabilities.types.temporals)
+            .with(Claim::Decimals, capabilities.types.decimals)
             .with(Claim::Floats, capabilities.types.floats)
             .with(Claim::Booleans, capabilities.types.booleans)
             .with(Claim::Bytes, capabilities.types.bytes)

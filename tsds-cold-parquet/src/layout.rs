@@ -1,7 +1,8 @@
 //! How the columns of a table lie in a file, and the way there and back.
 //!
 //! A file has the table's columns under the table's names in the table's order. Parquet knows no seconds: timestamps in
-//! seconds are stored in milliseconds, and the note in the footer names the unit.
+//! seconds are stored in milliseconds, and the note in the footer names the unit. Durations, dates in milliseconds and times of
+//! day in seconds have no type of Parquet's: they are stored as the integers that they are, and the schema says what they mean.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use arrow_array::types::{Int32Type, TimestampMillisecondType, TimestampSecondTyp
 use arrow_array::{Array, ArrayRef, DictionaryArray, PrimitiveArray, RecordBatch};
 use arrow_buffer::ScalarBuffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use tsds_compute::relabelled;
 use tsds_traits::{Column, Error, Result, TableSchema};
 
 /// The field metadata key that becomes the Parquet field id.
@@ -41,6 +43,16 @@ pub(crate) fn file_type(data_type: &DataType) -> DataType {
         }
         other => other.clone(),
     }
+}
+
+/// The schema of a file with the types under which statistics of pages are read: as the decoder has it, but durations, whose
+/// statistics it does not know, as integers.
+pub(crate) fn statistics_schema(file: &Schema) -> Schema {
+    let fields = file.fields().iter().map(|field| match field.data_type() {
+        DataType::Duration(_) => Arc::new(field.as_ref().clone().with_data_type(DataType::Int64)),
+        _ => Arc::clone(field),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// Rows of the table as rows of the file.
@@ -95,6 +107,10 @@ pub(crate) fn from_file(column: &Column, stored: ArrayRef) -> Result<ArrayRef> {
                 .ok_or_else(|| wrong("column of seconds holds parts of seconds", column, &stored))
         }
         expected if expected == stored.data_type() => Ok(stored),
+        // The bounds of pages come as what Parquet knows them to be.
+        duration @ DataType::Duration(_) if *stored.data_type() == DataType::Int64 => {
+            relabelled(&stored, duration)
+        }
         DataType::Utf8 if matches!(stored.data_type(), DataType::Dictionary(_, _)) => Ok(stored),
         _ => Err(wrong("column of the file has another type than in its table", column, &stored)),
     }

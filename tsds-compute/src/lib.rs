@@ -27,7 +27,7 @@ pub mod stats;
 pub mod sum;
 
 pub use aggregate::{Aggregator, SegmentPosition, result_schema, sum_state_columns};
-pub use array::{code_text, conform, conform_batch, from_keys};
+pub use array::{code_text, conform, conform_batch, from_keys, relabelled};
 pub use bucket::{BucketSpan, Bucketer};
 pub use chunk::ChunkInterval;
 pub use merge::{MergeInput, merge};

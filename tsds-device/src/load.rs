@@ -12,7 +12,7 @@ use tsds_codec_gorilla::Kind;
 use tsds_compute::{code_text, column_stats};
 use tsds_traits::{
     Column, ColumnId, ColumnStats, EncodedBlock, Error, Result, SegmentMeta, SegmentSource, TableSchema,
-    ValueClass, World,
+    ValueClass, World, integer_form,
 };
 
 use crate::arena::{ALIGNMENT, Arena};
@@ -109,9 +109,10 @@ async fn encoded_blocks(source: &dyn SegmentSource) -> Result<Vec<Option<Vec<Enc
 
 /// What the values of a column are on the device, if they can stay encoded there.
 fn device_kind(column: &Column) -> Option<Kind> {
-    Some(match (&column.data_type, ValueClass::of(&column.data_type)?) {
+    let data_type = integer_form(&column.data_type).unwrap_or_else(|| column.data_type.clone());
+    Some(match (data_type, ValueClass::of(&column.data_type)?) {
         (_, ValueClass::Text) => Kind::UInt32,
-        (DataType::Int64 | DataType::Timestamp(_, _), _) => Kind::Int64,
+        (DataType::Int64, _) => Kind::Int64,
         (DataType::Int32, _) => Kind::Int32,
         (DataType::UInt64, _) => Kind::UInt64,
         (DataType::UInt32, _) => Kind::UInt32,
@@ -297,7 +298,9 @@ fn device_column(column: &Column, arrays: Vec<ArrayRef>) -> Result<(DeviceColumn
     };
     let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
     let array = arrow_select::concat::concat(&arrays)?;
-    Ok((DeviceColumn::new(column.id, &column.data_type, dictionary)?, array))
+    let on_device = DeviceColumn::new(column.id, &column.data_type, dictionary)
+        .map_err(|error| error.with("column", &column.name))?;
+    Ok((on_device, array))
 }
 
 /// The values of a primitive or boolean array, as Arrow has them.

@@ -84,6 +84,10 @@ impl<D: Device> Writer<'_, D> {
                 let set = fold_is_nan(class);
                 self.keys(*column, &if *wanted { set } else { set.complement() })?;
             }
+            Test::Decimal(column, _) => {
+                return Err(Error::internal("device was asked about decimals, which it does not hold")
+                    .with("column", column));
+            }
             Test::Null(column) => {
                 let slot = self.slot(*column)?;
                 self.instructions.push(Instruction::Null { slot });

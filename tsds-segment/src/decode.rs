@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::decimals;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, BinaryArray, DictionaryArray, StringArray};
@@ -12,7 +13,7 @@ use tsds_traits::{
 
 /// Decodes the blocks of one column.
 ///
-/// Numbers, booleans and times come in the column's own type. Text comes as `Dictionary(UInt32, Utf8)` where the segment has
+/// Numbers, booleans and times come in the column's own type, decimals also from `Int64` blocks. Text comes as `Dictionary(UInt32, Utf8)` where the segment has
 /// a dictionary of the column, all blocks sharing its one array, and as `Utf8` where it has none; [`ColumnDecoder::decode_as_stored`]
 /// makes the column's own type of either.
 #[derive(Clone, Debug)]
@@ -86,6 +87,10 @@ impl ColumnDecoder {
     }
 
     fn check_type(&self, layout: &BlockLayout) -> Result<()> {
+        let is_decimal = matches!(self.data_type, DataType::Decimal128(_, _));
+        if is_decimal && layout.data_type == DataType::Int64 {
+            return Ok(());
+        }
         let expected = match (self.is_text, &self.dictionary) {
             (false, _) => &self.data_type,
             (true, None) => &DataType::Binary,
@@ -100,6 +105,9 @@ impl ColumnDecoder {
     }
 
     fn finish(&self, raw: ArrayRef) -> Result<ArrayRef> {
+        if matches!(self.data_type, DataType::Decimal128(_, _)) {
+            return decimals::from_block(raw, &self.data_type);
+        }
         let damaged = |error| Error::corrupt("text column does not decode").with("cause", error);
         match (&self.dictionary, raw.as_binary_opt::<i32>(), raw.as_primitive_opt::<UInt32Type>()) {
             (Some(dictionary), _, Some(codes)) => {

@@ -19,6 +19,7 @@ compile_error!("segment files are little-endian, and so are Arrow's buffers in t
 mod codec;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod decimals;
 mod decode;
 mod format;
 mod layout;

@@ -7,15 +7,21 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::{Array, BinaryArray, BooleanArray, Float64Array, Int64Array};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
+    RecordBatch, make_array,
+};
 use arrow_buffer::Buffer;
+use arrow_schema::{DataType, TimeUnit};
 use common::*;
 use tsds_io::Runtime;
 use tsds_segment::{PlainCodec, SegmentWriteOptions, ZstdCodec};
-use tsds_traits::{Codec, EncodeHints, SegmentId};
+use tsds_traits::{Codec, Column, ColumnId, EncodeHints, SchemaVersion, SegmentId, TableId, TableSchema};
 
 const PLAIN: &[u8] = include_bytes!("golden/segment-v1-plain.seg");
+const TYPES: &[u8] = include_bytes!("golden/segment-v1-types.seg");
 const ZSTD: &[u8] = include_bytes!("golden/segment-v1-zstd.seg");
 
 /// Two series, one with blocks of its own. Not [`sample_rows`], so that other tests may change theirs.
@@ -41,9 +47,55 @@ fn golden_segment() -> Segment {
     Segment::new(SegmentId { id: 0x0102_0304, generation: 5 }, &rows)
 }
 
-fn check(golden: &[u8], name: &str, options: &SegmentWriteOptions) {
-    let segment = golden_segment();
-    let written = Disk::with(&segment, options).bytes();
+/// Dates, times of day and durations, and decimals as integers and as themselves.
+fn segment_of_types() -> Segment {
+    let time = DataType::Timestamp(TimeUnit::Second, None);
+    let temporals = [
+        DataType::Date32,
+        DataType::Date64,
+        DataType::Time32(TimeUnit::Second),
+        DataType::Time32(TimeUnit::Millisecond),
+        DataType::Time64(TimeUnit::Microsecond),
+        DataType::Time64(TimeUnit::Nanosecond),
+        DataType::Duration(TimeUnit::Second),
+        DataType::Duration(TimeUnit::Nanosecond),
+    ];
+    let decimals = [(DataType::Decimal128(9, 2), 1), (DataType::Decimal128(38, 10), 10_i128.pow(30))];
+    let number = |row: i64| (row % 5 != 3).then_some(row * 37 % 101 - 50);
+    let integers = |data_type: &DataType| -> ArrayRef {
+        let values: ArrayRef = match data_type.primitive_width() {
+            Some(4) => Arc::new((0..40).map(|row| number(row).map(|v| v as i32)).collect::<Int32Array>()),
+            _ => Arc::new((0..40).map(number).collect::<Int64Array>()),
+        };
+        make_array(values.to_data().into_builder().data_type(data_type.clone()).build().unwrap())
+    };
+    let mut arrays = vec![relabelled_times(&time)];
+    arrays.extend(temporals.iter().map(integers));
+    for (data_type, unit) in &decimals {
+        let values = (0..40).map(|row| number(row).map(|value| i128::from(value) * unit));
+        let values = values.collect::<Decimal128Array>().with_data_type(data_type.clone());
+        arrays.push(Arc::new(values));
+    }
+    let types = [time].into_iter().chain(temporals).chain(decimals.map(|(data_type, _)| data_type));
+    let columns = types.zip(1..).map(|(data_type, id)| Column {
+        id: ColumnId(id),
+        name: data_type.to_string(),
+        nullable: id > 1,
+        data_type,
+    });
+    let schema = TableSchema::new(TableId(3), SchemaVersion(2), columns.collect(), ColumnId(1), &[]).unwrap();
+    let schema = Arc::new(schema.with_name("sensörs"));
+    let batch = RecordBatch::try_new(schema.arrow().clone(), arrays).unwrap();
+    Segment::of_batches(SegmentId { id: 0x0102_0305, generation: 0 }, schema, &[batch])
+}
+
+fn relabelled_times(data_type: &DataType) -> ArrayRef {
+    let times = Int64Array::from_iter_values(0..40);
+    make_array(times.to_data().into_builder().data_type(data_type.clone()).build().unwrap())
+}
+
+fn check(golden: &[u8], name: &str, segment: &Segment, options: &SegmentWriteOptions) {
+    let written = Disk::with(segment, options).bytes();
     if std::env::var_os("TSDS_REGENERATE_GOLDEN").is_some() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
         Runtime::new(None).unwrap().world().replace_file(&path, &written).unwrap();
@@ -59,7 +111,7 @@ fn check(golden: &[u8], name: &str, options: &SegmentWriteOptions) {
     // Zstandard promises the same contents, not the same bytes, from one release to the next.
     let (golden, written) = (unpacked(golden), unpacked(&written));
     assert_eq!(golden.json, written.json);
-    if name.contains("plain") {
+    if !name.contains("zstd") {
         assert!(golden.before_footer == written.before_footer, "header or blocks changed");
         assert!(golden.footer == written.footer, "footer changed");
     }
@@ -88,12 +140,30 @@ fn unpacked(file: &[u8]) -> Unpacked {
 
 #[test]
 fn the_plain_file_of_version_1_is_frozen() {
-    check(PLAIN, "segment-v1-plain.seg", &plain_options());
+    check(PLAIN, "segment-v1-plain.seg", &golden_segment(), &plain_options());
 }
 
 #[test]
 fn the_zstd_file_of_version_1_is_frozen() {
-    check(ZSTD, "segment-v1-zstd.seg", &zstd_options());
+    check(ZSTD, "segment-v1-zstd.seg", &golden_segment(), &zstd_options());
+}
+
+#[test]
+fn the_file_of_dates_times_and_decimals_of_version_1_is_frozen() {
+    check(TYPES, "segment-v1-types.seg", &segment_of_types(), &plain_options());
+}
+
+#[test]
+fn the_metadata_of_dates_times_and_decimals_are_frozen() {
+    let json = unpacked(TYPES).json;
+    for part in [
+        r#""min":{"Decimal":"-50"},"max":{"Decimal":"50"},"exact":true"#,
+        r#""max":{"Decimal":"50000000000000000000000000000000"}"#,
+        r#""type":"decimal128(38,10)""#,
+        r#""type":"duration(ns)""#,
+    ] {
+        assert!(json.contains(part), "{part} in {json}");
+    }
 }
 
 #[test]
@@ -136,6 +206,11 @@ fn plain_blocks_of_version_1_are_frozen() {
     let header = format!("5453504c0208010003000000010000001800000000000000{}", zeros(40));
     let values = "01000000000000000000000000000000feffffffffffffff";
     assert_eq!(encoded(&PlainCodec::new(), &numbers), format!("{header}05{}{values}", zeros(63)));
+
+    let decimals = Decimal128Array::from(vec![Some(1), None, Some(-2)]);
+    let header = format!("5453504c0210010003000000010000003000000000000000{}", zeros(40));
+    let values = format!("01{}fe{}", zeros(31), "ff".repeat(15));
+    assert_eq!(encoded(&PlainCodec::new(), &decimals), format!("{header}05{}{values}", zeros(63)));
 
     let floats = Float64Array::from(vec![-0.0]);
     let header = format!("5453504c0208000001000000000000000800000000000000{}", zeros(40));

@@ -24,9 +24,9 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef};
 
-use crate::{ColumnId, Error, Result, TableSchema, ValueClass};
+use crate::{ColumnId, Error, Result, TableSchema, ValueClass, integer_form};
 
 /// What is computed over the rows of a group.
 ///
@@ -36,14 +36,14 @@ use crate::{ColumnId, Error, Result, TableSchema, ValueClass};
 pub enum Function {
     /// The number of rows, or of non-null values of a column. `UInt64`, never null.
     Count,
-    /// The exact sum of a number column, correctly rounded once: `Int64`, `UInt64` or `Float64`. A sum of integers that
-    /// does not fit is an error.
+    /// The exact sum of a column of numbers or durations, correctly rounded once: `Int64`, `UInt64` or `Float64`, of
+    /// durations their own type, and of decimals `Decimal128(38, scale)`. A sum that does not fit is an error, but for floats.
     Sum,
     /// The smallest value in the total order of [`crate::Value`].
     Min,
     /// The largest value in the total order of [`crate::Value`].
     Max,
-    /// The correctly rounded quotient of the exact sum and the count. `Float64`.
+    /// The correctly rounded quotient of the exact sum and the count. `Float64`; of durations in the column's unit.
     Avg,
     /// The value of the first row by (time, series columns, arrival) whose value is not null.
     First,
@@ -202,15 +202,13 @@ impl Aggregate {
         let column = schema
             .column(id)
             .ok_or_else(|| Error::invalid_input("aggregate names an unknown column").with("column", id))?;
-        let number = !matches!(column.data_type, DataType::Timestamp(_, _))
-            && matches!(
-                ValueClass::of(&column.data_type),
-                Some(ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64)
-            );
-        if matches!(self.function, Function::Sum | Function::Avg) && !number {
-            return Err(Error::invalid_input("only columns of numbers have a sum and an average")
-                .with("column", &column.name)
-                .with("type", &column.data_type));
+        if matches!(self.function, Function::Sum | Function::Avg) && !has_sum(&column.data_type) {
+            return Err(Error::invalid_input(
+                "only columns of numbers and durations have a sum and an average",
+            )
+            .with("function", self.function.name())
+            .with("column", &column.name)
+            .with("type", &column.data_type));
         }
         Ok(())
     }
@@ -221,6 +219,10 @@ impl Aggregate {
         match (self.function, column) {
             (Function::Count, _) => DataType::UInt64,
             (Function::Avg, _) => DataType::Float64,
+            (Function::Sum, Some(duration @ DataType::Duration(_))) => duration.clone(),
+            (Function::Sum, Some(DataType::Decimal128(_, scale))) => {
+                DataType::Decimal128(DECIMAL128_MAX_PRECISION, *scale)
+            }
             (Function::Sum, Some(data_type)) => match ValueClass::of(data_type) {
                 Some(ValueClass::Int) => DataType::Int64,
                 Some(ValueClass::UInt) => DataType::UInt64,
@@ -229,6 +231,21 @@ impl Aggregate {
             (_, Some(data_type)) => data_type.clone(),
             (_, None) => DataType::Null,
         }
+    }
+}
+
+/// Whether values of a type can be added: numbers and durations, but neither instants, dates and times of day, nor what is
+/// no number.
+pub fn has_sum(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Duration(_) => true,
+        temporal if integer_form(temporal).is_some() => false,
+        other => matches!(
+            ValueClass::of(other),
+            Some(
+                ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64 | ValueClass::Decimal
+            )
+        ),
     }
 }
 
@@ -264,6 +281,9 @@ mod tests {
             column(1, "time", DataType::Timestamp(TimeUnit::Second, None)),
             column(2, "host", DataType::Utf8),
             column(3, "load", DataType::Float32),
+            column(4, "day", DataType::Date32),
+            column(5, "at", DataType::Time64(TimeUnit::Nanosecond)),
+            column(6, "took", DataType::Duration(TimeUnit::Millisecond)),
         ];
         columns[0].nullable = false;
         TableSchema::new(TableId(1), SchemaVersion(1), columns, ColumnId(1), &[ColumnId(2)]).unwrap()
@@ -285,12 +305,24 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_text_and_time_are_refused() {
-        for column in [1, 2] {
-            assert!(plan(Function::Sum, Some(column)).validate(&schema()).is_err());
+    fn sums_of_text_dates_and_times_are_refused_by_name() {
+        for (column, named) in
+            [(1, "column=time"), (2, "column=host"), (4, "column=day type=Date32"), (5, "column=at")]
+        {
+            for function in [Function::Sum, Function::Avg] {
+                let error = plan(function, Some(column)).validate(&schema()).unwrap_err();
+                assert!(error.to_string().contains(named), "{error}");
+            }
         }
         assert!(plan(Function::Min, None).validate(&schema()).is_err());
         assert!(plan(Function::Count, None).validate(&schema()).is_ok());
+    }
+
+    #[test]
+    fn a_sum_of_durations_is_a_duration() {
+        let plan = plan(Function::Sum, Some(6));
+        plan.validate(&schema()).unwrap();
+        assert_eq!(plan.aggregates[0].result_type(&schema()), DataType::Duration(TimeUnit::Millisecond));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_schema::DataType;
 
-use crate::{KeySet, Result};
+use crate::{KeySet, Result, integer_form};
 
 /// Encodes arrays of one block and decodes them, bit for bit.
 ///
-/// Arrays are of a primitive type (integers, floats, timestamps), `Boolean`, or `Binary` for raw bytes; nulls, slices and
+/// Arrays are of a primitive type (integers, floats, timestamps, dates, times of day, durations, decimals), `Boolean`, or `Binary` for raw bytes; nulls, slices and
 /// any offset are allowed. Dictionaries and text are taken apart before a codec sees them.
 ///
 /// # Contract
@@ -69,7 +69,7 @@ pub trait Codec: Debug + Send + Sync + 'static {
     ) -> Result<ArrayRef>;
 
     /// The rows whose value is not null and whose key is in `keys`, without decoding where that is possible. Only asked
-    /// where the capabilities claim it, and never on `Binary`.
+    /// where the capabilities claim it, and never on `Binary` or `Decimal128`.
     ///
     /// # Errors
     ///
@@ -157,6 +157,10 @@ pub struct TypeSet {
     pub integers: bool,
     /// `Timestamp` of every unit and zone.
     pub timestamps: bool,
+    /// `Date32`, `Date64`, `Time32`, `Time64` and `Duration`. They lie in memory as [`crate::integer_form`] says.
+    pub temporals: bool,
+    /// `Decimal128`: 16 bytes a value. Decimals have no keys, so [`Codec::filter`] is never asked for them.
+    pub decimals: bool,
     /// `Float32` and `Float64`.
     pub floats: bool,
     /// `Boolean`.
@@ -168,11 +172,25 @@ pub struct TypeSet {
 impl TypeSet {
     /// Everything that a block can hold at this version of the crate. A codec names its types one by one, so that a type
     /// that comes later is not claimed unseen; this is for those who take any array apart by its buffers.
-    pub const ALL: Self =
-        Self { integers: true, timestamps: true, floats: true, booleans: true, bytes: true };
+    pub const ALL: Self = Self {
+        integers: true,
+        timestamps: true,
+        temporals: true,
+        decimals: true,
+        floats: true,
+        booleans: true,
+        bytes: true,
+    };
     /// Nothing.
-    pub const NONE: Self =
-        Self { integers: false, timestamps: false, floats: false, booleans: false, bytes: false };
+    pub const NONE: Self = Self {
+        integers: false,
+        timestamps: false,
+        temporals: false,
+        decimals: false,
+        floats: false,
+        booleans: false,
+        bytes: false,
+    };
 
     /// Adds the integers.
     #[must_use]
@@ -184,6 +202,18 @@ impl TypeSet {
     #[must_use]
     pub fn with_timestamps(self) -> Self {
         Self { timestamps: true, ..self }
+    }
+
+    /// Adds dates, times of day and durations.
+    #[must_use]
+    pub fn with_temporals(self) -> Self {
+        Self { temporals: true, ..self }
+    }
+
+    /// Adds decimals.
+    #[must_use]
+    pub fn with_decimals(self) -> Self {
+        Self { decimals: true, ..self }
     }
 
     /// Adds the floats.
@@ -211,6 +241,8 @@ impl TypeSet {
             DataType::Float32 | DataType::Float64 => self.floats,
             DataType::Timestamp(_, _) => self.timestamps,
             DataType::Binary => self.bytes,
+            DataType::Decimal128(_, _) => self.decimals,
+            temporal if integer_form(temporal).is_some() => self.temporals,
             other => self.integers && other.is_integer(),
         }
     }

@@ -36,7 +36,7 @@ mod tier;
 mod value;
 mod wal;
 
-pub use aggregate::{Aggregate, AggregatePlan, Function, TimeBucket};
+pub use aggregate::{Aggregate, AggregatePlan, Function, TimeBucket, has_sum};
 pub use codec::{Codec, CodecCapabilities, EncodeHints, TypeSet};
 pub use context::{BuildContext, CodecLookup};
 pub use durability::Durability;
@@ -57,7 +57,7 @@ pub use registry::{
     CodecFactory, CodecSet, EvictorFactory, Factory, KeyProviderFactory, Plugin, Presence, Registry,
     TierFactory, WalFactory,
 };
-pub use schema::{Column, TableSchema, is_stored_type, units_per_second};
+pub use schema::{Column, STORED_TYPES, TableSchema, is_stored_type, units_per_second};
 pub use schema_record::{ColumnRecord, SchemaRecord, parse_type, type_name};
 pub use segment::{
     BlockLayout, ColumnStats, EncodedBlock, EncodedColumn, SegmentFiles, SegmentHandle, SegmentMeta,
@@ -68,5 +68,5 @@ pub use tier::{
     AggregateRequest, Put, ScanRequest, SegmentBatch, SortKey, Stored, StoredSegment, Tier, TierCapabilities,
     TierUsage,
 };
-pub use value::{Value, ValueClass, key_of_f32, key_of_f64, key_of_i64};
+pub use value::{Value, ValueClass, integer_form, key_of_f32, key_of_f64, key_of_i64};
 pub use wal::{RecordKind, WalOpen, WalRecord, WalSink, WalUsage};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::{ColumnId, Error, Result, SchemaVersion, TableId, ValueClass};
 
@@ -63,10 +63,11 @@ impl TableSchema {
             }
             if !is_stored_type(&column.data_type) {
                 return Err(Error::unsupported(
-                    "column type is not supported; use integers, floats, bool, timestamps or utf8",
+                    "column type is not supported; use one of those that tables hold",
                 )
                 .with("column", &column.name)
-                .with("type", &column.data_type));
+                .with("type", &column.data_type)
+                .with("supported", STORED_TYPES));
             }
             if !names.insert(column.name.as_str()) || !ids.insert(column.id) {
                 return Err(
@@ -199,11 +200,20 @@ impl PartialEq for TableSchema {
 
 impl Eq for TableSchema {}
 
+/// The types of [`is_stored_type`], by the names of [`crate::type_name`], for whoever was refused another one.
+pub const STORED_TYPES: &str = "bool, int8 to int64, uint8 to uint64, float32, float64, utf8, dictionary(int32,utf8), \
+     timestamp(s|ms|us|ns[,zone]), date32, date64, time32(s|ms), time64(us|ns), duration(s|ms|us|ns), decimal128(1..38,0..=precision)";
+
 /// Whether columns of this type can be stored: integers, 32- and 64-bit floats, bool, timestamps of every unit without a
-/// zone or with one that is not empty, UTF-8 text, and `Dictionary(Int32, Utf8)`.
+/// zone or with one that is not empty, dates, times of day, durations, 128-bit decimals whose scale lies
+/// between 0 and their precision, UTF-8 text, and `Dictionary(Int32, Utf8)`.
 pub fn is_stored_type(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(_, Some(zone)) => !zone.is_empty(),
+        DataType::Decimal128(precision, scale) => {
+            (1..=DECIMAL128_MAX_PRECISION).contains(precision)
+                && u8::try_from(*scale).is_ok_and(|scale| scale <= *precision)
+        }
         DataType::Dictionary(keys, values) => **keys == DataType::Int32 && **values == DataType::Utf8,
         other => ValueClass::of(other).is_some(),
     }

@@ -82,7 +82,8 @@ impl TryFrom<&SchemaRecord> for TableSchema {
 }
 
 /// The stable name of a stored type: `int32`, `float64`, `bool`, `utf8`, `dictionary(int32,utf8)`, `timestamp(us)`,
-/// `timestamp(ns,Europe/Berlin)`. Types that are not stored get Arrow's name.
+/// `timestamp(ns,Europe/Berlin)`, `date32`, `time64(us)`, `duration(ms)`,
+/// `decimal128(18,2)`. Types that are not stored get Arrow's name.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "bool".into(),
@@ -99,6 +100,12 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Utf8 => "utf8".into(),
         DataType::Timestamp(unit, None) => format!("timestamp({})", unit_name(*unit)),
         DataType::Timestamp(unit, Some(zone)) => format!("timestamp({},{zone})", unit_name(*unit)),
+        DataType::Decimal128(precision, scale) => format!("decimal128({precision},{scale})"),
+        DataType::Date32 => "date32".into(),
+        DataType::Date64 => "date64".into(),
+        DataType::Time32(unit) => format!("time32({})", unit_name(*unit)),
+        DataType::Time64(unit) => format!("time64({})", unit_name(*unit)),
+        DataType::Duration(unit) => format!("duration({})", unit_name(*unit)),
         DataType::Dictionary(keys, values) => {
             format!("dictionary({},{})", type_name(keys), type_name(values))
         }
@@ -135,8 +142,21 @@ pub fn parse_type(name: &str) -> Result<DataType> {
         "float32" => DataType::Float32,
         "float64" => DataType::Float64,
         "utf8" => DataType::Utf8,
+        "date32" => DataType::Date32,
+        "date64" => DataType::Date64,
+        "time32(s)" => DataType::Time32(TimeUnit::Second),
+        "time32(ms)" => DataType::Time32(TimeUnit::Millisecond),
+        "time64(us)" => DataType::Time64(TimeUnit::Microsecond),
+        "time64(ns)" => DataType::Time64(TimeUnit::Nanosecond),
+        "duration(s)" => DataType::Duration(TimeUnit::Second),
+        "duration(ms)" => DataType::Duration(TimeUnit::Millisecond),
+        "duration(us)" => DataType::Duration(TimeUnit::Microsecond),
+        "duration(ns)" => DataType::Duration(TimeUnit::Nanosecond),
         "dictionary(int32,utf8)" => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
         other => {
+            if let Some(decimal) = other.strip_prefix("decimal128(").and_then(|rest| rest.strip_suffix(')')) {
+                return parse_decimal(decimal).ok_or_else(unknown);
+            }
             let inner = other
                 .strip_prefix("timestamp(")
                 .and_then(|rest| rest.strip_suffix(')'))
@@ -158,6 +178,14 @@ pub fn parse_type(name: &str) -> Result<DataType> {
     })
 }
 
+/// The type of decimals of `precision,scale`, both written as [`type_name`] writes them.
+fn parse_decimal(text: &str) -> Option<DataType> {
+    let (precision, scale) = text.split_once(',')?;
+    let data_type = DataType::Decimal128(precision.parse().ok()?, scale.parse().ok()?);
+    (crate::is_stored_type(&data_type) && type_name(&data_type) == format!("decimal128({text})"))
+        .then_some(data_type)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -165,7 +193,7 @@ mod tests {
     use super::*;
 
     /// The name of every type that is stored, as it was frozen.
-    const NAMES: [(&str, DataType); 13] = [
+    const NAMES: [(&str, DataType); 26] = [
         ("bool", DataType::Boolean),
         ("int8", DataType::Int8),
         ("int16", DataType::Int16),
@@ -179,6 +207,19 @@ mod tests {
         ("float64", DataType::Float64),
         ("utf8", DataType::Utf8),
         ("timestamp(s)", DataType::Timestamp(TimeUnit::Second, None)),
+        ("date32", DataType::Date32),
+        ("date64", DataType::Date64),
+        ("time32(s)", DataType::Time32(TimeUnit::Second)),
+        ("time32(ms)", DataType::Time32(TimeUnit::Millisecond)),
+        ("time64(us)", DataType::Time64(TimeUnit::Microsecond)),
+        ("time64(ns)", DataType::Time64(TimeUnit::Nanosecond)),
+        ("duration(s)", DataType::Duration(TimeUnit::Second)),
+        ("duration(ms)", DataType::Duration(TimeUnit::Millisecond)),
+        ("duration(us)", DataType::Duration(TimeUnit::Microsecond)),
+        ("duration(ns)", DataType::Duration(TimeUnit::Nanosecond)),
+        ("decimal128(38,38)", DataType::Decimal128(38, 38)),
+        ("decimal128(18,2)", DataType::Decimal128(18, 2)),
+        ("decimal128(1,0)", DataType::Decimal128(1, 0)),
     ];
 
     #[test]
@@ -221,7 +262,9 @@ mod tests {
             Just(DataType::Binary),
             Just(DataType::LargeUtf8),
             Just(DataType::Float16),
-            Just(DataType::Date32),
+            Just(DataType::Time32(TimeUnit::Nanosecond)),
+            (0..42u8, -2..42i8).prop_map(|(precision, scale)| DataType::Decimal128(precision, scale)),
+            Just(DataType::Time64(TimeUnit::Second)),
         ];
         let coded = (plain.clone(), plain.clone())
             .prop_map(|(keys, values)| DataType::Dictionary(keys.into(), values.into()));
@@ -275,7 +318,21 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_refused_by_name() {
-        for name in ["", "decimal", "timestamp(", "timestamp(h)", "timestamp(ns,)", "dictionary(int8,utf8)"] {
+        let names = ["", "decimal", "timestamp(", "timestamp(h)", "timestamp(ns,)", "dictionary(int8,utf8)"];
+        for name in names.into_iter().chain([
+            "date",
+            "time32(us)",
+            "time64(s)",
+            "duration(h)",
+            "duration",
+            "decimal128",
+            "decimal128(39,0)",
+            "decimal128(0,0)",
+            "decimal128(4,5)",
+            "decimal128(4,-1)",
+            "decimal128(04,1)",
+            "decimal128(4, 1)",
+        ]) {
             assert!(parse_type(name).unwrap_err().to_string().contains("type="), "{name}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// One non-null value, reduced to the physical classes that are compared and stored alike. The column's type says
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub enum Value {
     /// `false < true`.
     Bool(bool),
-    /// Every signed integer, and timestamps in the unit of their column.
+    /// Every signed integer, and timestamps, dates, times of day and durations in the unit of their column.
     Int(i64),
     /// Every unsigned integer.
     UInt(u64),
@@ -25,6 +25,8 @@ pub enum Value {
     F64(#[serde(with = "f64_bits")] f64),
     /// UTF-8 text, plain or from a dictionary.
     Text(String),
+    /// A decimal, in units of its column's scale: 12.34 at scale 2 is 1234.
+    Decimal(#[serde(with = "decimal_text")] i128),
 }
 
 /// The physical class of a column: which [`Value`] variant its values take.
@@ -43,6 +45,8 @@ pub enum ValueClass {
     F64,
     /// [`Value::Text`].
     Text,
+    /// [`Value::Decimal`].
+    Decimal,
 }
 
 impl ValueClass {
@@ -50,19 +54,30 @@ impl ValueClass {
     pub fn of(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Boolean => Self::Bool,
-            DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Timestamp(_, _) => Self::Int,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Self::Int,
+            temporal if integer_form(temporal).is_some() => Self::Int,
             DataType::UInt8 | DataType::UInt16 | DataType::UInt32 | DataType::UInt64 => Self::UInt,
             DataType::Float32 => Self::F32,
             DataType::Float64 => Self::F64,
             DataType::Utf8 => Self::Text,
             DataType::Dictionary(_, values) if **values == DataType::Utf8 => Self::Text,
+            DataType::Decimal128(_, _) => Self::Decimal,
             _ => return None,
         })
     }
+}
+
+/// The integer type whose values lie in memory as those of a timestamp, a date, a time of day or a duration do: `Int32` or
+/// `Int64`. `None` for every other type.
+pub fn integer_form(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Date32 | DataType::Time32(TimeUnit::Second | TimeUnit::Millisecond) => DataType::Int32,
+        DataType::Date64
+        | DataType::Time64(TimeUnit::Microsecond | TimeUnit::Nanosecond)
+        | DataType::Duration(_)
+        | DataType::Timestamp(_, _) => DataType::Int64,
+        _ => return None,
+    })
 }
 
 impl Value {
@@ -75,6 +90,7 @@ impl Value {
             Self::F32(_) => ValueClass::F32,
             Self::F64(_) => ValueClass::F64,
             Self::Text(_) => ValueClass::Text,
+            Self::Decimal(_) => ValueClass::Decimal,
         }
     }
 
@@ -87,7 +103,7 @@ impl Value {
         }
     }
 
-    /// The order-preserving key of every class but text: unsigned comparison of keys is [`Ord`] of values of one class.
+    /// The order-preserving key of every class but text and decimals: unsigned comparison of keys is [`Ord`] of values of one class.
     ///
     /// `key = raw ^ (top bit set ? NEG : POS)`: signed integers flip the top bit; floats flip the top bit when
     /// positive and every bit when negative, which is `totalOrder`; unsigned integers and booleans stay. 32-bit
@@ -99,7 +115,7 @@ impl Value {
             Self::UInt(value) => *value,
             Self::F32(value) => u64::from(key_of_f32(*value)),
             Self::F64(value) => key_of_f64(*value),
-            Self::Text(_) => return None,
+            Self::Text(_) | Self::Decimal(_) => return None,
         })
     }
 }
@@ -132,6 +148,7 @@ impl Ord for Value {
             (Self::F32(a), Self::F32(b)) => a.total_cmp(b),
             (Self::F64(a), Self::F64(b)) => a.total_cmp(b),
             (Self::Text(a), Self::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Self::Decimal(a), Self::Decimal(b)) => a.cmp(b),
             _ => (self.class() as u8).cmp(&(other.class() as u8)),
         }
     }
@@ -150,6 +167,21 @@ impl PartialEq for Value {
 }
 
 impl Eq for Value {}
+
+mod decimal_text {
+    //! Decimals travel as text: JSON's numbers lose digits beyond 64 bits, or beyond 53 with most readers.
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &i128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(|_| D::Error::custom("decimal is no whole number of 128 bits"))
+    }
+}
 
 mod f64_bits {
     //! Floats travel as their bits: JSON and decimal text lose NaN payloads and infinities.
@@ -208,6 +240,16 @@ mod tests {
     fn keys_order_signed_integers() {
         let ints = [i64::MIN, -1, 0, 1, i64::MAX];
         assert!(ints.windows(2).all(|pair| key_of_i64(pair[0]) < key_of_i64(pair[1])));
+    }
+
+    #[test]
+    fn decimals_survive_json_as_text() {
+        for value in [i128::MIN, -1, 0, i128::MAX] {
+            let text = serde_json::to_string(&Value::Decimal(value)).unwrap();
+            assert_eq!(text, format!("{{\"Decimal\":\"{value}\"}}"));
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), Value::Decimal(value));
+        }
+        assert!(serde_json::from_str::<Value>("{\"Decimal\":\"1.5\"}").is_err());
     }
 
     #[test]

@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    Date32Type, Date64Type, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, DictionaryArray, Int32Array,
-    PrimitiveArray, StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray,
+    Int32Array, PrimitiveArray, StringArray,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, TimeUnit};
@@ -23,10 +25,12 @@ use crate::{CaseResult, Failure};
 /// One non-null value by its bits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cell {
-    /// Integers, timestamps, floats and booleans.
+    /// Integers, times of every kind, floats and booleans.
     Bits(u64),
     /// Text and raw bytes.
     Bytes(Vec<u8>),
+    /// Decimals, in units of their scale.
+    Wide(i128),
 }
 
 /// How an array lies in memory. Two arrays that differ in their layout only are equal.
@@ -54,6 +58,7 @@ pub fn cell_of(value: &Value) -> Cell {
         Value::F32(value) => Cell::Bits(u64::from(value.to_bits())),
         Value::F64(value) => Cell::Bits(value.to_bits()),
         Value::Text(value) => Cell::Bytes(value.clone().into_bytes()),
+        Value::Decimal(value) => Cell::Wide(*value),
         // A variant that the generators do not know: it equals nothing that they build.
         other => Cell::Bytes(format!("{other:?}").into_bytes()),
     }
@@ -68,8 +73,14 @@ pub fn value_of(data_type: &DataType, cell: &Cell) -> Option<Value> {
         (ValueClass::F32, Cell::Bits(bits)) => Value::F32(f32::from_bits(*bits as u32)),
         (ValueClass::F64, Cell::Bits(bits)) => Value::F64(f64::from_bits(*bits)),
         (ValueClass::Text, Cell::Bytes(bytes)) => Value::Text(String::from_utf8(bytes.clone()).ok()?),
+        (ValueClass::Decimal, Cell::Wide(value)) => Value::Decimal(*value),
         _ => return None,
     })
+}
+
+/// Cuts a decimal to what fits so many digits.
+pub fn within_digits(precision: u8, value: i128) -> i128 {
+    10i128.checked_pow(precision.into()).map_or(value, |end| value % end)
 }
 
 /// Cuts or extends bits to what a cell of this type can be.
@@ -78,7 +89,7 @@ pub fn canonical_bits(data_type: &DataType, bits: u64) -> u64 {
         DataType::Boolean => bits & 1,
         DataType::Int8 => bits as i8 as u64,
         DataType::Int16 => bits as i16 as u64,
-        DataType::Int32 => bits as i32 as u64,
+        DataType::Int32 | DataType::Date32 | DataType::Time32(_) => bits as i32 as u64,
         DataType::UInt8 => u64::from(bits as u8),
         DataType::UInt16 => u64::from(bits as u16),
         DataType::UInt32 | DataType::Float32 => u64::from(bits as u32),
@@ -117,7 +128,17 @@ integer_bits!(
     TimestampSecondType,
     TimestampMillisecondType,
     TimestampMicrosecondType,
-    TimestampNanosecondType
+    TimestampNanosecondType,
+    Date32Type,
+    Date64Type,
+    Time32SecondType,
+    Time32MillisecondType,
+    Time64MicrosecondType,
+    Time64NanosecondType,
+    DurationSecondType,
+    DurationMillisecondType,
+    DurationMicrosecondType,
+    DurationNanosecondType
 );
 
 impl Bits for Float32Type {
@@ -162,6 +183,16 @@ macro_rules! for_primitive {
             DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                 $function::<TimestampNanosecondType>($($argument),*)
             }
+            DataType::Date32 => $function::<Date32Type>($($argument),*),
+            DataType::Date64 => $function::<Date64Type>($($argument),*),
+            DataType::Time32(TimeUnit::Second) => $function::<Time32SecondType>($($argument),*),
+            DataType::Time32(TimeUnit::Millisecond) => $function::<Time32MillisecondType>($($argument),*),
+            DataType::Time64(TimeUnit::Microsecond) => $function::<Time64MicrosecondType>($($argument),*),
+            DataType::Time64(TimeUnit::Nanosecond) => $function::<Time64NanosecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Second) => $function::<DurationSecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Millisecond) => $function::<DurationMillisecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Microsecond) => $function::<DurationMicrosecondType>($($argument),*),
+            DataType::Duration(TimeUnit::Nanosecond) => $function::<DurationNanosecondType>($($argument),*),
             _ => $otherwise,
         }
     };
@@ -204,6 +235,17 @@ fn build_whole(data_type: &DataType, cells: &[Option<Cell>], untidy: bool) -> Ca
             let (offsets, bytes) = offsets_of(cells, untidy)?;
             Arc::new(BinaryArray::try_new(offsets, bytes.into(), nulls_of(cells, untidy))?)
         }
+        DataType::Decimal128(_, _) => {
+            let under_null = if untidy { i128::from(DEBRIS_BITS) << 64 } else { 0 };
+            let value = |cell: &Option<Cell>| match cell {
+                None => Ok(under_null),
+                Some(Cell::Wide(value)) => Ok(*value),
+                Some(_) => Err(Failure::new(format!("no decimal in an array of type {data_type}"))),
+            };
+            let values = cells.iter().map(value).collect::<CaseResult<Vec<i128>>>()?;
+            let array = Decimal128Array::try_new(values.into(), nulls_of(cells, untidy))?;
+            Arc::new(array.with_data_type(data_type.clone()))
+        }
         DataType::Dictionary(keys, values) if **keys == DataType::Int32 && **values == DataType::Utf8 => {
             dictionary_of(cells, untidy)?
         }
@@ -229,7 +271,7 @@ fn bits_of(data_type: &DataType, cells: &[Option<Cell>], untidy: bool) -> CaseRe
     let bits = cells.iter().map(|cell| match cell {
         None => Ok(under_null),
         Some(Cell::Bits(bits)) => Ok(*bits),
-        Some(Cell::Bytes(_)) => Err(Failure::new(format!("bytes in an array of type {data_type}"))),
+        Some(_) => Err(Failure::new(format!("bytes or a decimal in an array of type {data_type}"))),
     });
     bits.collect()
 }
@@ -237,7 +279,7 @@ fn bits_of(data_type: &DataType, cells: &[Option<Cell>], untidy: bool) -> CaseRe
 fn bytes_of(cell: &Cell) -> CaseResult<&[u8]> {
     match cell {
         Cell::Bytes(bytes) => Ok(bytes),
-        Cell::Bits(_) => Err(Failure::new("bits in an array of bytes")),
+        _ => Err(Failure::new("bits or a decimal in an array of bytes")),
     }
 }
 
@@ -302,6 +344,10 @@ pub fn read(array: &dyn Array) -> CaseResult<Vec<Option<Cell>>> {
             let array = array.as_any().downcast_ref::<BinaryArray>().ok_or_else(mismatch)?;
             let bytes = |index| Cell::Bytes(array.value(index).to_vec());
             (0..array.len()).map(|index| valid(index).then(|| bytes(index))).collect()
+        }
+        DataType::Decimal128(_, _) => {
+            let array = array.as_any().downcast_ref::<Decimal128Array>().ok_or_else(mismatch)?;
+            (0..array.len()).map(|index| valid(index).then(|| Cell::Wide(array.value(index)))).collect()
         }
         DataType::Dictionary(_, _) => {
             let array = array.as_any().downcast_ref::<DictionaryArray<Int32Type>>().ok_or_else(mismatch)?;

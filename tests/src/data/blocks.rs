@@ -7,7 +7,7 @@ use arrow_schema::DataType;
 use proptest::prelude::*;
 use tsds_traits::EncodeHints;
 
-use super::arrays::{self, Cell, Layout, canonical_bits};
+use super::arrays::{self, Cell, Layout, canonical_bits, within_digits};
 use super::edges;
 use super::segments::layouts;
 use crate::CaseResult;
@@ -84,6 +84,9 @@ fn shapes(data_type: &DataType, rows: usize) -> BoxedStrategy<Vec<Cell>> {
 
 /// Cells of integers as numbers, of floats as numbers with a fraction, which is what sensors give.
 fn numbers(data_type: &DataType, values: impl Iterator<Item = u64>) -> Vec<Cell> {
+    if let DataType::Decimal128(precision, _) = data_type {
+        return values.map(|value| Cell::Wide(within_digits(*precision, i128::from(value as i64)))).collect();
+    }
     let bits = |value: u64| match data_type {
         DataType::Float64 => (value as i64 as f64 / 8.0).to_bits(),
         DataType::Float32 => u64::from((value as i64 as f32 / 8.0).to_bits()),

@@ -13,8 +13,9 @@ use crate::Failure;
 const NULL: u8 = 0;
 const BITS: u8 = 1;
 const BYTES: u8 = 2;
+const WIDE: u8 = 3;
 
-/// Writes one value after the other: a tag (0 null, 1 bits, 2 bytes) and what it says. No product knows it.
+/// Writes one value after the other: a tag (0 null, 1 bits, 2 bytes, 3 a decimal) and what it says. No product knows it.
 #[derive(Debug)]
 pub struct CellCodec {
     capabilities: CodecCapabilities,
@@ -67,9 +68,14 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 
 fn read_cell(rest: &mut &[u8], data_type: &DataType) -> Option<Option<Cell>> {
     let binary = *data_type == DataType::Binary;
+    let decimal = matches!(data_type, DataType::Decimal128(_, _));
     match take(rest, 1)?[0] {
         NULL => Some(None),
-        BITS if !binary => {
+        WIDE if decimal => {
+            let value = i128::from_le_bytes(take(rest, 16)?.try_into().ok()?);
+            Some(Some(Cell::Wide(value)))
+        }
+        BITS if !binary && !decimal => {
             let bits = u64::from_le_bytes(take(rest, 8)?.try_into().ok()?);
             (canonical_bits(data_type, bits) == bits).then_some(Some(Cell::Bits(bits)))
         }
@@ -102,6 +108,7 @@ impl Codec for CellCodec {
         self.check(1, array.data_type()).ok()?;
         let length = |cell: &Option<Cell>| match cell {
             Some(Cell::Bytes(bytes)) => 5 + bytes.len(),
+            Some(Cell::Wide(_)) => 17,
             _ => 9,
         };
         Some(read(array).ok()?.iter().map(length).sum())
@@ -115,6 +122,10 @@ impl Codec for CellCodec {
                 Some(Cell::Bits(bits)) => {
                     out.push(BITS);
                     out.extend(bits.to_le_bytes());
+                }
+                Some(Cell::Wide(value)) => {
+                    out.push(WIDE);
+                    out.extend(value.to_le_bytes());
                 }
                 Some(Cell::Bytes(bytes)) => {
                     out.push(BYTES);

@@ -3,11 +3,12 @@
 use arrow_schema::{DataType, TimeUnit};
 use proptest::prelude::*;
 
-use super::arrays::{Cell, canonical_bits};
+use super::arrays::{Cell, canonical_bits, within_digits};
 
 /// Every type of a column, timestamps with and without a zone.
 pub fn stored_types() -> Vec<DataType> {
     let mut types = primitive_types();
+    types.extend(decimal_types());
     types.push(DataType::Boolean);
     types.push(DataType::Utf8);
     types.push(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)));
@@ -17,9 +18,21 @@ pub fn stored_types() -> Vec<DataType> {
 /// Every type of a block: what codecs encode.
 pub fn block_types() -> Vec<DataType> {
     let mut types = primitive_types();
+    types.extend(decimal_types());
     types.push(DataType::Boolean);
     types.push(DataType::Binary);
     types
+}
+
+/// Decimals as files hold them in 32 bits, in 64, and in more.
+fn decimal_types() -> [DataType; 3] {
+    [DataType::Decimal128(9, 2), DataType::Decimal128(18, 0), DataType::Decimal128(38, 10)]
+}
+
+/// The stored types whose values have at most eight bytes, or are text: those that devices hold.
+pub fn narrow_types() -> Vec<DataType> {
+    let is_wide = |data_type: &DataType| matches!(data_type, DataType::Decimal128(_, _));
+    stored_types().into_iter().filter(|data_type| !is_wide(data_type)).collect()
 }
 
 fn primitive_types() -> Vec<DataType> {
@@ -39,6 +52,10 @@ fn primitive_types() -> Vec<DataType> {
     types.extend(units.map(|unit| DataType::Timestamp(unit, None)));
     types.push(DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())));
     types.push(DataType::Timestamp(TimeUnit::Second, Some("+05:30".into())));
+    types.extend([DataType::Date32, DataType::Date64]);
+    types.extend([TimeUnit::Second, TimeUnit::Millisecond].map(DataType::Time32));
+    types.extend([TimeUnit::Microsecond, TimeUnit::Nanosecond].map(DataType::Time64));
+    types.extend(units.map(DataType::Duration));
     types
 }
 
@@ -53,6 +70,16 @@ pub fn edge_cells(data_type: &DataType) -> Vec<Cell> {
             let mut edges = text_edges();
             edges.extend([vec![0xff], vec![0xc3, 0x28], vec![0; 9], vec![0x80; 257]].map(Cell::Bytes));
             edges
+        }
+        DataType::Decimal128(precision, _) => {
+            let most = 10i128.pow((*precision).into()) - 1;
+            let wide = [i128::from(i64::MAX), i128::from(i64::MAX) + 1, 1 << 64, most / 2, most - 1, most];
+            let mut edges: Vec<i128> =
+                wide.into_iter().filter(|edge| *edge <= most).chain([0, 1, 100]).collect();
+            edges.extend(edges.clone().iter().map(|edge| -edge));
+            edges.sort_unstable();
+            edges.dedup();
+            edges.into_iter().map(Cell::Wide).collect()
         }
         integer => {
             let mut edges: Vec<u64> =
@@ -166,6 +193,16 @@ pub fn cells(data_type: &DataType) -> BoxedStrategy<Cell> {
             1 => proptest::collection::vec(any::<u8>(), 0..20).prop_map(Cell::Bytes),
         ]
         .boxed(),
+        DataType::Decimal128(precision, _) => {
+            let precision = *precision;
+            prop_oneof![
+                3 => (0..5i128).prop_map(Cell::Wide),
+                3 => edges,
+                1 => any::<i128>().prop_map(move |value| Cell::Wide(within_digits(precision, value))),
+                1 => any::<i64>().prop_map(move |value| Cell::Wide(within_digits(precision, value.into()))),
+            ]
+            .boxed()
+        }
         fixed => {
             let fixed = fixed.clone();
             let few = few_numbers(&fixed);

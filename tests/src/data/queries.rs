@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tsds_traits::{
     Aggregate, AggregatePlan, Column, ColumnId, Comparison, Function, Predicate, SortKey, TableSchema,
-    TimeBucket, Value, ValueClass, units_per_second,
+    TimeBucket, Value, ValueClass, integer_form, units_per_second,
 };
 
 use super::arrays::value_of;
@@ -97,10 +97,14 @@ pub fn limits(rows: u64) -> BoxedStrategy<Option<u64>> {
 
 /// Whether a column can be summed.
 pub fn is_number(column: &Column) -> bool {
-    !matches!(column.data_type, arrow_schema::DataType::Timestamp(_, _))
+    let is_temporal = integer_form(&column.data_type).is_some();
+    let is_duration = matches!(column.data_type, arrow_schema::DataType::Duration(_));
+    (!is_temporal || is_duration)
         && matches!(
             ValueClass::of(&column.data_type),
-            Some(ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64)
+            Some(
+                ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64 | ValueClass::Decimal
+            )
         )
 }
 

@@ -6,7 +6,7 @@ use arrow_schema::{DataType, TimeUnit};
 use proptest::prelude::*;
 use tsds_traits::{Column, ColumnId, SchemaVersion, TableId, TableSchema};
 
-use super::edges::stored_types;
+use super::edges::{narrow_types, stored_types};
 use crate::{CaseResult, Failure};
 
 /// A column as it is asked for.
@@ -81,7 +81,7 @@ pub fn readings() -> CaseResult<Arc<TableSchema>> {
     schema(&columns, 0, &[])
 }
 
-/// A table with a nullable column of every type, and two series columns.
+/// A table with a nullable column of every type that devices hold, and two series columns.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn every_type() -> CaseResult<Arc<TableSchema>> {
         spec("site", text, true),
         spec("unit", DataType::Int32, true),
     ];
-    let values = stored_types();
+    let values = narrow_types();
     columns.extend(
         values
             .into_iter()
@@ -103,7 +103,8 @@ pub fn every_type() -> CaseResult<Arc<TableSchema>> {
     schema(&columns, 0, &[1, 2])
 }
 
-/// A table for each type: time, a series column, and a nullable column of the type. For tiers that decline [`every_type`].
+/// A table for each stored type: time, a series column, and a nullable column of the type. For tiers that decline [`every_type`], and
+/// for the types that it lacks.
 ///
 /// # Errors
 ///
@@ -122,11 +123,16 @@ pub fn each_type() -> CaseResult<Vec<Arc<TableSchema>>> {
 
 /// Any schema: a time column of any unit at any place, up to two series columns, up to four others.
 pub fn any_schema() -> BoxedStrategy<Arc<TableSchema>> {
-    any_schema_of(stored_types())
+    any_schema_of(Vec::new())
 }
 
-/// As [`any_schema`], with columns of these types; one that is named several times comes more often.
-pub fn any_schema_of(types: Vec<DataType>) -> BoxedStrategy<Arc<TableSchema>> {
+/// As [`any_schema`], in which these types come more often. Types that not every tier holds come together, in one table of five.
+pub fn any_schema_of(more: Vec<DataType>) -> BoxedStrategy<Arc<TableSchema>> {
+    let with = |types: Vec<DataType>| any_schema_with(types.into_iter().chain(more.clone()).collect());
+    prop_oneof![4 => with(narrow_types()), 1 => with(stored_types())].boxed()
+}
+
+fn any_schema_with(types: Vec<DataType>) -> BoxedStrategy<Arc<TableSchema>> {
     let units = [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
     let time = (proptest::sample::select(units.to_vec()), any::<bool>());
     let others = proptest::collection::vec((proptest::sample::select(types), any::<bool>()), 0..=6);
@@ -160,6 +166,6 @@ mod tests {
     #[test]
     fn the_fixed_schemas_are_valid() {
         assert_eq!(sensors().unwrap().series_indices(), [0]);
-        assert_eq!(every_type().unwrap().columns().len(), 3 + stored_types().len());
+        assert_eq!(every_type().unwrap().columns().len(), 3 + narrow_types().len());
     }
 }

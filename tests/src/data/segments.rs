@@ -227,6 +227,7 @@ fn meta_of(schema: &TableSchema, number: u64, day: i64, rows: &[Row]) -> Segment
 fn plain_bytes_of(row: &[Option<Value>]) -> u64 {
     let bytes = |value: &Value| match value {
         Value::Text(text) => 4 + text.len() as u64,
+        Value::Decimal(_) => 16,
         _ => 8,
     };
     row.iter().map(|value| value.as_ref().map_or(8, bytes)).sum()
@@ -255,6 +256,7 @@ fn loosened(stats: &ColumnStats) -> ColumnStats {
         Value::F32(_) => Value::F32(f32::NEG_INFINITY),
         Value::F64(_) => Value::F64(f64::NEG_INFINITY),
         Value::Text(text) => Value::Text(text.chars().take(1).collect()),
+        Value::Decimal(value) => Value::Decimal(value.saturating_sub(3)),
         other => other.clone(),
     };
     let above = |value: &Value| match value {
@@ -264,6 +266,7 @@ fn loosened(stats: &ColumnStats) -> ColumnStats {
         Value::F32(_) => Value::F32(f32::INFINITY),
         Value::F64(_) => Value::F64(f64::INFINITY),
         Value::Text(text) => Value::Text(format!("{text}x")),
+        Value::Decimal(value) => Value::Decimal(value.saturating_add(3)),
         other => other.clone(),
     };
     ColumnStats {

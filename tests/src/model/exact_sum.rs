@@ -31,6 +31,7 @@ impl ExactSum {
         match value {
             Value::Int(value) => self.add_integer(i128::from(*value)),
             Value::UInt(value) => self.add_integer(i128::from(*value)),
+            Value::Decimal(value) => self.add_integer(*value),
             Value::F32(value) => self.add_float(f64::from(*value)),
             Value::F64(value) => self.add_float(*value),
             _ => {}

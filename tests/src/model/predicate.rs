@@ -73,6 +73,7 @@ fn compare(left: &Value, comparison: Comparison, right: &Value) -> bool {
         (Value::F32(a), Value::F32(b)) => holds(comparison, a, b),
         (Value::F64(a), Value::F64(b)) => holds(comparison, a, b),
         (Value::Text(a), Value::Text(b)) => holds(comparison, a.as_bytes(), b.as_bytes()),
+        (Value::Decimal(a), Value::Decimal(b)) => holds(comparison, a, b),
         // Bound literals have the column's class.
         _ => false,
     }

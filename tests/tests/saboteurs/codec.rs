@@ -96,7 +96,7 @@ impl Codec for Saboteur {
     }
 
     fn max_encoded_len(&self, array: &dyn Array) -> Option<usize> {
-        if self.sabotage == Sabotage::TakesForeignTypes && array.data_type() == &DataType::Date32 {
+        if self.sabotage == Sabotage::TakesForeignTypes && array.data_type() == &DataType::LargeBinary {
             return Some(0);
         }
         let length = self.inner.max_encoded_len(array)?;
@@ -110,7 +110,7 @@ impl Codec for Saboteur {
     fn encode(&self, array: &dyn Array, hints: &EncodeHints<'_>, out: &mut Vec<u8>) -> Result<()> {
         match self.sabotage {
             Sabotage::ClearsTheOutput => out.clear(),
-            Sabotage::TakesForeignTypes if array.data_type() == &DataType::Date32 => return Ok(()),
+            Sabotage::TakesForeignTypes if array.data_type() == &DataType::LargeBinary => return Ok(()),
             Sabotage::EncodesAnything if !self.capabilities.types.contains(array.data_type()) => {
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, make_array};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -335,17 +335,17 @@ impl Tier for Saboteur {
 
 fn cut_towards_zero(batch: &RecordBatch, bucket: Option<TimeBucket>) -> RecordBatch {
     let Some(TimeBucket::Units { width, .. }) = bucket else { return batch.clone() };
-    let column = |(field, array): (&Arc<arrow_schema::Field>, &ArrayRef)| match array
-        .as_any()
-        .downcast_ref::<TimestampMicrosecondArray>(
-    ) {
-        Some(starts) if field.name() == "bucket" => {
-            let cut = starts.unary::<_, arrow_array::types::TimestampMicrosecondType>(|start| {
-                if start < 0 { start + width } else { start }
-            });
-            Arc::new(cut.with_data_type(field.data_type().clone())) as ArrayRef
+    let relabelled = |array: &dyn Array, data_type: &arrow_schema::DataType| {
+        make_array(array.to_data().into_builder().data_type(data_type.clone()).build().unwrap())
+    };
+    let column = |(field, array): (&Arc<arrow_schema::Field>, &ArrayRef)| {
+        if field.name() != "bucket" {
+            return array.clone();
         }
-        _ => array.clone(),
+        let starts = relabelled(array, &arrow_schema::DataType::Int64);
+        let starts = starts.as_any().downcast_ref::<Int64Array>().unwrap();
+        let cut: Int64Array = starts.unary(|start| if start < 0 { start + width } else { start });
+        relabelled(&cut, field.data_type())
     };
     let columns = batch.schema().fields().iter().zip(batch.columns()).map(column).collect();
     RecordBatch::try_new(batch.schema(), columns).unwrap()

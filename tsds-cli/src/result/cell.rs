@@ -4,12 +4,18 @@ use std::io;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
+    DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, BooleanArray, PrimitiveArray, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
+
+use super::time::{append_date, append_time, append_time_of_day};
+
+const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// One value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +27,13 @@ pub(super) enum Cell<'a> {
     F32(f32),
     F64(f64),
     Time(i64, TimeUnit),
+    /// Days since 1970.
+    Date(i64),
+    /// Milliseconds since 1970, which need not be whole days.
+    DateMillis(i64),
+    TimeOfDay(i64, TimeUnit),
+    /// Units of a scale.
+    Decimal(i128, i8),
     Text(&'a str),
 }
 
@@ -45,6 +58,11 @@ enum Values<'a> {
     F32(&'a [f32]),
     F64(&'a [f64]),
     Time(&'a [i64], TimeUnit),
+    Days(&'a [i32]),
+    Millis(&'a [i64]),
+    TimeOfDay32(&'a [i32], TimeUnit),
+    TimeOfDay64(&'a [i64], TimeUnit),
+    Decimal(&'a [i128], i8),
     Text(&'a StringArray),
     Dictionary(&'a [i32], &'a StringArray),
 }
@@ -75,6 +93,34 @@ impl<'a> Column<'a> {
             DataType::Float32 => Values::F32(array.as_primitive::<Float32Type>().values()),
             DataType::Float64 => Values::F64(array.as_primitive::<Float64Type>().values()),
             DataType::Timestamp(unit, _) => Values::Time(times(array, *unit).ok_or_else(unsupported)?, *unit),
+            DataType::Date32 => Values::Days(array.as_primitive::<Date32Type>().values()),
+            DataType::Date64 => Values::Millis(array.as_primitive::<Date64Type>().values()),
+            DataType::Time32(unit) => Values::TimeOfDay32(
+                match unit {
+                    TimeUnit::Second => array.as_primitive::<Time32SecondType>().values(),
+                    TimeUnit::Millisecond => array.as_primitive::<Time32MillisecondType>().values(),
+                    _ => return Err(unsupported()),
+                },
+                *unit,
+            ),
+            DataType::Time64(unit) => Values::TimeOfDay64(
+                match unit {
+                    TimeUnit::Microsecond => array.as_primitive::<Time64MicrosecondType>().values(),
+                    TimeUnit::Nanosecond => array.as_primitive::<Time64NanosecondType>().values(),
+                    _ => return Err(unsupported()),
+                },
+                *unit,
+            ),
+            // A number of the column's unit: exact, and what an import takes.
+            DataType::Duration(unit) => Values::I64(match unit {
+                TimeUnit::Second => array.as_primitive::<DurationSecondType>().values(),
+                TimeUnit::Millisecond => array.as_primitive::<DurationMillisecondType>().values(),
+                TimeUnit::Microsecond => array.as_primitive::<DurationMicrosecondType>().values(),
+                TimeUnit::Nanosecond => array.as_primitive::<DurationNanosecondType>().values(),
+            }),
+            DataType::Decimal128(_, scale) => {
+                Values::Decimal(array.as_primitive::<Decimal128Type>().values(), *scale)
+            }
             DataType::Utf8 => Values::Text(array.as_string()),
             DataType::Dictionary(..) => {
                 let dictionary = array.as_dictionary_opt::<Int32Type>().ok_or_else(unsupported)?;
@@ -107,6 +153,17 @@ impl<'a> Column<'a> {
             Values::Time(values, unit) => {
                 values.get(row).map_or(Cell::Null, |value| Cell::Time(*value, *unit))
             }
+            Values::Days(values) => values.get(row).map_or(Cell::Null, |value| Cell::Date((*value).into())),
+            Values::Millis(values) => values.get(row).map_or(Cell::Null, |value| Cell::DateMillis(*value)),
+            Values::TimeOfDay32(values, unit) => {
+                values.get(row).map_or(Cell::Null, |value| Cell::TimeOfDay((*value).into(), *unit))
+            }
+            Values::TimeOfDay64(values, unit) => {
+                values.get(row).map_or(Cell::Null, |value| Cell::TimeOfDay(*value, *unit))
+            }
+            Values::Decimal(values, scale) => {
+                values.get(row).map_or(Cell::Null, |value| Cell::Decimal(*value, *scale))
+            }
             Values::Text(array) => text(array, row),
             Values::Dictionary(keys, texts) => {
                 let key = keys.get(row).and_then(|key| usize::try_from(*key).ok());
@@ -135,12 +192,27 @@ fn times(array: &dyn Array, unit: TimeUnit) -> Option<&[i64]> {
     }
 }
 
+fn append_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
+    let scale = usize::from(scale.unsigned_abs());
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
+    if value < 0 {
+        out.push(b'-');
+    }
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    out.extend_from_slice(whole.as_bytes());
+    if !fraction.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(fraction.as_bytes());
+    }
+}
+
 impl Cell<'_> {
-    /// Appends a number or a boolean; false for every other kind of value.
+    /// Appends a number, a decimal with all digits of its scale, or a boolean; false for every other kind of value.
     pub(super) fn append_number(&self, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Self::Int(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
+            Self::Decimal(value, scale) => append_decimal(*value, *scale, out),
             Self::UInt(value) => out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes()),
             Self::F32(value) if value.is_finite() => {
                 out.extend_from_slice(zmij::Buffer::new().format_finite(*value).as_bytes());
@@ -148,6 +220,20 @@ impl Cell<'_> {
             Self::F64(value) if value.is_finite() => {
                 out.extend_from_slice(zmij::Buffer::new().format_finite(*value).as_bytes());
             }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Appends a date or a time of day as text without characters that need quotes; false for every other kind of value.
+    pub(super) fn append_calendar(&self, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Date(days) => append_date(*days, out),
+            Self::DateMillis(millis) if millis.rem_euclid(MILLIS_PER_DAY) == 0 => {
+                append_date(millis.div_euclid(MILLIS_PER_DAY), out);
+            }
+            Self::DateMillis(millis) => append_time(*millis, TimeUnit::Millisecond, b'T', out),
+            Self::TimeOfDay(value, unit) => append_time_of_day(*value, *unit, out),
             _ => return false,
         }
         true

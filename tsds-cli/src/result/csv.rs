@@ -9,7 +9,7 @@ use super::cell::{Cell, Column};
 use super::time::append_time;
 use super::{ResultWriter, TEXT_BUFFER};
 
-/// Null is an empty field, empty text is `""`; times end in `Z`.
+/// Null is an empty field, empty text is `""`; times end in `Z`; durations are numbers of their unit.
 pub(super) struct CsvWriter {
     target: Box<dyn Write + Send>,
     buffer: Vec<u8>,
@@ -70,7 +70,7 @@ fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) {
             out.push(b'Z');
         }
         other => {
-            if !other.append_number(out) {
+            if !other.append_number(out) && !other.append_calendar(out) {
                 out.extend_from_slice(other.special().unwrap_or_default().as_bytes());
             }
         }

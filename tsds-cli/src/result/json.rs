@@ -9,7 +9,7 @@ use super::cell::{Cell, Column};
 use super::time::append_time;
 use super::{ResultWriter, TEXT_BUFFER};
 
-/// Times are text that ends in `Z`; NaN and the infinities, which JSON lacks, are text.
+/// Times are text that ends in `Z`, dates and times of day are text, durations are numbers of their unit; NaN and the infinities, which JSON lacks, are text.
 pub(super) struct JsonWriter {
     target: Box<dyn Write + Send>,
     buffer: Vec<u8>,
@@ -74,7 +74,9 @@ fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         other => {
             if !other.append_number(out) {
                 out.push(b'"');
-                out.extend_from_slice(other.special().unwrap_or_default().as_bytes());
+                if !other.append_calendar(out) {
+                    out.extend_from_slice(other.special().unwrap_or_default().as_bytes());
+                }
                 out.push(b'"');
             }
         }

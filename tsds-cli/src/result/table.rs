@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
+use tsds_traits::integer_form;
 
 use super::ResultWriter;
 use super::cell::{Cell, Column};
@@ -56,9 +57,9 @@ impl ResultWriter for TableWriter {
 
 fn align(data_type: &DataType) -> Align {
     match data_type {
-        DataType::Utf8 | DataType::Dictionary(..) | DataType::Boolean | DataType::Timestamp(..) => {
-            Align::Left
-        }
+        DataType::Duration(_) => Align::Right,
+        DataType::Utf8 | DataType::Dictionary(..) | DataType::Boolean => Align::Left,
+        temporal if integer_form(temporal).is_some() => Align::Left,
         _ => Align::Right,
     }
 }
@@ -70,7 +71,7 @@ fn text(cell: Cell<'_>) -> String {
         Cell::Text(text) => return text.into(),
         Cell::Time(value, unit) => append_time(value, unit, b' ', &mut out),
         other => {
-            if !other.append_number(&mut out) {
+            if !other.append_number(&mut out) && !other.append_calendar(&mut out) {
                 return other.special().unwrap_or_default().into();
             }
         }

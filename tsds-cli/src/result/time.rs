@@ -1,7 +1,9 @@
 //! Times as ISO 8601 text in UTC.
 
 use arrow_schema::TimeUnit;
-use chrono::{DateTime, Datelike, Timelike};
+use chrono::{DateTime, Datelike, Timelike, Utc};
+
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Appends a time, such as `2024-01-31T08:30:00.25`: the fraction has 3, 6 or 9 digits, or is left out if it is zero.
 /// A time that the calendar cannot name is appended as its number.
@@ -14,18 +16,46 @@ pub(super) fn append_time(value: i64, unit: TimeUnit, between: u8, out: &mut Vec
         out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         return;
     };
+    calendar_day(&time, out);
+    out.push(between);
+    clock(time.num_seconds_from_midnight(), nanos as u32, out);
+}
+
+/// Appends a date, such as `2024-01-31`, by its days since 1970; one that the calendar cannot name as its number.
+pub(super) fn append_date(days: i64, out: &mut Vec<u8>) {
+    let seconds = days.checked_mul(SECONDS_PER_DAY);
+    let time = seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+    match time.filter(|time| (0..=9999).contains(&time.year())) {
+        Some(time) => calendar_day(&time, out),
+        None => out.extend_from_slice(itoa::Buffer::new().format(days).as_bytes()),
+    }
+}
+
+/// Appends a time of day, such as `08:30:00.25`, with a fraction as [`append_time`]; one that no day has as its number.
+pub(super) fn append_time_of_day(value: i64, unit: TimeUnit, out: &mut Vec<u8>) {
+    let per_second = tsds_traits::units_per_second(unit);
+    if !(0..SECONDS_PER_DAY * per_second).contains(&value) {
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        return;
+    }
+    let nanos = value % per_second * (1_000_000_000 / per_second);
+    clock((value / per_second) as u32, nanos as u32, out);
+}
+
+fn calendar_day(time: &DateTime<Utc>, out: &mut Vec<u8>) {
     digits(time.year() as u32, 4, out);
     out.push(b'-');
     digits(time.month(), 2, out);
     out.push(b'-');
     digits(time.day(), 2, out);
-    out.push(between);
-    digits(time.hour(), 2, out);
+}
+
+fn clock(second: u32, nanos: u32, out: &mut Vec<u8>) {
+    digits(second / 3_600, 2, out);
     out.push(b':');
-    digits(time.minute(), 2, out);
+    digits(second / 60 % 60, 2, out);
     out.push(b':');
-    digits(time.second(), 2, out);
-    let nanos = nanos as u32;
+    digits(second % 60, 2, out);
     if nanos == 0 {
         return;
     }
@@ -54,6 +84,29 @@ mod tests {
         let mut out = Vec::new();
         append_time(value, unit, b'T', &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn dates_and_times_of_day_are_named_as_far_as_they_have_names() {
+        for (days, expected) in
+            [(0, "1970-01-01"), (-1, "1969-12-31"), (19_753, "2024-01-31"), (i64::MAX, "9223372036854775807")]
+        {
+            let mut out = Vec::new();
+            append_date(days, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+        for (value, unit, expected) in [
+            (0, TimeUnit::Second, "00:00:00"),
+            (86_399, TimeUnit::Second, "23:59:59"),
+            (86_400, TimeUnit::Second, "86400"),
+            (-1, TimeUnit::Millisecond, "-1"),
+            (30_600_250, TimeUnit::Millisecond, "08:30:00.250"),
+            (86_399_999_999_999, TimeUnit::Nanosecond, "23:59:59.999999999"),
+        ] {
+            let mut out = Vec::new();
+            append_time_of_day(value, unit, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -37,6 +37,10 @@ fn number(digits: &str, span: Span) -> Result<Literal, Complaint> {
     if let Ok(whole) = digits.parse::<i128>() {
         return Ok(Literal::Int(whole));
     }
+    // Exact, for columns of decimals; on any other it is what the number is.
+    if let Some(decimal) = Literal::decimal(digits) {
+        return Ok(decimal);
+    }
     match digits.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(Literal::Float(value)),
         Ok(_) => Err(Complaint::new("number is too large", span)),
@@ -54,6 +58,7 @@ fn time(typed: &TypedString) -> Result<Literal, Complaint> {
             let nanos = parse_time(text).map_err(|error| Complaint::new(error.message(), span))?;
             Ok(Literal::Time(nanos))
         }
+        (DataType::Time(..), Value::SingleQuotedString(text)) => Ok(Literal::Text(text.clone())),
         _ => Err(Complaint::new("this kind of literal is not supported", span)
             .hint("write a time as TIMESTAMP '2024-01-31T08:30:00Z'")),
     }

@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, make_array};
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::{ArrayData, ArrayDataBuilder};
 use arrow_schema::DataType;
+use tsds_traits::integer_form;
 
 use crate::block::Block;
 use crate::error::{Damaged, Result};
@@ -18,7 +19,7 @@ pub(super) fn kind(data_type: &DataType) -> Option<Kind> {
         DataType::Int8 => Kind::Int8,
         DataType::Int16 => Kind::Int16,
         DataType::Int32 => Kind::Int32,
-        DataType::Int64 | DataType::Timestamp(_, _) => Kind::Int64,
+        DataType::Int64 => Kind::Int64,
         DataType::UInt8 => Kind::UInt8,
         DataType::UInt16 => Kind::UInt16,
         DataType::UInt32 => Kind::UInt32,
@@ -26,7 +27,7 @@ pub(super) fn kind(data_type: &DataType) -> Option<Kind> {
         DataType::Float32 => Kind::Float32,
         DataType::Float64 => Kind::Float64,
         DataType::Boolean => Kind::Boolean,
-        _ => return None,
+        other => return kind(&integer_form(other)?),
     })
 }
 

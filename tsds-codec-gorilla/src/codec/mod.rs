@@ -54,7 +54,8 @@ impl GorillaCodec {
 
     /// The codec, encoding in a mode that was chosen before, such as to compare modes.
     pub fn with_choice(choice: ModeChoice) -> Self {
-        let types = TypeSet::NONE.with_integers().with_timestamps().with_floats().with_booleans();
+        let types =
+            TypeSet::NONE.with_integers().with_timestamps().with_temporals().with_floats().with_booleans();
         let capabilities = CodecCapabilities::new(types).with_filter().with_resident();
         Self { capabilities, isa: Isa::best(), choice }
     }

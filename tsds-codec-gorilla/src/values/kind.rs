@@ -1,6 +1,7 @@
 //! The types of values.
 
-/// What the values of a block are. Timestamps of every unit are [`Kind::Int64`].
+/// What the values of a block are. Timestamps, dates, times of day and durations are the integers
+/// that they lie in memory as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {

@@ -66,8 +66,8 @@ impl Stored {
     }
 }
 
-/// The members of a set of keys of integers, if they are few. Floats have several bits for what is equal, and timestamps
-/// other units in files: they are not looked up.
+/// The members of a set of keys of integers, dates, times of day and durations, if they are few. Floats have several bits for
+/// what is equal, and timestamps other units in files: they are not looked up.
 fn members(keys: &KeySet, data_type: &DataType) -> Option<Vec<Stored>> {
     let class = ValueClass::of(data_type)?;
     let mut stored = Vec::new();
@@ -80,8 +80,11 @@ fn members(keys: &KeySet, data_type: &DataType) -> Option<Vec<Stored>> {
             let signed = (key ^ key_of_i64(0)) as i64;
             let narrow = |value: i64| i32::try_from(value).map(Stored::Narrow);
             let value = match (class, data_type) {
-                (ValueClass::Int, DataType::Int8 | DataType::Int16 | DataType::Int32) => narrow(signed),
-                (ValueClass::Int, DataType::Int64) => Ok(Stored::Wide(signed)),
+                (ValueClass::Int, DataType::Timestamp(_, _)) => return None,
+                (ValueClass::Int, other) => match other.primitive_width()? {
+                    8 => Ok(Stored::Wide(signed)),
+                    _ => narrow(signed),
+                },
                 // The same bits.
                 (ValueClass::UInt, DataType::UInt64) => Ok(Stored::Wide(key as i64)),
                 (ValueClass::UInt, _) => u32::try_from(key).map(|key| Stored::Narrow(key as i32)),
@@ -109,6 +112,10 @@ mod tests {
         let int = |value: i64, data_type: DataType| members(&of(Value::Int(value)), &data_type);
         assert_eq!(int(-3, DataType::Int16), Some(vec![Stored::Narrow(-3)]));
         assert_eq!(int(-3, DataType::Int64), Some(vec![Stored::Wide(-3)]));
+        assert_eq!(int(-3, DataType::Date32), Some(vec![Stored::Narrow(-3)]));
+        assert_eq!(int(1 << 40, DataType::Date32), Some(vec![]), "cannot be there");
+        let seconds = DataType::Duration(arrow_schema::TimeUnit::Second);
+        assert_eq!(int(-3, seconds), Some(vec![Stored::Wide(-3)]));
         let unsigned = |value: u64, data_type: DataType| members(&of(Value::UInt(value)), &data_type);
         assert_eq!(unsigned(u64::from(u32::MAX), DataType::UInt32), Some(vec![Stored::Narrow(-1)]));
         assert_eq!(unsigned(u64::MAX, DataType::UInt64), Some(vec![Stored::Wide(-1)]));

@@ -9,7 +9,7 @@ use tsds_compute::{CompiledPredicate, Verdict, column_stats};
 use tsds_traits::{Column, ColumnId, ColumnStats, TableSchema, ValueClass};
 
 use super::footer::{Footer, TextForm};
-use crate::layout::from_file;
+use crate::layout::{from_file, statistics_schema};
 
 /// The pages of one column in one row group.
 struct Pages {
@@ -86,9 +86,9 @@ fn pages_of(
     }) else {
         return Ok(None);
     };
-    let schema = footer.arrow(TextForm::Own).schema();
+    let schema = statistics_schema(footer.arrow(TextForm::Own).schema());
     let descriptor = metadata.file_metadata().schema_descr();
-    let converter = StatisticsConverter::try_new(&column.name, schema, descriptor)?;
+    let converter = StatisticsConverter::try_new(&column.name, &schema, descriptor)?;
     let groups = [group];
     let mins = converter.data_page_mins(columns, offsets, &groups)?;
     let maxes = converter.data_page_maxes(columns, offsets, &groups)?;

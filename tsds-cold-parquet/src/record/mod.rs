@@ -175,6 +175,7 @@ fn is_stored(bound: &Value) -> bool {
     match bound {
         Value::Bool(_) | Value::Int(_) | Value::UInt(_) | Value::F32(_) | Value::F64(_) => true,
         Value::Text(text) => text.len() <= usize::from(u16::MAX),
+        Value::Decimal(_) => true,
         _ => false,
     }
 }
@@ -216,6 +217,10 @@ fn write_value(out: &mut Writer, value: Option<&Value>) {
             }
             Err(_) => out.u8(0),
         },
+        Some(Value::Decimal(value)) => {
+            out.u8(7);
+            out.raw(&value.to_le_bytes());
+        }
         _ => out.u8(0),
     }
 }
@@ -233,6 +238,10 @@ fn read_value(input: &mut Reader<'_>) -> Result<Option<Value>, &'static str> {
         4 => Value::F32(f32::from_bits(input.u32()?)),
         5 => Value::F64(f64::from_bits(input.u64()?)),
         6 => Value::Text(input.text()?.to_owned()),
+        7 => {
+            let (low, high) = (input.u64()?, input.u64()? as i64);
+            Value::Decimal(i128::from(high) << 64 | i128::from(low))
+        }
         _ => return Err("unknown kind of value"),
     }))
 }

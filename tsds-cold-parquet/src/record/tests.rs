@@ -55,6 +55,17 @@ fn version_1_reads_back_as_it_was_frozen() {
 }
 
 #[test]
+fn bounds_of_decimals_are_of_kind_7_and_16_bytes() {
+    let mut record = sample();
+    let (min, max) = (Value::Decimal(-2), Value::Decimal(1 << 100));
+    record.row_groups[0].columns = vec![stats(1, Some(min), Some(max))];
+    let bytes = record.encode().unwrap();
+    let stored = format!("07fe{}07{}10{}", "ff".repeat(15), "00".repeat(12), "00".repeat(3));
+    assert!(hex(&bytes).replace('\n', "").contains(&stored));
+    assert_eq!(FileRecord::decode(&bytes).unwrap(), record);
+}
+
+#[test]
 fn every_flipped_bit_is_corrupt() {
     let bytes = sample().encode().unwrap();
     for bit in 0..bytes.len() * 8 {

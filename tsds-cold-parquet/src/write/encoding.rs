@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::DataType;
+use arrow_schema::{DECIMAL64_MAX_PRECISION, DataType};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
-use tsds_traits::{Error, Result, SegmentMeta, TableSchema};
+use tsds_traits::{Error, Result, SegmentMeta, TableSchema, integer_form};
 
 use crate::settings::{PageCompression, ParquetSettings};
 
@@ -29,7 +29,12 @@ const BOUND_BYTES: usize = 64;
 /// full before it saved anything, and whoever reads one page would have to read it too.
 pub(super) fn mostly_distinct(first: &RecordBatch) -> Vec<bool> {
     let distinct = |array: &ArrayRef| {
-        if array.len() < LEAST_SAMPLE || !array.data_type().is_numeric() {
+        // Timestamps never have a dictionary.
+        let is_number = match array.data_type() {
+            DataType::Timestamp(_, _) => false,
+            other => other.is_numeric() || integer_form(other).is_some(),
+        };
+        if array.len() < LEAST_SAMPLE || !is_number {
             return false;
         }
         let data = array.to_data();
@@ -124,6 +129,10 @@ fn encodings(data_type: &DataType) -> Encodings {
     let (dictionary_bytes, other) = match data_type {
         DataType::Timestamp(_, _) => (None, Encoding::DELTA_BINARY_PACKED),
         DataType::Float32 | DataType::Float64 => (Some(NUMBER_DICTIONARY_BYTES), Encoding::BYTE_STREAM_SPLIT),
+        // Beyond what 64 bits hold, Parquet has decimals as bytes.
+        DataType::Decimal128(precision, _) if *precision > DECIMAL64_MAX_PRECISION => {
+            (Some(NUMBER_DICTIONARY_BYTES), Encoding::PLAIN)
+        }
         DataType::Boolean => (None, Encoding::PLAIN),
         DataType::Utf8 | DataType::Dictionary(_, _) => (Some(TEXT_DICTIONARY_BYTES), Encoding::PLAIN),
         _ => (Some(NUMBER_DICTIONARY_BYTES), Encoding::DELTA_BINARY_PACKED),

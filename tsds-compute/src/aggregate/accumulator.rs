@@ -32,7 +32,7 @@ impl Accumulator {
             Function::Sum | Function::Avg => {
                 let column = needed()?;
                 let result = aggregate.result_type(schema);
-                let sums = Sums::new(aggregate.function, column.name.clone(), result);
+                let sums = Sums::new(aggregate.function, column, result);
                 Self::Sum { column: column.id, sums }
             }
             Function::Min | Function::Max => {

@@ -12,7 +12,7 @@ use super::accumulator::{counts_array, u64s};
 use super::groups::is_text;
 use super::runs::{Run, times};
 use super::selection::Selection;
-use crate::array::{Column, Columns, Values, from_keys, from_texts, nulls_of, views};
+use crate::array::{Column, Columns, Values, from_decimals, from_keys, from_texts, nulls_of, views};
 
 pub(super) struct Edges {
     data_type: DataType,
@@ -242,6 +242,13 @@ fn values_array<'a>(
             _ => None,
         };
         return from_texts(data_type, values.map(text));
+    }
+    if matches!(data_type, DataType::Decimal128(_, _)) {
+        let decimal = |value: Option<&'a Value>| match value {
+            Some(Value::Decimal(value)) => Some(*value),
+            _ => None,
+        };
+        return from_decimals(data_type, values.map(decimal));
     }
     let keys: Vec<u64> =
         values.clone().map(|value| value.and_then(Value::order_key).unwrap_or_default()).collect();

@@ -8,7 +8,7 @@ use tsds_traits::Result;
 use super::groups::is_text;
 use super::runs::Run;
 use super::selection::Selection;
-use crate::array::{Column, Native, Text, from_keys, from_texts, nulls_of, with_values};
+use crate::array::{Column, Native, Text, from_decimals, from_keys, from_texts, nulls_of, with_values};
 
 pub(super) struct Extremes {
     data_type: DataType,
@@ -20,12 +20,16 @@ enum Best {
     /// Order-preserving keys, complemented where the largest is wanted, and whether there is one.
     Keys(Vec<u64>, Vec<bool>),
     Texts(Vec<Option<Box<str>>>, usize),
+    Decimals(Vec<Option<i128>>),
 }
 
 impl Extremes {
     pub(super) fn new(data_type: DataType, largest: bool) -> Self {
-        let best =
-            if is_text(&data_type) { Best::Texts(Vec::new(), 0) } else { Best::Keys(Vec::new(), Vec::new()) };
+        let best = match &data_type {
+            DataType::Decimal128(_, _) => Best::Decimals(Vec::new()),
+            text if is_text(text) => Best::Texts(Vec::new(), 0),
+            _ => Best::Keys(Vec::new(), Vec::new()),
+        };
         Self { data_type, largest, best }
     }
 
@@ -36,6 +40,7 @@ impl Extremes {
                 seen.resize(groups, false);
             }
             Best::Texts(texts, _) => texts.resize(groups, None),
+            Best::Decimals(best) => best.resize(groups, None),
         }
     }
 
@@ -46,6 +51,7 @@ impl Extremes {
             numbers => self.fold_keys(runs, &selected, |from, to| {
                 numbers[from..to].iter().fold(u64::MAX, |best, value| best.min(value.key() ^ flip))
             }),
+            decimals => self.fold_decimals(runs, &selected, decimals),
             bools => self.fold_keys(runs, &selected, |from, to| {
                 (from..to).fold(u64::MAX, |best, row| best.min(u64::from(bools.value(row)) ^ flip))
             }),
@@ -61,6 +67,23 @@ impl Extremes {
                 seen[run.group] = true;
             });
         }
+    }
+
+    fn fold_decimals(&mut self, runs: &[Run], selected: &Selection, decimals: &[i128]) {
+        for run in runs {
+            selected.for_each_slice(run.start, run.end, |from, to| {
+                let values = decimals[from..to].iter();
+                if let Some(best) = if self.largest { values.max() } else { values.min() } {
+                    self.offer_decimal(run.group, *best);
+                }
+            });
+        }
+    }
+
+    fn offer_decimal(&mut self, group: usize, value: i128) {
+        let Best::Decimals(best) = &mut self.best else { return };
+        let own = &mut best[group];
+        *own = Some(own.map_or(value, |own| if self.largest { own.max(value) } else { own.min(value) }));
     }
 
     fn fold_texts(&mut self, runs: &[Run], selected: &Selection, text: &Text<'_>) {
@@ -97,6 +120,7 @@ impl Extremes {
             let group = *group as usize;
             let key = with_values!(&column.values,
                 numbers => numbers[row].key(),
+                decimals => { self.offer_decimal(group, decimals[row]); continue },
                 bools => u64::from(bools.value(row)),
                 text => { self.offer_text(group, text.value(row)); continue });
             if let Best::Keys(keys, seen) = &mut self.best {
@@ -110,6 +134,7 @@ impl Extremes {
         let groups = match &self.best {
             Best::Keys(keys, _) => keys.len(),
             Best::Texts(texts, _) => texts.len(),
+            Best::Decimals(best) => best.len(),
         };
         self.results(&(0..groups as u32).collect::<Vec<_>>())
     }
@@ -121,6 +146,9 @@ impl Extremes {
                 let best: Vec<u64> = order.iter().map(|group| keys[*group as usize] ^ flip).collect();
                 from_keys(&self.data_type, &best, nulls_of(order.iter().map(|group| seen[*group as usize])))
             }
+            Best::Decimals(best) => {
+                from_decimals(&self.data_type, order.iter().map(|group| best[*group as usize]))
+            }
             Best::Texts(texts, _) => {
                 from_texts(&self.data_type, order.iter().map(|group| texts[*group as usize].as_deref()))
             }
@@ -130,6 +158,7 @@ impl Extremes {
     pub(super) fn memory_bytes(&self) -> usize {
         match &self.best {
             Best::Keys(keys, seen) => keys.capacity() * size_of::<u64>() + seen.capacity(),
+            Best::Decimals(best) => best.capacity() * size_of::<Option<i128>>(),
             Best::Texts(texts, bytes) => texts.capacity() * size_of::<Option<Box<str>>>() + bytes,
         }
     }

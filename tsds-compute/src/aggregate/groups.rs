@@ -8,13 +8,14 @@ use hashbrown::HashTable;
 use tsds_traits::{AggregatePlan, ColumnId, Error, ErrorKind, Result, TableSchema, key_of_i64};
 
 use crate::array::{
-    Codes, Column, Interner, Native, Text, Values, fixed_hasher, from_keys, from_texts, nulls_of, with_values,
+    Codes, Column, Decimals, Interner, Native, Text, Values, fixed_hasher, from_decimals, from_keys,
+    from_texts, nulls_of, with_values,
 };
 use crate::sort::Ranked;
 
 /// Gives every distinct combination of group values and bucket a dense number, in order of first appearance.
 ///
-/// A combination is a row of words: one per group column (an order-preserving key, or the number of a text), then one bit per
+/// A combination is a row of words: one per group column (an order-preserving key, or the number of a text or decimal), then one bit per
 /// column that says whether it is null, then the bucket's start.
 pub(super) struct Groups {
     columns: Vec<GroupColumn>,
@@ -31,6 +32,7 @@ struct GroupColumn {
     id: ColumnId,
     data_type: DataType,
     texts: Interner,
+    decimals: Decimals,
 }
 
 /// The group columns of a batch.
@@ -79,6 +81,7 @@ impl Groups {
                 id: column.id,
                 data_type: column.data_type.clone(),
                 texts: Interner::new(),
+                decimals: Decimals::new(),
             })
             .collect();
         let bucketed = plan.bucket.is_some();
@@ -116,6 +119,7 @@ impl Groups {
             }
             key[index] = with_values!(&view.values,
                 numbers => numbers[row].key(),
+                decimals => u64::from(column.decimals.intern(decimals[row])?),
                 bools => u64::from(bools.value(row)),
                 text => u64::from(column.text_id(text, known, row)?));
         }
@@ -179,6 +183,12 @@ impl Groups {
                     (!self.is_null(*group as usize, index)).then(|| column.texts.text(id))
                 };
                 from_texts(&column.data_type, order.iter().map(text))?
+            } else if is_decimal(&column.data_type) {
+                let decimal = |group: &u32| {
+                    let id = self.word(*group, index) as u32;
+                    (!self.is_null(*group as usize, index)).then(|| column.decimals.value(id))
+                };
+                from_decimals(&column.data_type, order.iter().map(decimal))?
             } else {
                 let keys: Vec<u64> = order.iter().map(|group| self.word(*group, index)).collect();
                 from_keys(&column.data_type, &keys, self.nulls(index, order))?
@@ -197,7 +207,11 @@ impl Groups {
         let mut keys = Vec::with_capacity(self.columns.len() + 1);
         for (index, column) in self.columns.iter().enumerate() {
             let words = natural.iter().map(|group| self.word(*group, index));
-            let ranks = is_text(&column.data_type).then(|| column.texts.ranks());
+            let ranks = match &column.data_type {
+                text if is_text(text) => Some(column.texts.ranks()),
+                decimal if is_decimal(decimal) => Some(column.decimals.ranks()),
+                _ => None,
+            };
             let words = words.map(|word| match &ranks {
                 Some(ranks) => ranks.get(word as usize).map_or(0, |rank| u64::from(*rank)),
                 None => word,
@@ -214,9 +228,15 @@ impl Groups {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let texts: usize = self.columns.iter().map(|column| column.texts.memory_bytes()).sum();
+        let held = |column: &GroupColumn| column.texts.memory_bytes() + column.decimals.memory_bytes();
+        let texts: usize = self.columns.iter().map(held).sum();
         self.words.capacity() * size_of::<u64>() + self.table.capacity() * 5 + texts
     }
+}
+
+/// Whether a column's values are decimals.
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(_, _))
 }
 
 /// Whether a column's values are texts.

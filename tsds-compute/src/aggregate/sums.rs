@@ -10,16 +10,18 @@ use arrow_array::{
 };
 use arrow_buffer::BooleanBuffer;
 use arrow_schema::DataType;
-use tsds_traits::{Error, Function, Result, SumState};
+use tsds_traits::{Column as TableColumn, Error, Function, Result, SumState};
 
 use super::accumulator::{counts_array, u64s, wrong_type};
 use super::runs::Run;
 use super::selection::Selection;
-use crate::array::{Column, Values};
-use crate::sum::{ExactSum, average, to_f64, to_i64, to_u64};
+use crate::array::{Column, Values, from_decimals, relabelled};
+use crate::sum::{ExactSum, average_at_scale, to_decimal, to_f64, to_i64, to_u64};
 
 pub(super) struct Sums {
     average: bool,
+    /// How many digits of the values stand behind the point.
+    scale: u32,
     column: String,
     result: DataType,
     counts: Vec<u64>,
@@ -45,10 +47,14 @@ impl Sums {
     /// count, flags, low, high, exponent, wide.
     pub(super) const STATE_COLUMNS: usize = 6;
 
-    pub(super) fn new(function: Function, column: String, result: DataType) -> Self {
+    pub(super) fn new(function: Function, column: &TableColumn, result: DataType) -> Self {
         Self {
             average: function == Function::Avg,
-            column,
+            scale: match column.data_type {
+                DataType::Decimal128(_, scale) => scale.unsigned_abs().into(),
+                _ => 0,
+            },
+            column: column.name.clone(),
             result,
             counts: Vec::new(),
             sums: Vec::new(),
@@ -98,6 +104,9 @@ impl Sums {
             }
             Values::F64(values) => {
                 self.fold(runs, &selected, |sum, from, to| sum.add_f64s(&values[from..to]))
+            }
+            Values::Decimal(values) => {
+                self.fold(runs, &selected, |sum, from, to| sum.add_decimals(&values[from..to]))
             }
             Values::Bool(_) | Values::Text(_) => {
                 return Err(Error::invalid_input("only columns of numbers have a sum and an average")
@@ -167,14 +176,23 @@ impl Sums {
         let states = states.collect::<Result<Vec<Option<(SumState, u64)>>>>().map_err(named)?;
         let states = states.iter().map(Option::as_ref);
         Ok(match &self.result {
-            _ if self.average => Arc::new(
-                states
-                    .map(|state| state.and_then(|(sum, count)| average(sum, *count)))
-                    .collect::<Float64Array>(),
-            ),
+            _ if self.average => {
+                let average = |(sum, count): &(SumState, u64)| average_at_scale(sum, *count, self.scale);
+                Arc::new(states.map(|state| state.and_then(average)).collect::<Float64Array>())
+            }
+            decimal @ DataType::Decimal128(_, _) => {
+                let values = states.map(|state| state.map(|(sum, _)| to_decimal(sum)).transpose());
+                let values = values.collect::<Result<Vec<Option<i128>>>>().map_err(named)?;
+                from_decimals(decimal, values.into_iter())?
+            }
             DataType::Int64 => {
                 let values = states.map(|state| state.map(|(sum, _)| to_i64(sum)).transpose());
                 Arc::new(values.collect::<Result<Int64Array>>().map_err(named)?)
+            }
+            duration @ DataType::Duration(_) => {
+                let values = states.map(|state| state.map(|(sum, _)| to_i64(sum)).transpose());
+                let values: ArrayRef = Arc::new(values.collect::<Result<Int64Array>>().map_err(named)?);
+                relabelled(&values, duration)?
             }
             DataType::UInt64 => {
                 let values = states.map(|state| state.map(|(sum, _)| to_u64(sum)).transpose());

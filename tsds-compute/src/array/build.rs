@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use arrow_array::types::{
-    ArrowTimestampType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
 };
-use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
+use arrow_array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, PrimitiveArray, StringArray,
+    make_array,
+};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_schema::{DataType, TimeUnit};
-use tsds_traits::{Error, Result};
+use arrow_schema::DataType;
+use tsds_traits::{Error, Result, integer_form};
 
 use super::cast::conform;
 use super::view::Native;
@@ -27,13 +29,6 @@ pub fn from_keys(data_type: &DataType, keys: &[u64], nulls: Option<NullBuffer>) 
     {
         PrimitiveArray::new(keys.iter().map(|key| T::Native::of_key(*key)).collect(), nulls)
     }
-    fn timestamp<T: ArrowTimestampType>(
-        keys: &[u64],
-        nulls: Option<NullBuffer>,
-        zone: &Option<Arc<str>>,
-    ) -> ArrayRef {
-        Arc::new(primitive::<T>(keys, nulls).with_timezone_opt(zone.clone()))
-    }
     Ok(match data_type {
         DataType::Boolean => {
             Arc::new(BooleanArray::new(BooleanBuffer::from_iter(keys.iter().map(|key| *key != 0)), nulls))
@@ -48,18 +43,27 @@ pub fn from_keys(data_type: &DataType, keys: &[u64], nulls: Option<NullBuffer>) 
         DataType::UInt64 => Arc::new(primitive::<UInt64Type>(keys, nulls)),
         DataType::Float32 => Arc::new(primitive::<Float32Type>(keys, nulls)),
         DataType::Float64 => Arc::new(primitive::<Float64Type>(keys, nulls)),
-        DataType::Timestamp(TimeUnit::Second, zone) => timestamp::<TimestampSecondType>(keys, nulls, zone),
-        DataType::Timestamp(TimeUnit::Millisecond, zone) => {
-            timestamp::<TimestampMillisecondType>(keys, nulls, zone)
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, zone) => {
-            timestamp::<TimestampMicrosecondType>(keys, nulls, zone)
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, zone) => {
-            timestamp::<TimestampNanosecondType>(keys, nulls, zone)
-        }
-        other => return Err(Error::unsupported("column type is not supported").with("type", other)),
+        other => match integer_form(other) {
+            Some(integers) => relabelled(&from_keys(&integers, keys, nulls)?, other)?,
+            None => return Err(Error::unsupported("column type is not supported").with("type", other)),
+        },
     })
+}
+
+/// The same numbers under another type that lies alike in memory: integers as what [`integer_form`] says they can be, or back.
+///
+/// # Errors
+///
+/// `Internal` for types that do not lie alike.
+pub fn relabelled(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    let form = |data_type: &DataType| integer_form(data_type).unwrap_or_else(|| data_type.clone());
+    if form(array.data_type()) != form(data_type) {
+        return Err(Error::internal("values do not lie in memory like those of the other type")
+            .with("type", array.data_type())
+            .with("other_type", data_type));
+    }
+    let data = array.to_data().into_builder().data_type(data_type.clone()).build()?;
+    Ok(make_array(data))
 }
 
 /// The array of these texts, plain or as a dictionary.
@@ -73,6 +77,21 @@ pub(crate) fn from_texts<'a>(
 ) -> Result<ArrayRef> {
     let plain: ArrayRef = Arc::new(texts.collect::<StringArray>());
     conform(&plain, data_type)
+}
+
+/// The array of these decimals.
+///
+/// # Errors
+///
+/// `InvalidInput` for a type that is no decimal.
+pub(crate) fn from_decimals(
+    data_type: &DataType,
+    values: impl Iterator<Item = Option<i128>>,
+) -> Result<ArrayRef> {
+    if !matches!(data_type, DataType::Decimal128(_, _)) {
+        return Err(Error::invalid_input("column holds no decimals").with("type", data_type));
+    }
+    Ok(Arc::new(values.collect::<Decimal128Array>().with_data_type(data_type.clone())))
 }
 
 /// Which of some values are there; `None` if all are.

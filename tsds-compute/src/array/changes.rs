@@ -16,6 +16,7 @@ pub(crate) fn changes(columns: &[Column<'_>], rows: usize) -> BooleanBuffer {
 fn column_changes(column: &Column<'_>) -> BooleanBuffer {
     let values = with_values!(&column.values,
         numbers => number_changes(numbers),
+        decimals => BooleanBuffer::collect_bool(column.len, |row| row == 0 || decimals[row] != decimals[row - 1]),
         bools => BooleanBuffer::collect_bool(column.len, |row| row == 0 || bools.value(row) != bools.value(row - 1)),
         text => text_changes(text, column));
     let Some(nulls) = &column.nulls else { return values };

@@ -2,9 +2,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    Date32Type, Date64Type, Decimal128Type, DurationMicrosecondType, DurationMillisecondType,
+    DurationNanosecondType, DurationSecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
@@ -68,12 +70,15 @@ pub(crate) enum Values<'a> {
     U64(&'a [u64]),
     F32(&'a [f32]),
     F64(&'a [f64]),
+    /// Units of the column's scale.
+    Decimal(&'a [i128]),
     Text(Text<'a>),
 }
 
-/// Runs one expression for every number type, one for booleans and one for text.
+/// Runs one expression for every number type that has keys, one for decimals, one for booleans and one for text.
 macro_rules! with_values {
-    ($values:expr, $numbers:ident => $number:expr, $bools:ident => $bool:expr, $texts:ident => $text:expr $(,)?) => {
+    ($values:expr, $numbers:ident => $number:expr, $decimals:ident => $decimal:expr,
+     $bools:ident => $bool:expr, $texts:ident => $text:expr $(,)?) => {
         match $values {
             $crate::array::Values::Bool($bools) => $bool,
             $crate::array::Values::I8($numbers) => $number,
@@ -86,6 +91,7 @@ macro_rules! with_values {
             $crate::array::Values::U64($numbers) => $number,
             $crate::array::Values::F32($numbers) => $number,
             $crate::array::Values::F64($numbers) => $number,
+            $crate::array::Values::Decimal($decimals) => $decimal,
             $crate::array::Values::Text($texts) => $text,
         }
     };
@@ -160,6 +166,27 @@ impl<'a> Column<'a> {
                 TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
             }),
+            DataType::Date32 => Values::I32(array.as_primitive::<Date32Type>().values()),
+            DataType::Date64 => Values::I64(array.as_primitive::<Date64Type>().values()),
+            DataType::Time32(TimeUnit::Second) => {
+                Values::I32(array.as_primitive::<Time32SecondType>().values())
+            }
+            DataType::Time32(TimeUnit::Millisecond) => {
+                Values::I32(array.as_primitive::<Time32MillisecondType>().values())
+            }
+            DataType::Time64(TimeUnit::Microsecond) => {
+                Values::I64(array.as_primitive::<Time64MicrosecondType>().values())
+            }
+            DataType::Time64(TimeUnit::Nanosecond) => {
+                Values::I64(array.as_primitive::<Time64NanosecondType>().values())
+            }
+            DataType::Duration(unit) => Values::I64(match unit {
+                TimeUnit::Second => array.as_primitive::<DurationSecondType>().values(),
+                TimeUnit::Millisecond => array.as_primitive::<DurationMillisecondType>().values(),
+                TimeUnit::Microsecond => array.as_primitive::<DurationMicrosecondType>().values(),
+                TimeUnit::Nanosecond => array.as_primitive::<DurationNanosecondType>().values(),
+            }),
+            DataType::Decimal128(_, _) => Values::Decimal(array.as_primitive::<Decimal128Type>().values()),
             DataType::Utf8 => Values::Text(Text { values: array.as_string::<i32>(), codes: Codes::Plain }),
             DataType::Dictionary(_, _) => Values::Text(dictionary(array)?),
             _ => return Err(unsupported(array)),
@@ -181,6 +208,7 @@ impl<'a> Column<'a> {
             Values::U8(_) | Values::U16(_) | Values::U32(_) | Values::U64(_) => ValueClass::UInt,
             Values::F32(_) => ValueClass::F32,
             Values::F64(_) => ValueClass::F64,
+            Values::Decimal(_) => ValueClass::Decimal,
             Values::Text(_) => ValueClass::Text,
         }
     }
@@ -192,6 +220,7 @@ impl<'a> Column<'a> {
         }
         Some(with_values!(&self.values,
             numbers => numbers[row].value(),
+            decimals => Value::Decimal(decimals[row]),
             bools => Value::Bool(bools.value(row)),
             texts => Value::Text(texts.value(row).to_owned())))
     }

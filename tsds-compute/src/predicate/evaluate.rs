@@ -6,6 +6,7 @@ use arrow_array::{Array, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use tsds_traits::{ColumnId, Error, KeySet, Result};
 
+use super::decimal_set::DecimalSet;
 use super::fold::fold_is_nan;
 use super::mask::Mask;
 use super::test::Test;
@@ -56,6 +57,15 @@ fn narrow(test: &Test, columns: &Columns<'_>, mask: &mut Mask) -> Result<()> {
             keep_keys(*id, &column, &if *nan { nans } else { nans.complement() }, mask)?;
         }
         Test::Keys(id, set) => keep_keys(*id, &column(columns, *id)?, set, mask)?,
+        Test::Decimal(id, set) => {
+            let column = column(columns, *id)?;
+            let Values::Decimal(decimals) = column.values else {
+                return Err(Error::invalid_input("a decimal is compared with a column of another type")
+                    .with("column", id));
+            };
+            keep_valid(&column.nulls, mask);
+            keep_decimals(decimals, set, mask);
+        }
         Test::Text(id, set) => {
             let column = column(columns, *id)?;
             let Values::Text(text) = &column.values else {
@@ -84,17 +94,33 @@ fn keep_keys(id: ColumnId, column: &Column<'_>, set: &KeySet, mask: &mut Mask) -
     keep_valid(&column.nulls, mask);
     with_values!(&column.values,
     numbers => keep_numbers(numbers, set, mask),
+    _decimals => keep_all_or_nothing(id, set, mask)?,
     bools => keep_bools(bools, set, mask),
-    _text => {
-        let nothing = set.is_empty() || set.complement().is_empty();
-        if !nothing {
-            return Err(Error::invalid_input("a number is compared with a column of text").with("column", id));
-        }
-        if set.is_empty() {
-            mask.clear();
-        }
-    });
+    _text => keep_all_or_nothing(id, set, mask)?);
     Ok(())
+}
+
+/// Of a column without keys only the sets of all keys and of none say something: whether a value is NaN.
+fn keep_all_or_nothing(id: ColumnId, set: &KeySet, mask: &mut Mask) -> Result<()> {
+    if set.is_empty() {
+        mask.clear();
+    } else if !set.complement().is_empty() {
+        return Err(
+            Error::invalid_input("a number is compared with a column of another type").with("column", id)
+        );
+    }
+    Ok(())
+}
+
+fn keep_decimals(decimals: &[i128], set: &DecimalSet, mask: &mut Mask) {
+    match set.ranges() {
+        [] => mask.clear(),
+        [range] => {
+            let (low, high) = (*range.start(), *range.end());
+            mask.keep_where(decimals, |value| (low <= value) & (value <= high));
+        }
+        _ => mask.keep_rows(|row| decimals.get(row).is_some_and(|value| set.contains(*value))),
+    }
 }
 
 fn keep_bools(bools: &BooleanBuffer, set: &KeySet, mask: &mut Mask) {

@@ -11,7 +11,7 @@ use tsds_traits::{Comparison, Error, KeySet, Result, Value, ValueClass, key_of_f
 ///
 /// # Errors
 ///
-/// `InvalidInput` if the literal is not of the class; `Unsupported` for text, which has no keys.
+/// `InvalidInput` if the literal is not of the class; `Unsupported` for text and decimals, which have no keys.
 pub fn fold(class: ValueClass, comparison: Comparison, literal: &Value) -> Result<KeySet> {
     let equal = match equal_keys(class, literal)? {
         Some(keys) => keys,
@@ -99,7 +99,7 @@ fn equal_keys(class: ValueClass, literal: &Value) -> Result<Option<RangeInclusiv
         value if value.is_nan() => None,
         value => match value.order_key() {
             Some(key) => Some(key..=key),
-            None => return Err(Error::unsupported("text does not fold into keys")),
+            None => return Err(Error::unsupported("text and decimals do not fold into keys")),
         },
     })
 }

@@ -1,5 +1,6 @@
 //! Bound predicates over Arrow batches: folding, evaluation, and pruning by statistics.
 
+mod decimal_set;
 mod evaluate;
 mod fold;
 mod mask;
@@ -13,6 +14,7 @@ use tsds_traits::{ColumnId, ColumnStats, Error, KeySet, Predicate, Result, Table
 
 use crate::array::Columns;
 
+pub use decimal_set::DecimalSet;
 pub use fold::{fold, fold_in, fold_is_nan};
 pub use prune::Verdict;
 pub use test::Test;

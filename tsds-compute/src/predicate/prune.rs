@@ -58,7 +58,9 @@ pub(super) fn judge<'a>(
         }),
         Test::Null(column) => leaf(*column, |_, stats, rows| share(stats.null_count, rows)),
         Test::NotNull(column) => leaf(*column, |_, stats, rows| share(stats.null_count, rows).opposite()),
-        Test::Keys(column, _) | Test::Text(column, _) | Test::Nan(column, _) => leaf(*column, of_values),
+        Test::Keys(column, _) | Test::Text(column, _) | Test::Decimal(column, _) | Test::Nan(column, _) => {
+            leaf(*column, of_values)
+        }
     }
 }
 
@@ -129,6 +131,25 @@ fn in_bounds(test: &Test, min: Option<&Value>, max: Option<&Value>) -> Verdict {
                 Verdict::All
             } else {
                 Verdict::Some
+            }
+        }
+        (Test::Decimal(_, set), min, max) => {
+            let bound = |value: Option<&Value>, unknown| match value {
+                None => Some(unknown),
+                Some(Value::Decimal(value)) => Some(*value),
+                Some(_) => None,
+            };
+            match (bound(min, i128::MIN), bound(max, i128::MAX)) {
+                (Some(low), Some(high)) if low <= high && (min.is_some() || max.is_some()) => {
+                    if !set.intersects(&(low..=high)) {
+                        Verdict::None
+                    } else if min.is_some() && max.is_some() && !set.complement().intersects(&(low..=high)) {
+                        Verdict::All
+                    } else {
+                        Verdict::Some
+                    }
+                }
+                _ => Verdict::Some,
             }
         }
         (Test::Keys(_, set), Some(min), Some(max)) => match (min.order_key(), max.order_key()) {

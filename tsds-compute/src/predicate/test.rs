@@ -7,6 +7,7 @@
 
 use tsds_traits::{ColumnId, Error, KeySet, Predicate, Result, Value};
 
+use super::decimal_set::DecimalSet;
 use super::fold::{self, fold, fold_in};
 use super::text_set::TextSet;
 
@@ -19,6 +20,8 @@ pub enum Test {
     Keys(ColumnId, KeySet),
     /// The column is not null and the text is in the set.
     Text(ColumnId, TextSet),
+    /// The column is not null and the decimal, in units of the column's scale, is in the set.
+    Decimal(ColumnId, DecimalSet),
     /// The column is not null, and is NaN if `true`, else is not NaN.
     Nan(ColumnId, bool),
     /// The column is null.
@@ -49,6 +52,10 @@ impl Test {
                 let set = TextSet::of(*comparison, text);
                 Self::Text(*column, if wanted { set } else { set.complement() })
             }
+            Predicate::Compare { column, comparison, value: Value::Decimal(value) } => {
+                let set = DecimalSet::of(*comparison, *value);
+                Self::Decimal(*column, if wanted { set } else { set.complement() })
+            }
             Predicate::Compare { column, comparison, value } => {
                 let set = fold(value.class(), *comparison, value)?;
                 Self::Keys(*column, if wanted { set } else { fold::complement(value.class(), &set) })
@@ -73,6 +80,14 @@ impl Test {
         };
         if !wanted && has_null {
             return Ok(Self::Constant(false));
+        }
+        let decimal = |value: &Value| match value {
+            Value::Decimal(value) => Some(*value),
+            _ => None,
+        };
+        if let Some(decimals) = values.iter().map(decimal).collect::<Option<Vec<_>>>() {
+            let set = DecimalSet::of_members(decimals);
+            return Ok(Self::Decimal(column, if wanted { set } else { set.complement() }));
         }
         let texts: Option<Vec<&str>> = values
             .iter()
@@ -126,6 +141,7 @@ impl Test {
             Self::Null(_) | Self::NotNull(_) => 1,
             Self::Keys(_, set) if set.ranges().len() <= 1 => 2,
             Self::Keys(_, _) | Self::Nan(_, _) => 3,
+            Self::Decimal(_, _) => 4,
             Self::Text(_, _) => 5,
             Self::All(parts) | Self::Any(parts) => {
                 parts.iter().map(Self::cost).fold(1, |sum, cost| sum.saturating_add(cost))
@@ -138,6 +154,7 @@ impl Test {
         match self {
             Self::Keys(column, _)
             | Self::Text(column, _)
+            | Self::Decimal(column, _)
             | Self::Nan(column, _)
             | Self::Null(column)
             | Self::NotNull(column) => Some(*column),
@@ -158,6 +175,13 @@ fn add(parts: &mut Vec<Test>, part: Test, all: bool) {
                 return;
             }
             (Test::Text(column, set), Test::Text(other, more)) if column == other => {
+                *set = if all { set.intersection(more) } else { set.union(more) };
+                if set.is_empty() {
+                    *own = Test::Constant(false);
+                }
+                return;
+            }
+            (Test::Decimal(column, set), Test::Decimal(other, more)) if column == other => {
                 *set = if all { set.intersection(more) } else { set.union(more) };
                 if set.is_empty() {
                     *own = Test::Constant(false);

@@ -4,7 +4,7 @@ use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_buffer::{NullBuffer, ScalarBuffer};
 use tsds_traits::{ColumnId, Error, Result, SortKey};
 
-use crate::array::{Codes, Column, Columns, Interner, Text, with_values};
+use crate::array::{Codes, Column, Columns, Interner, Text, decimal_ranks, with_values};
 
 /// The rows of a batch in the order of `keys`, equal rows by row number; with a limit only the first ones.
 ///
@@ -55,6 +55,7 @@ impl Ranked {
         let flip = if key.descending { u64::MAX } else { 0 };
         let keys = with_values!(&column.values,
             numbers => numbers.iter().map(|value| crate::array::Native::key(*value) ^ flip).collect(),
+            decimals => decimal_ranks(decimals).into_iter().map(|rank| u64::from(rank) ^ flip).collect(),
             bools => bools.iter().map(|value| u64::from(value) ^ flip).collect(),
             text => text_ranks(text, &column)?.into_iter().map(|rank| u64::from(rank) ^ flip).collect());
         Ok(Self { keys, nulls: column.nulls, nulls_first: key.nulls_first })

@@ -31,6 +31,7 @@ struct Keyed {
 enum KeyedValues {
     /// Order-preserving keys.
     Numbers(Vec<u64>),
+    Decimals(Vec<i128>),
     Text(StringArray),
     /// Values and the position of each row's value.
     Coded(StringArray, Vec<u32>),
@@ -46,7 +47,7 @@ impl KeyedBatch {
 impl Keyed {
     fn text(&self, row: usize) -> &str {
         match &self.values {
-            KeyedValues::Numbers(_) => "",
+            KeyedValues::Numbers(_) | KeyedValues::Decimals(_) => "",
             KeyedValues::Text(values) => values.value(row),
             KeyedValues::Coded(values, slots) => values.value(slots[row] as usize),
         }
@@ -79,6 +80,7 @@ impl RowOrder {
             let column = Column::new(columns.array(key.column)?.as_ref())?;
             let values = with_values!(&column.values,
             numbers => KeyedValues::Numbers(numbers.iter().map(|value| value.key()).collect()),
+            decimals => KeyedValues::Decimals(decimals.to_vec()),
             bools => KeyedValues::Numbers(bools.iter().map(u64::from).collect()),
             text => match text.codes {
                 Codes::Plain => KeyedValues::Text(text.values.clone()),
@@ -103,6 +105,7 @@ impl RowOrder {
                 (false, false) => {
                     let ordering = match (&a.values, &b.values) {
                         (KeyedValues::Numbers(a), KeyedValues::Numbers(b)) => a[a_row].cmp(&b[b_row]),
+                        (KeyedValues::Decimals(a), KeyedValues::Decimals(b)) => a[a_row].cmp(&b[b_row]),
                         _ => a.text(a_row).cmp(b.text(b_row)),
                     };
                     if key.descending { ordering.reverse() } else { ordering }
@@ -125,6 +128,7 @@ impl RowOrder {
                 (Some(bound), false) => {
                     let ordering = match (&column.values, bound) {
                         (KeyedValues::Numbers(keys), bound) => bound.order_key().cmp(&Some(keys[row])),
+                        (KeyedValues::Decimals(values), Value::Decimal(bound)) => bound.cmp(&values[row]),
                         (_, Value::Text(bound)) => bound.as_str().cmp(column.text(row)),
                         _ => Ordering::Equal,
                     };

@@ -2,8 +2,9 @@
 
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
 use hashbrown::HashTable;
-use tsds_traits::Result;
+use tsds_traits::{Error, Result};
 
 use crate::array::{Codes, Column, Interner, Native, Text, Values, fixed_hasher, with_values};
 
@@ -82,12 +83,16 @@ impl TextColumn {
 
 /// The ranks of a column that is no text.
 pub(super) fn rank_numbers(arrays: &[&ArrayRef], rows: usize) -> Result<Ranks> {
+    if arrays.iter().any(|array| matches!(array.data_type(), DataType::Decimal128(_, _))) {
+        return rank_decimals(arrays, rows);
+    }
     let mut keys = Vec::with_capacity(rows);
     let mut nulls: Vec<Option<NullBuffer>> = Vec::with_capacity(arrays.len());
     for array in arrays {
         let view = Column::new(array.as_ref())?;
         with_values!(&view.values,
             numbers => keys.extend(numbers.iter().map(|value| value.key())),
+            _decimals => keys.resize(keys.len() + view.len, 0),
             bools => keys.extend(bools.iter().map(u64::from)),
             _text => keys.resize(keys.len() + view.len, 0));
         nulls.push(view.nulls);
@@ -100,6 +105,21 @@ pub(super) fn rank_numbers(arrays: &[&ArrayRef], rows: usize) -> Result<Ranks> {
         (0..array.len()).map(move |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)))
     });
     Ok(densify(keys.into_iter().zip(valid).map(|(key, valid)| valid.then_some(key)), rows))
+}
+
+/// The ranks of a column of decimals.
+fn rank_decimals(arrays: &[&ArrayRef], rows: usize) -> Result<Ranks> {
+    let mut values = Vec::with_capacity(rows);
+    for array in arrays {
+        let view = Column::new(array.as_ref())?;
+        let Values::Decimal(decimals) = view.values else {
+            return Err(Error::invalid_input("column has decimals in some batches only")
+                .with("type", array.data_type()));
+        };
+        let value = |(row, value): (usize, &i128)| (!view.is_null(row)).then_some(*value);
+        values.extend(decimals.iter().enumerate().map(value));
+    }
+    Ok(densify(values.into_iter(), rows))
 }
 
 /// The ranks of pairs.

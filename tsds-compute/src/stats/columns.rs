@@ -48,6 +48,7 @@ impl StatsBuilder {
         self.null_count += column.nulls.as_ref().map_or(0, |nulls| nulls.null_count()) as u64;
         let bounds = with_values!(&column.values,
             numbers => self.numbers(numbers, &column),
+            decimals => of_decimals(decimals, &column),
             bools => of_bools(bools, &column),
             text => of_text(text, &column));
         self.bounds = match (self.bounds.take(), bounds) {
@@ -135,6 +136,15 @@ fn of_bools(bools: &BooleanBuffer, column: &Column<'_>) -> Option<(Value, Value)
         Some(nulls) => (column.len - nulls.null_count(), (bools & nulls.inner()).count_set_bits()),
     };
     (valid > 0).then_some((Value::Bool(set == valid), Value::Bool(set > 0)))
+}
+
+fn of_decimals(decimals: &[i128], column: &Column<'_>) -> Option<(Value, Value)> {
+    let valid = decimals.iter().enumerate().filter(|(row, _)| !column.is_null(*row));
+    let bounds = valid.fold(None, |bounds: Option<(i128, i128)>, (_, value)| match bounds {
+        None => Some((*value, *value)),
+        Some((min, max)) => Some((min.min(*value), max.max(*value))),
+    });
+    bounds.map(|(min, max)| (Value::Decimal(min), Value::Decimal(max)))
 }
 
 fn of_text(text: &Text<'_>, column: &Column<'_>) -> Option<(Value, Value)> {

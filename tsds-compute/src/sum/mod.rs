@@ -7,7 +7,7 @@ mod wide;
 
 use tsds_traits::{Result, SumState};
 
-pub use round::{average, to_f64, to_i64, to_u64};
+pub use round::{average, average_at_scale, to_decimal, to_f64, to_i64, to_u64};
 use wide::Wide;
 
 /// Adds numbers without any error.
@@ -73,6 +73,22 @@ impl ExactSum {
         // A slice holds fewer than 2^63 values.
         let sum = values.iter().fold(0i128, |sum, value| sum.wrapping_add(i128::from((*value).into())));
         self.add_scaled(sum, 0);
+    }
+
+    /// Adds decimals of one scale, in its units.
+    pub fn add_decimals(&mut self, values: &[i128]) {
+        // 38 digits take 127 bits with their sign: a few already fill the window, which then goes to the wide accumulator.
+        let (mut sum, mut full) = (0i128, None);
+        for value in values {
+            match sum.checked_add(*value) {
+                Some(more) => sum = more,
+                None => {
+                    full.get_or_insert_with(Vec::new).push(sum);
+                    sum = *value;
+                }
+            }
+        }
+        full.into_iter().flatten().chain([sum]).for_each(|part| self.add_scaled(part, 0));
     }
 
     #[inline(always)]

@@ -13,17 +13,50 @@ pub fn to_f64(state: &SumState) -> f64 {
 
 /// The double nearest to the quotient of the sum and `count`, ties to even; `None` if `count` is zero. Zero is `+0.0`.
 pub fn average(state: &SumState, count: u64) -> Option<f64> {
+    average_at_scale(state, count, 0)
+}
+
+/// The double nearest to the quotient of the sum and `count` times 10 to the power of `scale`, as [`average`]: the average of
+/// decimals whose sum was taken in units of their scale. `scale` is at most 38.
+pub fn average_at_scale(state: &SumState, count: u64, scale: u32) -> Option<f64> {
     if count == 0 {
         return None;
     }
     Some(special(state).unwrap_or_else(|| {
         let (negative, limbs) = magnitude(state);
-        // 128 more bits leave at least 65 in the quotient: enough to round, the remainder says whether it is exact.
-        let mut dividend = vec![0, 0];
+        // Dividing by one factor after the other truncates as dividing by all at once does; what is left over anywhere says that
+        // the quotient is not exact. 64 more bits for each factor, and 64 besides, leave at least 65 in the quotient: enough to
+        // round.
+        let mut factors = vec![count];
+        let mut left = scale;
+        while left > 0 {
+            let digits = left.min(MAX_DIGITS);
+            factors.push(10u64.pow(digits));
+            left -= digits;
+        }
+        let more = factors.len() + 1;
+        let mut dividend = vec![0; more];
         dividend.extend(limbs);
-        let remainder = divide(&mut dividend, count);
-        round(negative, &dividend, i32::from(state.exponent) - 128, remainder != 0)
+        let mut inexact = false;
+        for factor in factors {
+            inexact |= divide(&mut dividend, factor) != 0;
+        }
+        round(negative, &dividend, i32::from(state.exponent) - 64 * more as i32, inexact)
     }))
+}
+
+/// The most digits of which a power of ten fits 64 bits.
+const MAX_DIGITS: u32 = 19;
+
+/// The sum of decimals, in units of their scale.
+///
+/// # Errors
+///
+/// `InvalidInput` if it has more than 38 digits; `Internal` if it is no whole number of units.
+pub fn to_decimal(state: &SumState) -> Result<i128> {
+    const END: u128 = 10u128.pow(38);
+    let sum = whole(state)?.filter(|sum| sum.unsigned_abs() < END);
+    sum.ok_or_else(|| Error::invalid_input("sum of decimals has more than 38 digits; sum fewer rows"))
 }
 
 /// The sum of integers as an `i64`.
@@ -45,13 +78,18 @@ pub fn to_u64(state: &SumState) -> Result<u64> {
 }
 
 fn integer(state: &SumState) -> Result<i128> {
+    whole(state)?.ok_or_else(too_large)
+}
+
+/// The sum as a whole number; `None` if it does not fit.
+fn whole(state: &SumState) -> Result<Option<i128>> {
     if state.flags != 0 || state.exponent < 0 {
         return Err(Error::internal("sum of integers is no integer").with("exponent", state.exponent));
     }
     if state.wide.is_some() || u32::from(state.exponent.unsigned_abs()) >= super::sign_bits(state.mantissa) {
-        return Err(too_large());
+        return Ok(None);
     }
-    Ok(state.mantissa << state.exponent)
+    Ok(Some(state.mantissa << state.exponent))
 }
 
 fn too_large() -> Error {

@@ -329,6 +329,42 @@ fn sums_that_no_integer_type_holds_are_refused() {
 }
 
 #[test]
+fn decimals_of_38_digits_add_exactly_and_beyond_are_refused() {
+    let most = 10i128.pow(38) - 1;
+    let mut sum = ExactSum::new();
+    sum.add_decimals(&[most, most, -most, 5]);
+    assert!(to_decimal(&sum.state().unwrap()).is_err(), "more than 38 digits");
+    sum.add_decimals(&[-most]);
+    assert_eq!(to_decimal(&sum.state().unwrap()).unwrap(), 5);
+    let mut parts = ExactSum::new();
+    for part in [&[most, most][..], &[-most, 5, -most]] {
+        let mut one = ExactSum::new();
+        one.add_decimals(part);
+        parts.merge(&one.state().unwrap()).unwrap();
+    }
+    assert_eq!(parts.state().unwrap(), sum.state().unwrap(), "however they are cut");
+}
+
+#[test]
+fn averages_of_decimals_are_rounded_once() {
+    let average_of = |values: &[i128], scale: u32| {
+        let mut sum = ExactSum::new();
+        sum.add_decimals(values);
+        average_at_scale(&sum.state().unwrap(), values.len() as u64, scale).unwrap()
+    };
+    assert_eq!(average_of(&[1], 1).to_bits(), 0.1f64.to_bits());
+    assert_eq!(average_of(&[1_234, 1_235], 2), 12.345);
+    assert_eq!(average_of(&[-123_456], 3), -123.456);
+    let most = 10i128.pow(38) - 1;
+    assert_eq!(average_of(&[most, most], 38), 1.0);
+    assert_eq!(average_of(&[1], 38), 1e-38);
+    assert_eq!(
+        average_of(&[most], 19).to_bits(),
+        "9999999999999999999.9999999999999999999".parse::<f64>().unwrap().to_bits()
+    );
+}
+
+#[test]
 fn averages_of_integers_are_not_rounded_twice() {
     let mut sum = ExactSum::new();
     sum.add_unsigned(&[u64::MAX, u64::MAX - 2]);

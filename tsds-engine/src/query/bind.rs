@@ -3,12 +3,12 @@
 //! A literal between two values of a column's type moves the comparison to its neighbours instead of being rounded, so
 //! that `x > 2.5` on integers is `x >= 3`, and `x = 0.1` on 32-bit floats is false for every value.
 
-use arrow_schema::{DataType, TimeUnit};
-use tsds_traits::{
-    Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, type_name, units_per_second,
-};
+use arrow_schema::DataType;
+use tsds_traits::{Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, type_name};
 
+use super::decimal;
 use super::expr::{Expr, Literal, symbol};
+use super::temporal::{self, Count};
 
 /// Binds a filter.
 pub(crate) fn bind(expr: &Expr, schema: &TableSchema) -> Result<Predicate> {
@@ -105,6 +105,7 @@ fn never(column: &Column) -> Predicate {
         Some(ValueClass::F32) => Value::F32(f32::NEG_INFINITY),
         Some(ValueClass::F64) => Value::F64(f64::NEG_INFINITY),
         Some(ValueClass::Text) => Value::Text(String::new()),
+        Some(ValueClass::Decimal) => Value::Decimal(i128::MIN),
         _ => Value::Int(i64::MIN),
     };
     Predicate::Compare { column: column.id, comparison: Comparison::Less, value: least }
@@ -118,13 +119,23 @@ fn bracket(column: &Column, literal: &Literal, operator: &str) -> Result<Bracket
             .with("operator", operator)
             .with("literal", literal)
     };
-    if let DataType::Timestamp(unit, _) = &column.data_type {
-        let nanos = match literal {
-            Literal::Time(nanos) => *nanos,
-            Literal::Text(text) => parse_time(text).map_err(|error| error.with("column", &column.name))?,
-            _ => return Err(mismatch()),
-        };
-        return Ok(bracket_time(nanos, *unit));
+    match temporal::count(&column.data_type, literal).map_err(|error| error.with("column", &column.name))? {
+        Some(Count::Nanos { nanos, unit }) => return Ok(bracket_nanos(nanos, unit)),
+        Some(Count::Mismatch) => return Err(mismatch()),
+        Some(Count::Units) | None => {}
+    }
+    if let DataType::Decimal128(precision, scale) = &column.data_type {
+        if let Literal::Float(value) = literal
+            && value.is_nan()
+        {
+            return Ok(Bracket { low: None, high: None, exact: false });
+        }
+        let units = decimal::units(literal, scale.unsigned_abs().into())
+            .map_err(|error| error.with("column", &column.name))?
+            .ok_or_else(mismatch)?;
+        let end = 10i128.checked_pow((*precision).into()).unwrap_or(i128::MAX);
+        let domain = IntegerDomain { min: 1 - end, max: end - 1, value: Value::Decimal };
+        return Ok(integer_bracket(units.floor, units.ceiling, &domain));
     }
     let class = ValueClass::of(&column.data_type).ok_or_else(mismatch)?;
     Ok(match (class, literal) {
@@ -134,6 +145,12 @@ fn bracket(column: &Column, literal: &Literal, operator: &str) -> Result<Bracket
         (ValueClass::UInt, Literal::Int(value)) => integer_bracket(*value, *value, &UINT),
         (ValueClass::Int, Literal::Float(value)) => float_on_integers(*value, &INT),
         (ValueClass::UInt, Literal::Float(value)) => float_on_integers(*value, &UINT),
+        (ValueClass::Int, Literal::Decimal(value, scale)) => decimal_on_integers(*value, *scale, &INT),
+        (ValueClass::UInt, Literal::Decimal(value, scale)) => decimal_on_integers(*value, *scale, &UINT),
+        (ValueClass::F64, Literal::Decimal(value, scale)) => {
+            Bracket::exactly(Value::F64(decimal::to_f64(*value, *scale)))
+        }
+        (ValueClass::F32, Literal::Decimal(value, scale)) => f64_on_f32(decimal::to_f64(*value, *scale)),
         (ValueClass::F64, Literal::Float(value)) => Bracket::exactly(Value::F64(*value)),
         (ValueClass::F64, Literal::Int(value)) => integer_on_f64(*value),
         (ValueClass::F32, Literal::Float(value)) => f64_on_f32(*value),
@@ -153,6 +170,17 @@ const INT: IntegerDomain =
     IntegerDomain { min: i64::MIN as i128, max: i64::MAX as i128, value: |value| Value::Int(value as i64) };
 const UINT: IntegerDomain =
     IntegerDomain { min: 0, max: u64::MAX as i128, value: |value| Value::UInt(value as u64) };
+
+fn decimal_on_integers(value: i128, scale: u8, domain: &IntegerDomain) -> Bracket {
+    // A scale of at most 38 has a power of ten; beyond, only zero is no fraction.
+    match 10i128.checked_pow(scale.into()) {
+        Some(one) => {
+            let floor = value.div_euclid(one);
+            integer_bracket(floor, floor + i128::from(value.rem_euclid(one) != 0), domain)
+        }
+        None => integer_bracket(-i128::from(value < 0), i128::from(value > 0), domain),
+    }
+}
 
 /// Brackets a literal whose floor and ceiling are known.
 fn integer_bracket(floor: i128, ceiling: i128, domain: &IntegerDomain) -> Bracket {
@@ -207,29 +235,17 @@ fn neighbours(low: Value, high: Value) -> Bracket {
     Bracket { low: Some(low), high: Some(high), exact: false }
 }
 
-fn bracket_time(nanos: i128, unit: TimeUnit) -> Bracket {
-    let per_unit = 1_000_000_000 / i128::from(units_per_second(unit));
-    let floor = nanos.div_euclid(per_unit);
-    let ceiling = if nanos.rem_euclid(per_unit) == 0 { floor } else { floor + 1 };
+/// Brackets nanoseconds between units of so many.
+fn bracket_nanos(nanos: i128, unit: i128) -> Bracket {
+    let floor = nanos.div_euclid(unit);
+    let ceiling = if nanos.rem_euclid(unit) == 0 { floor } else { floor + 1 };
     integer_bracket(floor, ceiling, &INT)
-}
-
-/// Reads a time in ISO 8601 (or with a space for the `T`), in UTC unless it has a zone, as nanoseconds since 1970.
-///
-/// # Errors
-///
-/// `InvalidInput` for anything else.
-pub fn parse_time(text: &str) -> Result<i128> {
-    let time = arrow_cast::parse::string_to_datetime(&chrono::Utc, text).map_err(|error| {
-        Error::invalid_input("not a time; write it like 2024-01-31T08:30:00Z")
-            .with("text", text)
-            .with("cause", error)
-    })?;
-    Ok(i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos()))
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow_schema::TimeUnit;
+
     use super::super::col;
     use super::*;
     use tsds_traits::{ColumnId, SchemaVersion, TableId};
@@ -243,6 +259,11 @@ mod tests {
             ("g", DataType::Float32),
             ("s", DataType::Utf8),
             ("b", DataType::Boolean),
+            ("day", DataType::Date32),
+            ("noon", DataType::Date64),
+            ("at", DataType::Time32(TimeUnit::Second)),
+            ("took", DataType::Duration(TimeUnit::Millisecond)),
+            ("price", DataType::Decimal128(5, 2)),
         ];
         let columns = types.iter().enumerate().map(|(index, (name, data_type))| Column {
             id: ColumnId(index as u32 + 1),
@@ -313,6 +334,57 @@ mod tests {
     }
 
     #[test]
+    fn dates_times_of_day_and_durations_are_not_rounded() {
+        let at_least = |column, value| compared(Comparison::GreaterOrEqual, column, Value::Int(value));
+        assert_eq!(bound(col("day").gt_eq("1970-01-03")), at_least(8, 2));
+        assert_eq!(bound(col("day").gt("1970-01-02T12:00:00")), at_least(8, 2));
+        assert_eq!(bound(col("day").gt(Literal::Time(-1))), at_least(8, 0));
+        assert_eq!(bound(col("day").eq("1970-01-02T12:00:00")), never_of(8));
+        assert_eq!(bound(col("noon").gt_eq("1970-01-01T12:00:00")), at_least(9, 43_200_000));
+        assert_eq!(bound(col("at").gt_eq("00:00:01.5")), at_least(10, 2));
+        assert_eq!(bound(col("took").eq("1.5s")), compared(Comparison::Equal, 11, Value::Int(1_500)));
+        assert_eq!(bound(col("took").gt_eq(7)), at_least(11, 7));
+        assert_eq!(bound(col("took").gt("1500us")), at_least(11, 2));
+        let error = bind(&col("took").gt("soon"), &schema()).unwrap_err();
+        assert!(error.to_string().contains("column=took"), "{error}");
+    }
+
+    #[test]
+    fn decimals_of_every_scale_are_compared_exactly() {
+        let price = |comparison, value| compared(comparison, 12, Value::Decimal(value));
+        let never = price(Comparison::Less, i128::MIN);
+        assert_eq!(bound(col("price").eq("12.34")), price(Comparison::Equal, 1_234));
+        assert_eq!(bound(col("price").eq("12.345")), never);
+        assert_eq!(bound(col("price").not_eq("12.345")), Predicate::Not(Box::new(never.clone())));
+        assert_eq!(bound(col("price").gt("12.345")), price(Comparison::GreaterOrEqual, 1_235));
+        assert_eq!(bound(col("price").lt("-12.345")), price(Comparison::LessOrEqual, -1_235));
+        assert_eq!(bound(col("price").lt(3)), price(Comparison::Less, 300));
+        assert_eq!(bound(col("price").gt(0.5)), price(Comparison::Greater, 50));
+        assert_eq!(bound(col("price").eq(0.1)), never, "the double 0.1 is no decimal of two digits");
+        assert_eq!(bound(col("price").lt(1_000)), price(Comparison::LessOrEqual, 99_999), "all of them");
+        assert_eq!(bound(col("price").gt(1_000)), never);
+        assert_eq!(bound(col("price").eq(f64::NAN)), never);
+        assert!(bind(&col("price").eq(true), &schema()).is_err());
+        let error = bind(&col("price").eq("cheap"), &schema()).unwrap_err();
+        assert!(error.to_string().contains("column=price"), "{error}");
+    }
+
+    #[test]
+    fn decimal_literals_on_other_numbers_are_what_they_were_as_numbers() {
+        let literal = |text: &str| Literal::decimal(text).unwrap();
+        assert_eq!(bound(col("i").gt(literal("2.5"))), bound(col("i").gt(2.5)));
+        assert_eq!(bound(col("u").lt(literal("-0.5"))), bound(col("u").lt(-0.5)));
+        assert_eq!(bound(col("f").eq(literal("0.1"))), bound(col("f").eq(0.1)));
+        assert_eq!(bound(col("g").eq(literal("0.1"))), bound(col("g").eq(0.1)));
+        assert_eq!(literal("-0.05").to_string(), "-0.05");
+        assert_eq!(literal("12").to_string(), "12");
+    }
+
+    fn never_of(column: u32) -> Predicate {
+        compared(Comparison::Less, column, Value::Int(i64::MIN))
+    }
+
+    #[test]
     fn members_that_cannot_occur_leave_a_list_but_not_its_nulls() {
         let list = Expr::In("i".into(), vec![Literal::Float(1.5), Literal::Int(2), Literal::Null]);
         let two = Predicate::In { column: ColumnId(2), values: vec![Value::Int(2)], has_null: true };
@@ -325,14 +397,17 @@ mod tests {
     #[test]
     fn an_unknown_column_lists_the_known_ones() {
         let error = bind(&col("x").eq(1), &schema()).unwrap_err();
-        assert!(error.to_string().contains("columns=time,i,u,f,g,s,b"), "{error}");
+        assert!(error.to_string().contains("columns=time,i,u,f,g,s,b,day,noon,at,took,price"), "{error}");
     }
 
     #[test]
     fn a_type_mismatch_names_column_type_and_literal() {
         let error = bind(&col("s").gt(3), &schema()).unwrap_err();
         assert!(error.to_string().contains("column=s type=utf8 operator=> literal=3"), "{error}");
-        for wrong in [col("time").gt(5), col("b").eq(1), col("i").eq("1"), col("f").eq(true)] {
+        let others = [col("day").gt(5), col("at").gt(5), col("took").eq(true), col("noon").eq(1.5)];
+        for wrong in
+            [col("time").gt(5), col("b").eq(1), col("i").eq("1"), col("f").eq(true)].into_iter().chain(others)
+        {
             assert!(bind(&wrong, &schema()).is_err(), "{wrong}");
         }
     }

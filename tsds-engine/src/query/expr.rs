@@ -4,6 +4,8 @@ use std::fmt;
 
 use tsds_traits::Comparison;
 
+use super::decimal;
+
 /// A filter. Build it from [`col`]:
 ///
 /// ```
@@ -41,12 +43,24 @@ pub enum Literal {
     Bool(bool),
     /// A whole number.
     Int(i128),
-    /// A floating-point number.
+    /// A floating-point number. On a column of decimals it counts with all the digits of the double that it is: write 0.1 as
+    /// text there, or as [`Literal::decimal`].
     Float(f64),
-    /// Text; for a time column, a time in ISO 8601, in UTC unless it has a zone.
+    /// A decimal: so many units of a scale. 12.34 is 1234 at scale 2. On a column of floats it is the nearest double.
+    Decimal(i128, u8),
+    /// Text; for a time column, a time in ISO 8601, in UTC unless it has a zone; for other columns that count something, how they are
+    /// written: `08:30:00`, `1500ms`, `12.34`.
     Text(String),
     /// An instant, in nanoseconds since 1970 UTC.
     Time(i128),
+}
+
+impl Literal {
+    /// The decimal that some text is, such as `-12.34`; `None` for anything else, and for more than 38 digits behind the point or
+    /// what 128 bits cannot hold.
+    pub fn decimal(text: &str) -> Option<Self> {
+        decimal::parse(text).map(|(value, scale)| Self::Decimal(value, scale))
+    }
 }
 
 /// Names a column to compare.
@@ -201,6 +215,12 @@ impl fmt::Display for Literal {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Int(value) => write!(f, "{value}"),
             Self::Float(value) => write!(f, "{value:?}"),
+            Self::Decimal(value, 0) => write!(f, "{value}"),
+            Self::Decimal(value, scale) => {
+                let digits = format!("{:0width$}", value.unsigned_abs(), width = usize::from(*scale) + 1);
+                let (whole, fraction) = digits.split_at(digits.len() - usize::from(*scale));
+                write!(f, "{}{whole}.{fraction}", if *value < 0 { "-" } else { "" })
+            }
             Self::Text(value) => write!(f, "'{}'", value.replace('\'', "''")),
             Self::Time(nanos) => write!(f, "time({nanos})"),
         }

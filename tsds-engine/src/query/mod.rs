@@ -4,6 +4,7 @@ mod aggregate;
 mod aggregation;
 pub(crate) mod analyze;
 mod bind;
+mod decimal;
 mod explain;
 mod expr;
 mod fallback;
@@ -13,6 +14,7 @@ mod ordered;
 mod plan;
 mod snapshot;
 pub(crate) mod spill;
+mod temporal;
 mod topk;
 mod unordered;
 
@@ -28,10 +30,10 @@ use tsds_traits::{Error, Result, TableId};
 
 pub use aggregation::{Aggregation, Every};
 pub use analyze::{Analysis, MeasuredTier};
-pub use bind::parse_time;
 pub use explain::{Explain, ExplainTier};
 pub use expr::{ColumnRef, Expr, Literal, col};
 pub use snapshot::Snapshot;
+pub use temporal::{parse_duration, parse_time, parse_time_of_day};
 
 use crate::core::Core;
 use crate::metrics;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    Decimal128Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
@@ -56,6 +57,7 @@ pub(crate) fn conform(
             false => convert(array, column)?,
         };
         check_nulls(&array, column)?;
+        check_digits(&array, column)?;
         if index == schema.time_index() {
             check_times(&array, column, schema.time_unit())?;
         }
@@ -119,6 +121,20 @@ fn check_nulls(array: &ArrayRef, column: &Column) -> Result<()> {
     Err(Error::invalid_input("batch has a null where none is allowed")
         .with("column", &column.name)
         .with("row", row))
+}
+
+/// Arrow lets a decimal have more digits than its type says; what is computed and stored relies on it that none has.
+fn check_digits(array: &ArrayRef, column: &Column) -> Result<()> {
+    let DataType::Decimal128(precision, _) = column.data_type else { return Ok(()) };
+    let Some(decimals) = array.as_primitive_opt::<Decimal128Type>() else { return Ok(()) };
+    let end = 10u128.checked_pow(precision.into()).unwrap_or(u128::MAX);
+    let wrong = |(row, value): &(usize, &i128)| value.unsigned_abs() >= end && decimals.is_valid(*row);
+    let Some((row, value)) = decimals.values().iter().enumerate().find(wrong) else { return Ok(()) };
+    Err(Error::invalid_input("decimal has more digits than its column holds")
+        .with("column", &column.name)
+        .with("type", type_name(&column.data_type))
+        .with("row", row)
+        .with("units", value))
 }
 
 fn check_times(array: &ArrayRef, column: &Column, unit: TimeUnit) -> Result<()> {

@@ -10,7 +10,7 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, Buffer, ScalarBuffer};
 use arrow_schema::DataType;
-use tsds_traits::{Error, KeySet, Result, key_of_f32, key_of_f64, key_of_i64};
+use tsds_traits::{Error, KeySet, Result, integer_form, key_of_f32, key_of_f64, key_of_i64};
 
 /// Beyond this many ranges a binary search per value is cheaper than one pass per range.
 const MAX_PASSES: usize = 8;
@@ -38,12 +38,22 @@ pub(super) fn matching_rows(array: &ArrayRef, keys: &KeySet) -> Result<BooleanBu
         DataType::UInt64 => filter!(UInt64Type, |v| v),
         DataType::Float32 => filter!(Float32Type, |v| key_of_f32(v).into()),
         DataType::Float64 => filter!(Float64Type, key_of_f64),
-        DataType::Timestamp(_, _) => {
+        other => {
             let data = array.to_data();
-            let values = data.buffers().first().cloned().unwrap_or_default();
-            select(&ScalarBuffer::<i64>::new(values, data.offset(), data.len()), keys, key_of_i64)
+            let values = || data.buffers().first().cloned().unwrap_or_default();
+            match integer_form(other) {
+                Some(DataType::Int32) => {
+                    let values = ScalarBuffer::<i32>::new(values(), data.offset(), data.len());
+                    select(&values, keys, |value| key_of_i64(value.into()))
+                }
+                Some(DataType::Int64) => {
+                    select(&ScalarBuffer::<i64>::new(values(), data.offset(), data.len()), keys, key_of_i64)
+                }
+                _ => {
+                    return Err(Error::unsupported("type has no order-preserving keys").with("type", other));
+                }
+            }
         }
-        other => return Err(Error::unsupported("type has no order-preserving keys").with("type", other)),
     };
     Ok(match array.nulls() {
         Some(nulls) => &bits & nulls.inner(),

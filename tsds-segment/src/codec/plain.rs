@@ -36,7 +36,14 @@ impl Default for PlainCodec {
 
 /// What [`Shape::of`] knows.
 pub(super) fn types() -> TypeSet {
-    TypeSet::NONE.with_integers().with_timestamps().with_floats().with_booleans().with_bytes()
+    TypeSet::NONE
+        .with_integers()
+        .with_timestamps()
+        .with_temporals()
+        .with_decimals()
+        .with_floats()
+        .with_booleans()
+        .with_bytes()
 }
 
 /// An array about to be encoded.

@@ -2,7 +2,7 @@
 
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
-use tsds_traits::{Error, Result};
+use tsds_traits::{Error, Result, integer_form};
 
 use super::plain::PLAIN;
 
@@ -18,7 +18,7 @@ const HAS_VALIDITY: u8 = 1;
 pub(super) enum Shape {
     /// One bit each.
     Bits,
-    /// This many bytes each: 1, 2, 4 or 8.
+    /// This many bytes each: 1, 2, 4, 8 or 16.
     Fixed(usize),
     /// 32-bit offsets, then bytes.
     Bytes,
@@ -30,10 +30,12 @@ impl Shape {
         match data_type {
             DataType::Boolean => Some(Self::Bits),
             DataType::Binary => Some(Self::Bytes),
-            DataType::Float32 | DataType::Float64 | DataType::Timestamp(_, _) => {
+            DataType::Float32 | DataType::Float64 | DataType::Decimal128(_, _) => {
                 data_type.primitive_width().map(Self::Fixed)
             }
-            other if other.is_integer() => other.primitive_width().map(Self::Fixed),
+            other if other.is_integer() || integer_form(other).is_some() => {
+                other.primitive_width().map(Self::Fixed)
+            }
             _ => None,
         }
     }

@@ -14,6 +14,8 @@ pub(crate) enum Storage {
     Text = 1,
     /// Text as one dictionary and `UInt32` blocks of codes.
     Codes = 2,
+    /// Decimals that fit 64 bits, all of them, as `Int64` blocks of units of the column's scale.
+    Units = 3,
 }
 
 /// One block of the index.
@@ -99,8 +101,14 @@ impl ColumnsReader<'_> {
             (2, ValueClass::Text) => Storage::Codes,
             (
                 0,
-                ValueClass::Bool | ValueClass::Int | ValueClass::UInt | ValueClass::F32 | ValueClass::F64,
+                ValueClass::Bool
+                | ValueClass::Int
+                | ValueClass::UInt
+                | ValueClass::F32
+                | ValueClass::F64
+                | ValueClass::Decimal,
             ) => Storage::Values,
+            (3, ValueClass::Decimal) => Storage::Units,
             (other, _) => {
                 return Err(Error::corrupt("segment file stores a column in an impossible way")
                     .with("column", column.id)

@@ -39,6 +39,7 @@ fn encode_value(value: &Value, out: &mut Vec<u8>) -> Result<()> {
             out.extend_from_slice(&len.to_le_bytes());
             out.extend_from_slice(value.as_bytes());
         }
+        Value::Decimal(value) => out.extend_from_slice(&value.to_le_bytes()),
         other => return Err(Error::internal("value has no stored form").with("value", format!("{other:?}"))),
     }
     Ok(())
@@ -95,6 +96,10 @@ fn decode_value(reader: &mut Reader<'_>, class: ValueClass) -> Result<Value> {
         ValueClass::UInt => Value::UInt(reader.u64()?),
         ValueClass::F32 => Value::F32(f32::from_bits(reader.u32()?)),
         ValueClass::F64 => Value::F64(f64::from_bits(reader.u64()?)),
+        ValueClass::Decimal => {
+            let (low, high) = (reader.u64()?, reader.i64()?);
+            Value::Decimal(i128::from(high) << 64 | i128::from(low))
+        }
         ValueClass::Text => {
             let len = reader.u32()? as usize;
             Value::Text(reader.text(len)?.to_owned())
@@ -127,6 +132,7 @@ mod tests {
             (Value::F32(-0.0), Value::F32(0.0)),
             (Value::F64(f64::NEG_INFINITY), Value::F64(f64::INFINITY)),
             (Value::Text(String::new()), Value::Text("\0ü".into())),
+            (Value::Decimal(-(1 << 100)), Value::Decimal(i128::from(u64::MAX))),
         ];
         for (min, max) in pairs {
             let class = min.class();

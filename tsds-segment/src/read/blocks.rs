@@ -126,6 +126,7 @@ impl SegmentFile {
             Storage::Values => described.data_type.clone(),
             Storage::Text => DataType::Binary,
             Storage::Codes => DataType::UInt32,
+            Storage::Units => DataType::Int64,
         };
         self.layout_of(entry, data_type, self.block_rows(block).start, self.run_starts(block))
     }

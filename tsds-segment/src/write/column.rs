@@ -9,6 +9,7 @@ use tsds_traits::{Codec, Column, ColumnStats, EncodeHints, Error, Result, ValueC
 use super::blocks::{CodecTable, Rows};
 use super::sink::FileSink;
 use super::text::{self, Dictionary};
+use crate::decimals;
 use crate::format::{BlockEntry, Checksum, ColumnIndex, Storage};
 
 pub(super) struct ColumnWriter<'a> {
@@ -28,6 +29,14 @@ impl ColumnWriter<'_> {
         checksum: &Checksum,
         sink: &mut FileSink,
     ) -> Result<ColumnIndex> {
+        if decimals::fit_64_bits(self.column, self.rows.column(index)) {
+            let blocks = self.blocks(checksum, sink, |writer, block| {
+                let values = concat(writer.rows.slices(index, block))?;
+                let stats = column_stats(writer.column.id, &values)?;
+                Ok((decimals::units(&values)?, stats))
+            })?;
+            return Ok(ColumnIndex { storage: Storage::Units, dictionary: None, blocks });
+        }
         if ValueClass::of(&self.column.data_type) != Some(ValueClass::Text) {
             let blocks = self.blocks(checksum, sink, |writer, block| {
                 let values = concat(writer.rows.slices(index, block))?;

@@ -3,12 +3,12 @@
 use arrow_array::Array;
 use arrow_schema::DataType;
 use proptest::prelude::*;
-use tsds_traits::{Codec, EncodeHints};
+use tsds_traits::{Codec, EncodeHints, integer_form};
 
 use super::{CodecBench, claimed_types, decode, encode, ensure_cells};
 use crate::CaseResult;
 use crate::case::{Case, cases};
-use crate::data::arrays::{Cell, Layout, canonical_bits};
+use crate::data::arrays::{Cell, Layout, canonical_bits, within_digits};
 use crate::data::blocks::{Block, blocks};
 use crate::data::edges::edge_cells;
 use crate::data::segments::layouts;
@@ -22,6 +22,8 @@ pub(super) fn cases() -> Vec<Case<dyn CodecFixture>> {
     cases![
         [claims Integers] integers_come_back_bit_for_bit,
         [claims Timestamps] timestamps_come_back_bit_for_bit,
+        [claims Temporals] dates_times_and_durations_come_back_bit_for_bit,
+        [claims Decimals] decimals_come_back_bit_for_bit,
         [claims Floats] floats_come_back_bit_for_bit,
         [claims Booleans] booleans_come_back_bit_for_bit,
         [claims Bytes] bytes_come_back_bit_for_bit,
@@ -54,6 +56,16 @@ fn integers_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
 
 fn timestamps_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
     round_trips(bench, |data_type| matches!(data_type, DataType::Timestamp(_, _)))
+}
+
+fn dates_times_and_durations_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
+    round_trips(bench, |data_type| {
+        integer_form(data_type).is_some() && !matches!(data_type, DataType::Timestamp(_, _))
+    })
+}
+
+fn decimals_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
+    round_trips(bench, |data_type| matches!(data_type, DataType::Decimal128(_, _)))
 }
 
 fn floats_come_back_bit_for_bit(bench: &CodecBench) -> CaseResult {
@@ -119,6 +131,7 @@ fn ordinary(data_type: &DataType, row: usize) -> Cell {
         DataType::Binary => Cell::Bytes(format!("value {}", row % 50).into_bytes()),
         DataType::Float64 => Cell::Bits((row as f64 / 10.0).to_bits()),
         DataType::Float32 => Cell::Bits(u64::from((row as f32 / 10.0).to_bits())),
+        DataType::Decimal128(precision, _) => Cell::Wide(within_digits(*precision, (row as i128) << 40)),
         other => Cell::Bits(canonical_bits(other, row as u64 * 1_000)),
     }
 }

@@ -268,6 +268,10 @@ fn way(stored: &DataType, from: &DataType, to: &DataType) -> Option<Way> {
         _ if stored == to => Way::Same,
         (DataType::Boolean, DataType::Boolean) => Way::Number(DataType::Boolean),
         (from, to) if is_number(from) && is_number(to) => Way::Number(from.clone()),
+        (DataType::Date32 | DataType::Date64, DataType::Date32 | DataType::Date64)
+        | (DataType::Time32(_) | DataType::Time64(_), DataType::Time32(_) | DataType::Time64(_))
+        | (DataType::Duration(_), DataType::Duration(_))
+        | (DataType::Decimal128(..), DataType::Decimal128(..)) => Way::Number(from.clone()),
         (DataType::Timestamp(..), DataType::Timestamp(..)) => match stored {
             DataType::Dictionary(..) => return None,
             _ => Way::Instant,

@@ -6,9 +6,10 @@ use arrow_array::builder::StringDictionaryBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int32Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float32Array, Float64Array, Int8Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt16Array,
-    UInt64Array,
+    Array, ArrayRef, BooleanArray, Date32Array, Date64Array, Decimal128Array, DurationNanosecondArray,
+    DurationSecondArray, Float32Array, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray,
+    Time32SecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, UInt16Array, UInt64Array,
 };
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
@@ -16,7 +17,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tsds_traits::{Column, ColumnId, SchemaVersion, TableId, TableSchema};
 
-use super::number::instants;
+use super::number::{instants, relabelled};
 use super::tests::Folder;
 use crate::result::{Format, writer};
 
@@ -37,6 +38,10 @@ struct Row {
     text: Option<String>,
     seconds: Option<i64>,
     nanos: Option<i64>,
+    day: Option<i32>,
+    second: Option<i32>,
+    took: Option<i64>,
+    decimal: Option<i128>,
 }
 
 fn double() -> impl Strategy<Value = f64> {
@@ -63,7 +68,16 @@ fn row() -> impl Strategy<Value = Row> {
     );
     let third =
         (proptest::option::of(text()), proptest::option::of(SECONDS), any::<Option<i64>>(), 0_i64..1_000_000);
-    (first, second, third).prop_map(|(first, second, third)| {
+    // Days of years that have names, and seconds of a day: text says no others.
+    let end = 10_i128.pow(38);
+    let decimal = proptest::option::of(prop_oneof![1 - end..end, -999_999_999..=999_999_999_i128]);
+    let fourth = (
+        proptest::option::of(-719_162..2_932_896_i32),
+        proptest::option::of(0..86_400_i32),
+        any::<Option<i64>>(),
+        decimal,
+    );
+    (first, second, third, fourth).prop_map(|(first, second, third, (day, second_of_day, took, decimal))| {
         let ((time, series, int, small, unsigned), (short, double, single, ok)) = (first, second);
         let (text, seconds, nanos, micros) = third;
         Row {
@@ -79,6 +93,10 @@ fn row() -> impl Strategy<Value = Row> {
             text,
             seconds,
             nanos,
+            day,
+            second: second_of_day,
+            took,
+            decimal,
         }
     })
 }
@@ -107,8 +125,23 @@ fn batch(rows: &[Row], schema: &Arc<Schema>) -> RecordBatch {
         column::<_, StringArray>(rows, |row| row.text.clone()),
         Arc::new(seconds.with_timezone("UTC")),
         Arc::new(nanos),
+        column::<_, Date32Array>(rows, |row| row.day),
+        column::<_, Date64Array>(rows, |row| row.day.map(|day| i64::from(day) * 86_400_000 + 1)),
+        column::<_, Time32SecondArray>(rows, |row| row.second),
+        column::<_, Time64NanosecondArray>(rows, |row| {
+            row.second.map(|second| i64::from(second) * 1_000_000_001)
+        }),
+        column::<_, DurationSecondArray>(rows, |row| row.took),
+        column::<_, DurationNanosecondArray>(rows, |row| row.took),
+        decimals(rows, 38, 10, |value| value),
+        decimals(rows, 9, 9, |value| value % 1_000_000_000),
     ];
     RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+}
+
+fn decimals(rows: &[Row], precision: u8, scale: i8, of: fn(i128) -> i128) -> ArrayRef {
+    let values = rows.iter().map(|row| row.decimal.map(of)).collect::<Decimal128Array>();
+    Arc::new(values.with_precision_and_scale(precision, scale).unwrap())
 }
 
 fn columns() -> Vec<(&'static str, DataType)> {
@@ -125,6 +158,14 @@ fn columns() -> Vec<(&'static str, DataType)> {
         ("text", DataType::Utf8),
         ("seconds", DataType::Timestamp(TimeUnit::Second, Some("UTC".into()))),
         ("nanos", DataType::Timestamp(TimeUnit::Nanosecond, None)),
+        ("day", DataType::Date32),
+        ("millis of days", DataType::Date64),
+        ("second", DataType::Time32(TimeUnit::Second)),
+        ("nano", DataType::Time64(TimeUnit::Nanosecond)),
+        ("took", DataType::Duration(TimeUnit::Second)),
+        ("took nanos", DataType::Duration(TimeUnit::Nanosecond)),
+        ("decimal", DataType::Decimal128(38, 10)),
+        ("fraction", DataType::Decimal128(9, 9)),
     ]
 }
 
@@ -158,6 +199,10 @@ fn values(batches: &[RecordBatch], column: usize) -> Vec<Option<String>> {
                 DataType::Float32 => array.as_primitive::<Float32Type>().value(row).into(),
                 DataType::Timestamp(..) => {
                     return array.is_valid(row).then(|| instants(array).unwrap().0[row].to_string());
+                }
+                DataType::Duration(_) => {
+                    let numbers = relabelled(array, &DataType::Int64).unwrap();
+                    return array.is_valid(row).then(|| array_value_to_string(&numbers, row).unwrap());
                 }
                 _ => return array.is_valid(row).then(|| array_value_to_string(array, row).unwrap()),
             };

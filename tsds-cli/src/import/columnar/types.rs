@@ -58,7 +58,7 @@ fn makes_time(data_type: &DataType) -> bool {
 
 /// The type that holds the values of both, if each of them fits.
 fn common(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Float32, Float64, Int64, Null, Timestamp};
+    use DataType::{Date32, Date64, Duration, Float32, Float64, Int64, Null, Time32, Time64, Timestamp};
     let width = |data_type: &DataType| data_type.primitive_width().unwrap_or_default();
     let wider = |a: &DataType, b: &DataType| if width(a) >= width(b) { a.clone() } else { b.clone() };
     Some(match (a, b) {
@@ -70,6 +70,11 @@ fn common(a: &DataType, b: &DataType) -> Option<DataType> {
         (a, b) if a.is_unsigned_integer() && b.is_unsigned_integer() => wider(a, b),
         (a, b) if a.is_integer() && b.is_integer() => Int64,
         (Timestamp(a, zone), Timestamp(b, other)) if zone == other => Timestamp(*a.max(b), zone.clone()),
+        (Date32, Date64) | (Date64, Date32) => Date64,
+        (Time32(a), Time32(b)) => Time32(*a.max(b)),
+        (Time64(a), Time64(b)) => Time64(*a.max(b)),
+        (Time32(_), Time64(unit)) | (Time64(unit), Time32(_)) => Time64(*unit),
+        (Duration(a), Duration(b)) => Duration(*a.max(b)),
         _ => return None,
     })
 }
@@ -197,6 +202,14 @@ mod tests {
             (Null, Utf8, Some(Utf8)),
             (Timestamp(TimeUnit::Second, None), us.clone(), Some(us.clone())),
             (us.clone(), Timestamp(TimeUnit::Microsecond, Some("UTC".into())), None),
+            (Date32, Date64, Some(Date64)),
+            (Time32(TimeUnit::Second), Time64(TimeUnit::Nanosecond), Some(Time64(TimeUnit::Nanosecond))),
+            (
+                Duration(TimeUnit::Second),
+                Duration(TimeUnit::Millisecond),
+                Some(Duration(TimeUnit::Millisecond)),
+            ),
+            (Date32, us.clone(), None),
             (Utf8, Int64, None),
             (Boolean, Int8, None),
             (us, Int64, None),
@@ -220,6 +233,7 @@ mod tests {
         }
         assert_eq!(taken(&dictionary(DataType::Int16)), Some(DataType::Int16));
         assert_eq!(taken(&DataType::Float16), Some(DataType::Float32));
-        assert_eq!(taken(&DataType::Date32), None);
+        assert_eq!(taken(&DataType::Date32), Some(DataType::Date32));
+        assert_eq!(taken(&DataType::Binary), None);
     }
 }

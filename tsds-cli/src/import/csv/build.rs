@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder, UInt64Builder,
+    BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder,
+    UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use csv::ByteRecord;
-use tsds_traits::{Error, Result, ValueClass};
+use tsds_engine::query::{Literal, parse_duration, parse_time_of_day};
+use tsds_traits::{Error, Result, ValueClass, integer_form};
 
 use super::super::header::Header;
 use super::super::plan::{Origin, Plan, Planned, in_unit};
 use super::super::time::TimeFormat;
 use super::infer::parse_bool;
 use super::source::Source;
+
+const NANOS_PER_DAY: i128 = 86_400 * 1_000_000_000;
 
 /// A parsed value; text stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +29,7 @@ pub(super) enum Cell {
     Int(i64),
     UInt(u64),
     Float(f64),
+    Decimal(i128),
     Text,
     FileStem,
 }
@@ -86,8 +91,46 @@ fn parse_text(text: &str, data_type: &DataType) -> Result<Cell, &'static str> {
             let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "time in ISO 8601")?;
             in_unit(nanos, *unit).map(Cell::Int).map_err(|_| "time in the column's unit")
         }
+        DataType::Decimal128(precision, scale) => decimal(text, *precision, *scale),
+        DataType::Date32 => {
+            let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "date in ISO 8601")?;
+            let days = (nanos % NANOS_PER_DAY == 0).then(|| i64::try_from(nanos / NANOS_PER_DAY).ok());
+            days.flatten().map(Cell::Int).ok_or("whole day")
+        }
+        DataType::Date64 => {
+            let nanos = TimeFormat::Iso.nanos(text).map_err(|_| "date in ISO 8601")?;
+            in_unit(nanos, TimeUnit::Millisecond).map(Cell::Int).map_err(|_| "date in milliseconds")
+        }
+        DataType::Time32(unit) | DataType::Time64(unit) => {
+            let nanos = parse_time_of_day(text.trim()).map_err(|_| "time of day, such as 08:30:00")?;
+            in_unit(nanos.into(), *unit).map(Cell::Int).map_err(|_| "time of day in the column's unit")
+        }
+        DataType::Duration(unit) => duration(text.trim(), *unit),
         _ => Ok(Cell::Text),
     }
+}
+
+/// A decimal in units of the column's scale; more digits behind the point must be zeros.
+fn decimal(text: &str, precision: u8, scale: i8) -> Result<Cell, &'static str> {
+    let Some(Literal::Decimal(value, own)) = Literal::decimal(text.trim()) else { return Err("decimal") };
+    let misfit = "decimal of the column's digits";
+    let more = i32::from(scale) - i32::from(own);
+    let power = 10i128.checked_pow(more.unsigned_abs()).ok_or(misfit)?;
+    let units = match more {
+        0.. => value.checked_mul(power),
+        _ => (value % power == 0).then_some(value / power),
+    };
+    let end = 10u128.checked_pow(precision.into()).unwrap_or(u128::MAX);
+    units.filter(|units| units.unsigned_abs() < end).map(Cell::Decimal).ok_or(misfit)
+}
+
+/// A whole number of the column's unit, or a number with a unit of its own.
+fn duration(text: &str, unit: TimeUnit) -> Result<Cell, &'static str> {
+    if let Ok(units) = text.parse() {
+        return Ok(Cell::Int(units));
+    }
+    let nanos = parse_duration(text).map_err(|_| "duration, such as 1500ms")?;
+    in_unit(nanos, unit).map(Cell::Int).map_err(|_| "duration in the column's unit")
 }
 
 /// The text of a field.
@@ -110,6 +153,7 @@ enum Builder {
     Int(Int64Builder),
     UInt(UInt64Builder),
     Float(Float64Builder),
+    Decimal(Decimal128Builder),
     Text(StringBuilder),
     Dictionary(StringDictionaryBuilder<Int32Type>),
 }
@@ -175,6 +219,7 @@ impl Builder {
             (Some(ValueClass::Int), _) => Self::Int(Int64Builder::new()),
             (Some(ValueClass::UInt), _) => Self::UInt(UInt64Builder::new()),
             (Some(ValueClass::F32 | ValueClass::F64), _) => Self::Float(Float64Builder::new()),
+            (Some(ValueClass::Decimal), _) => Self::Decimal(Decimal128Builder::new()),
             (_, DataType::Dictionary(..)) => Self::Dictionary(StringDictionaryBuilder::new()),
             _ => Self::Text(StringBuilder::new()),
         }
@@ -186,12 +231,14 @@ impl Builder {
             (Self::Int(builder), Cell::Int(value)) => builder.append_value(value),
             (Self::UInt(builder), Cell::UInt(value)) => builder.append_value(value),
             (Self::Float(builder), Cell::Float(value)) => builder.append_value(value),
+            (Self::Decimal(builder), Cell::Decimal(value)) => builder.append_value(value),
             (Self::Text(builder), Cell::Text | Cell::FileStem) => builder.append_value(text),
             (Self::Dictionary(builder), Cell::Text | Cell::FileStem) => builder.append_value(text),
             (Self::Bool(builder), _) => builder.append_null(),
             (Self::Int(builder), _) => builder.append_null(),
             (Self::UInt(builder), _) => builder.append_null(),
             (Self::Float(builder), _) => builder.append_null(),
+            (Self::Decimal(builder), _) => builder.append_null(),
             (Self::Text(builder), _) => builder.append_null(),
             (Self::Dictionary(builder), _) => builder.append_null(),
         }
@@ -203,22 +250,25 @@ impl Builder {
             Self::Int(builder) => Arc::new(builder.finish()),
             Self::UInt(builder) => Arc::new(builder.finish()),
             Self::Float(builder) => Arc::new(builder.finish()),
+            Self::Decimal(builder) => Arc::new(builder.finish().with_data_type(data_type.clone())),
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Dictionary(builder) => Arc::new(builder.finish()),
         };
         // Values were checked against the type when they were parsed: the cast only narrows.
         if array.data_type() == data_type {
-            Ok(array)
-        } else {
-            arrow_cast::cast(&array, data_type).map_err(Error::from)
+            return Ok(array);
         }
+        let Some(integers) = integer_form(data_type) else {
+            return arrow_cast::cast(&array, data_type).map_err(Error::from);
+        };
+        let array = arrow_cast::cast(&array, &integers)?;
+        Ok(arrow_array::make_array(array.to_data().into_builder().data_type(data_type.clone()).build()?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_schema::TimeUnit;
 
     #[test]
     fn values_are_parsed_by_the_column_type() {
@@ -238,6 +288,20 @@ mod tests {
                 DataType::Timestamp(TimeUnit::Second, None),
                 Err("time in the column's unit"),
             ),
+            ("1970-01-03", DataType::Date32, Ok(Cell::Int(2))),
+            ("1970-01-03T01:00:00Z", DataType::Date32, Err("whole day")),
+            ("1969-12-31", DataType::Date64, Ok(Cell::Int(-86_400_000))),
+            ("08:30", DataType::Time32(TimeUnit::Second), Ok(Cell::Int(30_600))),
+            ("08:30:00.5", DataType::Time32(TimeUnit::Second), Err("time of day in the column's unit")),
+            ("08:30:00.5", DataType::Time64(TimeUnit::Microsecond), Ok(Cell::Int(30_600_500_000))),
+            ("-7", DataType::Duration(TimeUnit::Millisecond), Ok(Cell::Int(-7))),
+            ("1.5s", DataType::Duration(TimeUnit::Millisecond), Ok(Cell::Int(1_500))),
+            ("soon", DataType::Duration(TimeUnit::Second), Err("duration, such as 1500ms")),
+            ("-12.5", DataType::Decimal128(5, 2), Ok(Cell::Decimal(-1_250))),
+            ("12.500", DataType::Decimal128(5, 2), Ok(Cell::Decimal(1_250))),
+            ("12.345", DataType::Decimal128(5, 2), Err("decimal of the column's digits")),
+            ("1000", DataType::Decimal128(5, 2), Err("decimal of the column's digits")),
+            ("1e3", DataType::Decimal128(5, 2), Err("decimal")),
             (" x ", DataType::Utf8, Ok(Cell::Text)),
         ];
         for (text, data_type, expected) in cases {
