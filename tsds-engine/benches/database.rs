@@ -1,7 +1,7 @@
-//! What a whole database does: durable ingest beside a bare Arrow IPC file, time buckets over ten million rows in the warm and
-//! the cold tier, and opening with ten thousand segments.
+//! What a whole database does: time buckets over ten million rows in the warm and the cold tier, and opening with ten thousand
+//! segments. What durable ingest takes beside a bare file, `peers` measures.
 //!
-//! `cargo bench -p tsds-engine`, or with `ingest`, `buckets` or `open` behind `--` to run only some. The directory is
+//! `cargo bench -p tsds-engine --bench database`, or with `buckets` or `open` behind `--` to run only some. The directory is
 //! `TSDS_BENCH_DIR`, or the system's temporary one.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 #![allow(
@@ -10,99 +10,36 @@
     reason = "measures the real file system, with a real clock"
 )]
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use arrow_ipc::writer::FileWriter;
+use tsds_engine::Database;
 use tsds_engine::config::Settings;
 use tsds_engine::query::{Aggregation, col};
-use tsds_engine::{Database, Table, TableSpec};
 use tsds_io::Runtime;
 
 #[path = "trades/mod.rs"]
 mod trades;
 
-use trades::{NANOS_PER_ROW, Symbols, schema, trades};
+use trades::{Bench, NANOS_PER_ROW, Symbols, create, median, trades};
 
 const BATCH: usize = 10_000;
 const HOUR: i64 = 3_600_000_000_000;
 
 fn main() {
-    tsds_io::share_freed_memory();
-    let wanted: Vec<String> =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let run = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-    let base = std::env::var_os("TSDS_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let directory = base.join(format!("tsds-engine-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let runtime = Runtime::new(None).unwrap();
-    if run("ingest") {
-        ingest(&runtime, &directory);
+    let bench = Bench::start("database");
+    if bench.runs("buckets") {
+        bench.runtime.block_on(buckets(&bench.runtime, &bench.directory));
     }
-    if run("buckets") {
-        runtime.block_on(buckets(&runtime, &directory));
+    if bench.runs("open") {
+        bench.runtime.block_on(open(&bench.runtime, &bench.directory));
     }
-    if run("open") {
-        runtime.block_on(open(&runtime, &directory));
-    }
-    std::fs::remove_dir_all(&directory).unwrap();
-}
-
-/// Batches of 10,000 rows, each durable before the next is written: a table against a bare file, in alternating rounds.
-/// The table's rows stay in memory: what is measured is the way to the acknowledgement, not migration.
-fn ingest(runtime: &Runtime, directory: &Path) {
-    const BATCHES: usize = 60;
-    const ROUNDS: usize = 9;
-    let mut settings = Settings::default();
-    settings.hot_tier.max_records = 10_000_000;
-    settings.hot_tier.max_memory_mb = 2_048;
-    let (database, table) = runtime.block_on(create(runtime, &directory.join("ingest"), settings, "1d"));
-    let (mut bare, mut durable, mut sent) = (Vec::new(), Vec::new(), 0);
-    for round in 0..ROUNDS {
-        let batches: Vec<RecordBatch> = (0..BATCHES).map(|n| rows(sent + n * BATCH)).collect();
-        sent += BATCHES * BATCH;
-        bare.push(bare_file(&directory.join(format!("bare-{round}.arrow")), &batches));
-        let begin = Instant::now();
-        runtime.block_on(async {
-            for batch in batches {
-                table.ingest(batch).await.unwrap();
-            }
-        });
-        durable.push(begin.elapsed());
-    }
-    assert_eq!(database.tier_counts().hot, sent as u64);
-    runtime.block_on(database.close()).unwrap();
-    let rate = |took: Duration| (BATCHES * BATCH) as f64 / took.as_secs_f64() / 1e6;
-    let (bare, durable) = (median(&mut bare), median(&mut durable));
-    println!("durable ingest of {BATCH} rows a batch, medians of {ROUNDS} rounds");
-    println!("  bare Arrow IPC file, synced  {:8.2} M rows/s", rate(bare));
-    println!(
-        "  database                     {:8.2} M rows/s   {:.2} x bare",
-        rate(durable),
-        bare.as_secs_f64() / durable.as_secs_f64()
-    );
 }
 
 /// A batch, from that row on.
 fn rows(first: usize) -> RecordBatch {
     trades(first, BATCH, NANOS_PER_ROW, Symbols::Even)
-}
-
-fn bare_file(path: &Path, batches: &[RecordBatch]) -> Duration {
-    let begin = Instant::now();
-    let schema = batches[0].schema();
-    let mut writer = FileWriter::try_new_buffered(File::create(path).unwrap(), &schema).unwrap();
-    for batch in batches {
-        writer.write(batch).unwrap();
-        writer.flush().unwrap();
-        writer.get_ref().get_ref().sync_data().unwrap();
-    }
-    writer.finish().unwrap();
-    let took = begin.elapsed();
-    std::fs::remove_file(path).unwrap();
-    took
 }
 
 /// One-minute buckets per symbol and others over ten million rows, all of them warm in each codec, then all of them cold.
@@ -166,13 +103,6 @@ async fn open(runtime: &Runtime, directory: &Path) {
     println!("open with {segments} segments: {:.3} s", median(&mut opened).as_secs_f64());
 }
 
-async fn create(runtime: &Runtime, path: &Path, settings: Settings, chunk: &str) -> (Database, Table) {
-    let database = Database::builder(path).world(runtime.world()).settings(settings).open().await.unwrap();
-    let spec = TableSpec::new("trades", schema(), "timestamp").series(["symbol"]).chunk_interval(chunk);
-    let table = database.create_table(spec).await.unwrap();
-    (database, table)
-}
-
 /// The median of some runs, after one that is not counted.
 async fn time(name: &str, query: impl Fn() -> tsds_engine::query::Query) {
     let (mut runs, mut rows) = (Vec::new(), 0);
@@ -185,9 +115,4 @@ async fn time(name: &str, query: impl Fn() -> tsds_engine::query::Query) {
         rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
     }
     println!("  {:9.2} ms  {rows:8} rows  {name}", median(&mut runs).as_secs_f64() * 1e3);
-}
-
-fn median(runs: &mut [Duration]) -> Duration {
-    runs.sort_unstable();
-    runs[runs.len() / 2]
 }

@@ -10,8 +10,8 @@ use tsds_engine::config::Settings;
 use tsds_io::Runtime;
 
 use crate::report::{Answer, Report};
-use crate::trades::{NANOS_PER_ROW, Symbols, trades};
-use crate::{BATCH, create, median, python};
+use crate::trades::{NANOS_PER_ROW, Symbols, create, median, trades};
+use crate::{BATCH, python};
 
 const BATCHES: usize = 100;
 const ROUNDS: usize = 5;
@@ -22,7 +22,7 @@ pub(crate) fn measure(runtime: &Runtime, directory: &Path, report: &mut Report) 
     let mut settings = Settings::default();
     settings.hot_tier.max_records = 10_000_000;
     settings.hot_tier.max_memory_mb = 2_048;
-    let (database, table) = runtime.block_on(create(runtime, &directory.join("ingest"), settings));
+    let (database, table) = runtime.block_on(create(runtime, &directory.join("ingest"), settings, "1d"));
     let (mut bare, mut durable) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let first = round * BATCHES * BATCH;

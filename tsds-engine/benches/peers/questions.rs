@@ -15,8 +15,8 @@ use tsds_engine::{Database, Table};
 use tsds_io::Runtime;
 
 use crate::report::{Answer, Report};
-use crate::trades::{NANOS_PER_ROW, Symbols, schema, trades};
-use crate::{BATCH, create, median, python};
+use crate::trades::{NANOS_PER_ROW, Symbols, create, median, schema, trades};
+use crate::{BATCH, python};
 
 const ROWS: usize = 10_000_000;
 const RUNS: usize = 7;
@@ -80,7 +80,7 @@ pub(crate) async fn measure(runtime: &Runtime, directory: &Path, report: &mut Re
     for (who, most_mb) in [("TSDS, warm", 4_096), ("TSDS, cold", 1)] {
         let mut settings = Settings::default();
         settings.warm_tier.max_memory_mb = most_mb;
-        let (database, table) = create(runtime, &directory.join(who), settings).await;
+        let (database, table) = create(runtime, &directory.join(who), settings, "1d").await;
         for first in (0..ROWS).step_by(BATCH) {
             table.ingest(trades(first, BATCH, NANOS_PER_ROW, Symbols::Skewed)).await.unwrap();
         }

@@ -1,6 +1,8 @@
-//! Made-up trades, which every benchmark of a whole database ingests.
+//! What every benchmark of a whole database has: a place, a table and made-up trades.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{
@@ -8,6 +10,9 @@ use arrow_array::{
     TimestampNanosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use tsds_engine::config::Settings;
+use tsds_engine::{Database, Table, TableSpec};
+use tsds_io::Runtime;
 
 /// Of each table.
 pub(crate) const SYMBOLS: u64 = 100;
@@ -15,6 +20,53 @@ pub(crate) const SYMBOLS: u64 = 100;
 pub(crate) const NANOS_PER_ROW: i64 = 8_640_000;
 /// 2024-01-01T00:00:00Z.
 const BEGIN: i64 = 1_704_067_200 * 1_000_000_000;
+
+/// A directory of its own, which goes with it, and what of the benchmark is wanted.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) runtime: Runtime,
+    pub(crate) directory: PathBuf,
+    wanted: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) fn start(name: &str) -> Self {
+        tsds_io::share_freed_memory();
+        let wanted = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+        let base = std::env::var_os("TSDS_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let directory = base.join(format!("tsds-{name}-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Self { runtime: Runtime::new(None).unwrap(), directory, wanted }
+    }
+
+    /// Whether a part is asked for: all are, unless some are named.
+    pub(crate) fn runs(&self, part: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| wanted == part)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+pub(crate) async fn create(
+    runtime: &Runtime,
+    path: &Path,
+    settings: Settings,
+    chunk: &str,
+) -> (Database, Table) {
+    let database = Database::builder(path).world(runtime.world()).settings(settings).open().await.unwrap();
+    let spec = TableSpec::new("trades", schema(), "timestamp").series(["symbol"]).chunk_interval(chunk);
+    let table = database.create_table(spec).await.unwrap();
+    (database, table)
+}
+
+pub(crate) fn median(runs: &mut [Duration]) -> Duration {
+    runs.sort_unstable();
+    runs[runs.len() / 2]
+}
 
 /// Which symbol a row has, of a number that its own scatters.
 #[derive(Clone, Copy, Debug)]
