@@ -27,6 +27,7 @@ mod io;
 mod keys;
 mod meter;
 mod predicate;
+mod range_set;
 mod registry;
 mod schema;
 mod schema_record;
@@ -52,7 +53,8 @@ pub use keys::{
     AuditEvent, AuditSink, KeyMetadata, KeyProvider, MAX_KEY_METADATA_BYTES, MasterKey, NoAudit, SecretKey,
 };
 pub use meter::{ReadCounts, ReadMeter};
-pub use predicate::{Comparison, KeySet, Predicate};
+pub use predicate::{Comparison, Predicate};
+pub use range_set::{Bounded, KeySet, RangeSet};
 pub use registry::{
     CodecFactory, CodecSet, EvictorFactory, Factory, KeyProviderFactory, Plugin, Presence, Registry,
     TierFactory, WalFactory,

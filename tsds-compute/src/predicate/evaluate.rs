@@ -4,9 +4,8 @@ use std::ops::RangeInclusive;
 
 use arrow_array::{Array, StringArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use tsds_traits::{ColumnId, Error, KeySet, Result};
+use tsds_traits::{ColumnId, Error, KeySet, RangeSet, Result};
 
-use super::decimal_set::DecimalSet;
 use super::fold::fold_is_nan;
 use super::mask::Mask;
 use super::test::Test;
@@ -112,7 +111,7 @@ fn keep_all_or_nothing(id: ColumnId, set: &KeySet, mask: &mut Mask) -> Result<()
     Ok(())
 }
 
-fn keep_decimals(decimals: &[i128], set: &DecimalSet, mask: &mut Mask) {
+fn keep_decimals(decimals: &[i128], set: &RangeSet<i128>, mask: &mut Mask) {
     match set.ranges() {
         [] => mask.clear(),
         [range] => {

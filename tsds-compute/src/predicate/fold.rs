@@ -19,17 +19,10 @@ pub fn fold(class: ValueClass, comparison: Comparison, literal: &Value) -> Resul
         None if comparison == Comparison::NotEqual => return Ok(domain(class)),
         None => return Ok(KeySet::empty()),
     };
-    let numbers = numbers(class);
-    let (low, high) = (*equal.start(), *equal.end());
-    let below = || low.checked_sub(1).map(|last| *numbers.start()..=last);
-    let above = || high.checked_add(1).map(|first| first..=*numbers.end());
     Ok(match comparison {
-        Comparison::Equal => KeySet::from_ranges([equal]),
+        // NaN, which is no number, is unequal to everything.
         Comparison::NotEqual => complement(class, &KeySet::from_ranges([equal])),
-        Comparison::Less => KeySet::from_ranges(below()),
-        Comparison::LessOrEqual => KeySet::from_ranges([*numbers.start()..=high]),
-        Comparison::Greater => KeySet::from_ranges(above()),
-        Comparison::GreaterOrEqual => KeySet::from_ranges([low..=*numbers.end()]),
+        comparison => KeySet::of(comparison, equal, &numbers(class)),
     })
 }
 
@@ -63,17 +56,7 @@ pub(crate) fn domain(class: ValueClass) -> KeySet {
 
 /// The keys of the class that are not in `set`.
 pub(crate) fn complement(class: ValueClass, set: &KeySet) -> KeySet {
-    intersection(&domain(class), &set.complement())
-}
-
-/// The keys in both sets.
-pub(crate) fn intersection(a: &KeySet, b: &KeySet) -> KeySet {
-    union(&a.complement(), &b.complement()).complement()
-}
-
-/// The keys in one of the sets.
-pub(crate) fn union(a: &KeySet, b: &KeySet) -> KeySet {
-    KeySet::from_ranges(a.ranges().iter().chain(b.ranges()).cloned())
+    domain(class).intersection(&set.complement())
 }
 
 /// The keys of the class that stand for something ordered: everything but NaN.

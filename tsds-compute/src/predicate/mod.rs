@@ -1,6 +1,5 @@
 //! Bound predicates over Arrow batches: folding, evaluation, and pruning by statistics.
 
-mod decimal_set;
 mod evaluate;
 mod fold;
 mod mask;
@@ -14,7 +13,6 @@ use tsds_traits::{ColumnId, ColumnStats, Error, KeySet, Predicate, Result, Table
 
 use crate::array::Columns;
 
-pub use decimal_set::DecimalSet;
 pub use fold::{fold, fold_in, fold_is_nan};
 pub use prune::Verdict;
 pub use test::Test;

@@ -5,9 +5,8 @@
 //! down to the leaves therefore gives a tree without NOT and without null: each leaf is a set of values, and every row is
 //! in or out.
 
-use tsds_traits::{ColumnId, Error, KeySet, Predicate, Result, Value};
+use tsds_traits::{ColumnId, Error, KeySet, Predicate, RangeSet, Result, Value};
 
-use super::decimal_set::DecimalSet;
 use super::fold::{self, fold, fold_in};
 use super::text_set::TextSet;
 
@@ -21,7 +20,7 @@ pub enum Test {
     /// The column is not null and the text is in the set.
     Text(ColumnId, TextSet),
     /// The column is not null and the decimal, in units of the column's scale, is in the set.
-    Decimal(ColumnId, DecimalSet),
+    Decimal(ColumnId, RangeSet<i128>),
     /// The column is not null, and is NaN if `true`, else is not NaN.
     Nan(ColumnId, bool),
     /// The column is null.
@@ -53,7 +52,7 @@ impl Test {
                 Self::Text(*column, if wanted { set } else { set.complement() })
             }
             Predicate::Compare { column, comparison, value: Value::Decimal(value) } => {
-                let set = DecimalSet::of(*comparison, *value);
+                let set = RangeSet::of(*comparison, *value..=*value, &(i128::MIN..=i128::MAX));
                 Self::Decimal(*column, if wanted { set } else { set.complement() })
             }
             Predicate::Compare { column, comparison, value } => {
@@ -86,7 +85,7 @@ impl Test {
             _ => None,
         };
         if let Some(decimals) = values.iter().map(decimal).collect::<Option<Vec<_>>>() {
-            let set = DecimalSet::of_members(decimals);
+            let set = RangeSet::of_members(decimals);
             return Ok(Self::Decimal(column, if wanted { set } else { set.complement() }));
         }
         let texts: Option<Vec<&str>> = values
@@ -166,31 +165,26 @@ impl Test {
 /// Adds a part, joining the sets of one column: `t >= a AND t < b` becomes one range.
 fn add(parts: &mut Vec<Test>, part: Test, all: bool) {
     for own in parts.iter_mut() {
-        match (&mut *own, &part) {
+        let holds_nothing = match (&mut *own, &part) {
             (Test::Keys(column, set), Test::Keys(other, more)) if column == other => {
-                *set = if all { fold::intersection(set, more) } else { fold::union(set, more) };
-                if set.is_empty() {
-                    *own = Test::Constant(false);
-                }
-                return;
+                *set = if all { set.intersection(more) } else { set.union(more) };
+                set.is_empty()
             }
             (Test::Text(column, set), Test::Text(other, more)) if column == other => {
                 *set = if all { set.intersection(more) } else { set.union(more) };
-                if set.is_empty() {
-                    *own = Test::Constant(false);
-                }
-                return;
+                set.is_empty()
             }
             (Test::Decimal(column, set), Test::Decimal(other, more)) if column == other => {
                 *set = if all { set.intersection(more) } else { set.union(more) };
-                if set.is_empty() {
-                    *own = Test::Constant(false);
-                }
-                return;
+                set.is_empty()
             }
             (own, part) if own == part => return,
-            _ => {}
+            _ => continue,
+        };
+        if holds_nothing {
+            *own = Test::Constant(false);
         }
+        return;
     }
     parts.push(part);
 }
