@@ -30,7 +30,7 @@ impl Inventory {
             segments: segments.len() as u64,
             rows: sum(|(rows, _)| *rows),
             bytes: sum(|(_, bytes)| *bytes),
-            limit_bytes: None,
+            ..TierUsage::default()
         }
     }
 

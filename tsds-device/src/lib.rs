@@ -10,6 +10,8 @@ mod arena;
 #[cfg(feature = "kernels")]
 mod bandwidth;
 #[cfg(feature = "kernels")]
+mod busy;
+#[cfg(feature = "kernels")]
 mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -13,6 +13,7 @@ use tsds_traits::{
 };
 
 use crate::arena::Arena;
+use crate::busy::Busy;
 use crate::device::{Device, Launch, PARAMS, Step, Work};
 use crate::kernel::{GROUP_THREADS, Kernel};
 use crate::load::{PartLimits, load};
@@ -111,6 +112,7 @@ impl<D: Device> DeviceTier<D> {
             .with_min_rows(min_rows)
             .with_device(device.info().name.clone());
         let context = Context {
+            busy: Busy::new(Arc::clone(&world.clock)),
             world,
             device: Arc::clone(&device),
             scratch: Scratch::new(budget.scratch_bytes),
@@ -275,9 +277,9 @@ impl<D: Device> Tier for DeviceTier<D> {
     }
 
     fn usage(&self) -> TierUsage {
-        let usage = self.shelf.usage();
+        let usage = TierUsage { busy: Some(self.context.busy.total()), ..self.shelf.usage() };
         match self.context.device.is_lost() {
-            true => TierUsage { limit_bytes: usage.limit_bytes, ..TierUsage::default() },
+            true => TierUsage { limit_bytes: usage.limit_bytes, busy: usage.busy, ..TierUsage::default() },
             false => usage,
         }
     }

@@ -85,7 +85,7 @@ pub struct ColumnInfo {
 }
 
 /// What the tier that answers for segment files now holds in memory or on a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ResidentStats {
     /// The plugin: while a device is lost, the one that reads the files.
     pub backend: &'static str,
@@ -99,6 +99,8 @@ pub struct ResidentStats {
     pub bytes: u64,
     /// The most bytes that may be held.
     pub limit_bytes: Option<u64>,
+    /// For how many seconds the device has had work to do since it was opened; absent on the host.
+    pub busy_seconds: Option<f64>,
 }
 
 /// The write-ahead log.
@@ -206,6 +208,7 @@ impl Core {
             rows: usage.rows,
             bytes: usage.bytes,
             limit_bytes: usage.limit_bytes,
+            busy_seconds: usage.busy.map(|busy| busy.as_secs_f64()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use async_trait::async_trait;
@@ -125,6 +126,8 @@ pub struct TierUsage {
     pub bytes: u64,
     /// The most bytes that the tier may hold, where it has a limit.
     pub limit_bytes: Option<u64>,
+    /// For how long the tier's device has had work to do since the tier was opened; absent where there is no device.
+    pub busy: Option<Duration>,
 }
 
 /// What a tier claims to do. Start from [`TierCapabilities::new`] and set what holds.

@@ -110,7 +110,7 @@ impl Tier for Unpinned {
     fn usage(&self) -> TierUsage {
         let written = self.written.lock().unwrap();
         let (rows, bytes) = written.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        TierUsage { segments: written.len() as u64, rows, bytes, limit_bytes: None }
+        TierUsage { segments: written.len() as u64, rows, bytes, ..TierUsage::default() }
     }
 
     async fn close(&self) -> Result<()> {

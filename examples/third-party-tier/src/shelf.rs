@@ -193,6 +193,7 @@ impl Shelf {
             rows: held.clone().map(|held| held.rows).sum(),
             bytes: held.map(|held| held.bytes).sum(),
             limit_bytes: self.limit,
+            ..TierUsage::default()
         }
     }
 

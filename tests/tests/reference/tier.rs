@@ -246,6 +246,7 @@ impl Tier for ReferenceTier {
             rows: held.clone().map(|held| held.meta.rows).sum(),
             bytes: held.map(|held| held.bytes()).sum(),
             limit_bytes: self.limit_bytes,
+            ..TierUsage::default()
         }
     }
 

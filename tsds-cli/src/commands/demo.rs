@@ -1,5 +1,6 @@
 //! `tsds demo`: ingests made-up trades, lets them move, and times queries.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,14 @@ struct WarmTier {
     device: Option<String>,
 }
 
+/// What is shown while rows are on their way.
+struct View<'a> {
+    session: &'a Session,
+    database: &'a Database,
+    /// When the device was last looked at, and for how long it had been busy by then.
+    device: Cell<(Duration, f64)>,
+}
+
 /// How long something took, and how many of the new rows a second that makes.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Pace {
@@ -62,6 +71,8 @@ struct QueryTime {
     name: &'static str,
     rows: u64,
     seconds: f64,
+    /// For how much of that time the device had work; absent without one.
+    device_busy_seconds: Option<f64>,
 }
 
 /// Runs the demonstration.
@@ -90,8 +101,11 @@ async fn demonstrate(session: &Session, arguments: &Arguments, database: &Databa
     let exact_match = rows_counted == rows_before + rows_ingested;
     let summary = summary(arguments, [rows_ingested, rows_before, rows_counted], ingest, settled);
     say(&session.output, json, &summary)?;
-    let queries =
-        if arguments.no_queries { Vec::new() } else { time_queries(session, &table, rows_counted).await? };
+    let queries = if arguments.no_queries {
+        Vec::new()
+    } else {
+        time_queries(session, database, &table, rows_counted).await?
+    };
     say(&session.output, json, &queries_text(&queries))?;
     let peak = memory(&*session.world.vfs).peak;
     if let Some(peak) = peak {
@@ -157,6 +171,7 @@ async fn ingest(
     rows_before: u64,
 ) -> Result<(u64, Pace, Pace)> {
     let generator = Generator::new(arguments.mode, rows_before);
+    let view = View::new(session, database);
     let mut supply =
         Supply::start(Arc::clone(session.executor()), generator, arguments.rows, arguments.batch_size)
             .await?;
@@ -164,16 +179,16 @@ async fn ingest(
         Progress::start(&session.output, session.clock(), "ingesting", Unit::Rows, arguments.rows);
     let mut acknowledged = Acknowledged::default();
     while let Some(batch) = supply.next().await? {
-        let shown = || (acknowledged.rows, state(session, database));
+        let shown = || (acknowledged.rows, view.text());
         let receipt = progress.watch(table.ingest(batch), shown).await?;
         acknowledged.take(receipt)?;
-        progress.update(acknowledged.rows, || state(session, database));
+        progress.update(acknowledged.rows, || view.text());
     }
     let ingested = progress.elapsed();
     drop(progress);
     let mut moving = Progress::start(&session.output, session.clock(), "moving", Unit::Rows, 0);
     let settle = database.settle();
-    moving.watch(settle, || (0, state(session, database))).await?;
+    moving.watch(settle, || (0, view.text())).await?;
     let settled = ingested + moving.elapsed();
     let pace = |span: Duration| {
         let seconds = span.as_secs_f64();
@@ -203,30 +218,48 @@ impl Acknowledged {
     }
 }
 
-/// Where the rows are, and how much memory that takes.
-fn state(session: &Session, database: &Database) -> String {
-    let counts = database.tier_counts();
-    let memory = memory(&*session.world.vfs)
-        .resident
-        .map(|resident| format!(", {} memory", bytes(resident)))
-        .unwrap_or_default();
-    let device = device_text(&database.resident());
-    format!(
-        "hot {}, warm {}, cold {}{memory}{device}",
-        thousands(counts.hot),
-        thousands(counts.warm),
-        thousands(counts.cold)
-    )
+impl<'a> View<'a> {
+    fn new(session: &'a Session, database: &'a Database) -> Self {
+        let busy = database.resident().busy_seconds.unwrap_or_default();
+        let now = session.clock().monotonic();
+        Self { session, database, device: Cell::new((now, busy)) }
+    }
+
+    /// Where the rows are, how much memory that takes, and what the device does.
+    fn text(&self) -> String {
+        let counts = self.database.tier_counts();
+        let memory = memory(&*self.session.world.vfs)
+            .resident
+            .map(|resident| format!(", {} memory", bytes(resident)))
+            .unwrap_or_default();
+        let resident = self.database.resident();
+        let device = device_text(&resident, self.busy_share(&resident));
+        format!(
+            "hot {}, warm {}, cold {}{memory}{device}",
+            thousands(counts.hot),
+            thousands(counts.warm),
+            thousands(counts.cold)
+        )
+    }
+
+    /// For which share of the time since the last look the device had work.
+    fn busy_share(&self, resident: &ResidentStats) -> Option<f64> {
+        let (now, busy) = (self.session.clock().monotonic(), resident.busy_seconds?);
+        let (then, was_busy) = self.device.replace((now, busy));
+        let span = now.saturating_sub(then).as_secs_f64();
+        (span > 0.0).then(|| ((busy - was_busy) / span).clamp(0.0, 1.0))
+    }
 }
 
-/// How much of a device's memory is used, behind other things; nothing where segments are held on the host. How busy it is no driver tells
-/// without further libraries.
-fn device_text(resident: &ResidentStats) -> String {
-    match (&resident.device, resident.limit_bytes) {
-        (None, _) => String::new(),
-        (Some(_), None) => format!(", {} on the device", bytes(resident.bytes)),
-        (Some(_), Some(limit)) => format!(", {} of {} on the device", bytes(resident.bytes), bytes(limit)),
+/// How much of a device's memory is used, behind other things, and how busy this database keeps it; nothing where segments are
+/// held on the host. What others do with the device is not known here.
+fn device_text(resident: &ResidentStats, busy: Option<f64>) -> String {
+    if resident.device.is_none() {
+        return String::new();
     }
+    let limit = resident.limit_bytes.map(|limit| format!(" of {}", bytes(limit))).unwrap_or_default();
+    let busy = busy.map(|share| format!(", busy {:.0} %", share * 100.0)).unwrap_or_default();
+    format!(", {}{limit} on the device{busy}", bytes(resident.bytes))
 }
 
 /// Where the rows of the table are now, for machines and for people.
@@ -262,9 +295,15 @@ fn summary(
     )
 }
 
-async fn time_queries(session: &Session, table: &Table, rows: u64) -> Result<Vec<QueryTime>> {
+async fn time_queries(
+    session: &Session,
+    database: &Database,
+    table: &Table,
+    rows: u64,
+) -> Result<Vec<QueryTime>> {
     let mut times = Vec::new();
     for demo in demo_queries(table, rows)? {
+        let before = database.resident().busy_seconds;
         let began = session.clock().monotonic();
         let mut stream = demo.query.stream().await?;
         let mut rows = 0;
@@ -272,7 +311,10 @@ async fn time_queries(session: &Session, table: &Table, rows: u64) -> Result<Vec
             rows += batch?.num_rows() as u64;
         }
         let seconds = session.clock().monotonic().saturating_sub(began).as_secs_f64();
-        times.push(QueryTime { name: demo.name, rows, seconds });
+        // A device that was opened anew meanwhile counts from nothing.
+        let busy = |now: f64| (now - before.unwrap_or_default()).clamp(0.0, seconds);
+        let device_busy_seconds = database.resident().busy_seconds.map(busy);
+        times.push(QueryTime { name: demo.name, rows, seconds, device_busy_seconds });
     }
     Ok(times)
 }
@@ -281,13 +323,15 @@ fn queries_text(queries: &[QueryTime]) -> String {
     if queries.is_empty() {
         return String::new();
     }
-    let mut table = TextTable::new([("query", Align::Left), ("rows", Align::Right), ("time", Align::Right)]);
+    let on_device = queries.iter().any(|query| query.device_busy_seconds.is_some());
+    let mut columns = vec![("query", Align::Left), ("rows", Align::Right), ("time", Align::Right)];
+    columns.extend(on_device.then_some(("device busy", Align::Right)));
+    let mut table = TextTable::new(columns);
+    let time = |span: f64| seconds(Duration::from_secs_f64(span));
     for query in queries {
-        table.row([
-            query.name.to_owned(),
-            thousands(query.rows),
-            seconds(Duration::from_secs_f64(query.seconds)),
-        ]);
+        let mut row = vec![query.name.to_owned(), thousands(query.rows), time(query.seconds)];
+        row.extend(on_device.then(|| query.device_busy_seconds.map(time).unwrap_or_default()));
+        table.row(row);
     }
     format!("\n{}", table.text())
 }
@@ -298,16 +342,32 @@ mod tests {
 
     fn resident(device: Option<&str>, limit_bytes: Option<u64>) -> ResidentStats {
         let device = device.map(str::to_owned);
-        ResidentStats { backend: "tsds.warm.cuda", device, segments: 1, rows: 9, bytes: 3 << 20, limit_bytes }
+        ResidentStats {
+            backend: "tsds.warm.cuda",
+            device,
+            segments: 1,
+            rows: 9,
+            bytes: 3 << 20,
+            limit_bytes,
+            busy_seconds: None,
+        }
     }
 
     #[test]
     fn the_memory_of_a_device_is_shown_with_its_limit_and_that_of_the_host_is_not() {
         assert_eq!(
-            device_text(&resident(Some("GPU"), Some(8 << 20))),
-            ", 3.00 MiB of 8.00 MiB on the device"
+            device_text(&resident(Some("GPU"), Some(8 << 20)), Some(0.254)),
+            ", 3.00 MiB of 8.00 MiB on the device, busy 25 %"
         );
-        assert_eq!(device_text(&resident(Some("GPU"), None)), ", 3.00 MiB on the device");
-        assert_eq!(device_text(&resident(None, Some(8 << 20))), "");
+        assert_eq!(device_text(&resident(Some("GPU"), None), None), ", 3.00 MiB on the device");
+        assert_eq!(device_text(&resident(None, Some(8 << 20)), Some(0.5)), "");
+    }
+
+    #[test]
+    fn queries_say_how_long_the_device_worked_on_them_where_there_is_one() {
+        let query =
+            |device_busy_seconds| QueryTime { name: "count", rows: 7, seconds: 2.0, device_busy_seconds };
+        assert!(queries_text(&[query(Some(0.5))]).contains("device busy"));
+        assert!(!queries_text(&[query(None)]).contains("device"));
     }
 }

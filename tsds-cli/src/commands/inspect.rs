@@ -364,6 +364,7 @@ mod tests {
             rows: 3000,
             bytes: 4096,
             limit_bytes: Some(8192),
+            busy_seconds: None,
         };
         let passed_over =
             vec![PassedOver { backend: "tsds.warm.cuda", reason: "it cannot run here: no driver".into() }];

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tsds_compute::{CompiledPredicate, Verdict};
 use tsds_traits::{ColumnId, Predicate, ReadMeter, Result, TableSchema, World};
 
+use crate::busy::Busy;
 use crate::device::Device;
 use crate::request::distinct;
 use crate::residency::Stop;
@@ -27,6 +28,7 @@ const WAVE_PARTS: usize = 4096;
 pub(crate) struct Context<D: Device> {
     pub(crate) world: World,
     pub(crate) device: Arc<D>,
+    pub(crate) busy: Arc<Busy>,
     pub(crate) scratch: Scratch,
     /// How many rows a wave has at most, if it has more than one part.
     pub(crate) wave_rows: u64,
@@ -147,6 +149,7 @@ impl<D: Device> Reading<D> {
         Ok(Wave {
             world: self.context.world.clone(),
             device: Arc::clone(&self.context.device),
+            busy: Arc::clone(&self.context.busy),
             slots: self.columns.clone(),
             parts,
             bytes: planned.bytes.min(self.context.scratch.bytes()),

@@ -15,6 +15,7 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tsds_compute::Verdict;
 use tsds_traits::{ColumnId, Error, ReadMeter, Result, World};
 
+use crate::busy::Busy;
 use crate::device::{Device, Hold, Launch, PARAMS, Step, Work};
 use crate::kernel::{Kernel, PartEntry};
 use crate::segment::{DevicePart, DeviceSegment};
@@ -88,6 +89,8 @@ impl<D: Device> WavePart<D> {
 pub(crate) struct Wave<D: Device> {
     pub(crate) world: World,
     pub(crate) device: Arc<D>,
+    /// Measures the time in which the device has work.
+    pub(crate) busy: Arc<Busy>,
     /// Every column that the request reads.
     pub(crate) slots: Vec<ColumnId>,
     /// Those in the same slab stand together.
@@ -147,7 +150,7 @@ impl<D: Device> Wave<D> {
         steps: Vec<Step<D::Buffer>>,
         reads: Vec<(Arc<D::Buffer>, Range<u64>)>,
     ) -> Result<Vec<Vec<u8>>> {
-        let hold: Hold = Arc::clone(&self.permit) as _;
+        let hold: Hold = Arc::new((Arc::clone(&self.permit), self.busy.begin()));
         self.meter.bytes_read(reads.iter().map(|(_, range)| range.end - range.start).sum());
         Ok(self.device.run(Work::new(steps, reads).holding(hold)).await?)
     }

@@ -3,6 +3,7 @@
 use std::future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt, poll};
@@ -24,6 +25,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
         ("works_that_nobody_waits_for_take_memory_until_they_end", abandoned),
         ("a_part_of_any_segment_has_room_to_be_read", narrow_and_wide),
         ("what_is_read_is_counted_for_whoever_asks", metered),
+        ("time_passes_as_busy_while_the_device_works_and_not_otherwise", busy),
     ]
 }
 
@@ -43,6 +45,28 @@ fn removed<S: Subject>(bench: &Bench<S>) {
     assert_eq!((reading.segments, reading.rows, reading.bytes), (0, 0, held.bytes));
     drop(rows);
     assert_eq!(tier.usage().bytes, 0);
+}
+
+fn busy<S: Subject>(bench: &Bench<S>) {
+    let tier = tier(bench, 64);
+    let source = Arc::new(Blocks::new(1, &data::readings(50_000), &[2_048]));
+    put(bench, &tier, &source);
+    let clock = bench.world().clock;
+    let start = clock.monotonic();
+    let mut request = ScanRequest::new(Arc::clone(&source.schema), vec![source.handle()], ids(&source));
+    request.predicate = Some(Predicate::Not(Box::new(Predicate::IsNull(ids(&source)[1]))));
+    for batch in bench.runtime.block_on(Arc::clone(&tier).scan(request).collect::<Vec<_>>()) {
+        batch.unwrap();
+    }
+    let worked = tier.usage().busy.unwrap();
+    assert!(Duration::ZERO < worked && worked <= clock.monotonic().saturating_sub(start), "{worked:?}");
+    // A work may end a moment after its answer was there.
+    let rests = (0..1_000).any(|_| {
+        let before = tier.usage().busy;
+        bench.runtime.block_on(clock.sleep(Duration::from_millis(5)));
+        tier.usage().busy == before
+    });
+    assert!(rests, "the device is busy with nothing");
 }
 
 fn metered<S: Subject>(bench: &Bench<S>) {
