@@ -2,6 +2,7 @@
 
 mod alter;
 mod spec;
+mod text;
 pub(crate) mod upgrade;
 pub(crate) mod validate;
 pub(crate) mod widen;
