@@ -73,7 +73,7 @@ pub(crate) fn conform(
 }
 
 /// Whether the column came later than the table: writers may not know of it yet.
-fn was_added(column: &Column, earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>) -> bool {
+pub(super) fn was_added(column: &Column, earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>) -> bool {
     column.nullable && earlier.values().any(|schema| schema.column(column.id).is_none())
 }
 
