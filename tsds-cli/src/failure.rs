@@ -167,7 +167,11 @@ impl From<Error> for Failure {
             }
             source = cause.source();
         }
-        report.hint = hint_for(error.kind()).map(Into::into);
+        let too_many_files = report.values.iter().any(|(_, value)| value.contains("Too many open files"));
+        report.hint = match too_many_files {
+            true => Some("let the process have more files open at once: ulimit -n 1024".into()),
+            false => hint_for(error.kind()).map(Into::into),
+        };
         match error.kind() {
             ErrorKind::ConfigInvalid => Self::Usage(report),
             _ => Self::Failed(report),

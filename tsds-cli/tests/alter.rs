@@ -60,3 +60,26 @@ fn what_cannot_be_changed_is_refused_and_nothing_is() {
     assert!(place.refused(1, &["alter", "trades", "--add", "x=int8"]).contains("no such table"));
     assert_eq!(place.json(&["tables", "--json"])[0]["columns"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn files_from_before_a_change_are_imported_after_it() {
+    let place = Place::new();
+    let first = place.write("1.csv", "ts,n,x\n2024-01-01,1,a\n");
+    place.ok(&["import", "t", &first, "--time", "ts"]);
+    place.ok(&["alter", "t", "--add", "small=int8", "--add", "note=utf8"]);
+    place.ok(&["export", "t", "old.parquet"]);
+    place.ok(&["alter", "t", "--widen", "small=int32", "--add", "more=float64"]);
+    let second = place.write("2.csv", "ts,x,n\n2024-01-02,b,2\n");
+    assert_eq!(place.json(&["import", "t", &second, "--time", "ts", "--json"])["rows"], json!(1));
+    // The narrower type of `small`, and nothing of `more`.
+    place.ok(&["import", "t", "old.parquet", "--time", "ts"]);
+    assert_eq!(
+        place.ok(&["query", "t", "--sort", "ts", "--format", "csv"]),
+        "ts,n,x,small,note,more\n2024-01-01T00:00:00Z,1,a,,,\n2024-01-01T00:00:00Z,1,a,,,\n2024-01-02T00:00:00Z,2,b,,,\n"
+    );
+    let report = place.json(&["import", "t", &first, "--time", "ts", "--json"]);
+    assert_eq!(report["rows"], json!(0), "what was imported before the change is known after it: {report}");
+    let lacking = place.write("3.csv", "ts,n\n2024-01-03,3\n");
+    let said = place.refused(1, &["import", "t", &lacking, "--time", "ts"]);
+    assert!(said.contains("only_in_table = x\n"), "{said}");
+}

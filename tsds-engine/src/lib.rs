@@ -43,4 +43,4 @@ pub use storage_stats::{ColumnStorage, ModeShare, TableStorage};
 pub use table::{SchemaChange, Table, TableSpec};
 pub use tsds_traits as traits;
 pub use verify::{Damage, VerifyReport};
-pub use warm::{PassedOver, WarmStats};
+pub use warm::{DeclinedSegments, PassedOver, WarmStats};

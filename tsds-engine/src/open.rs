@@ -36,6 +36,27 @@ pub(crate) const PLAIN_CODEC: &str = "tsds.plain";
 pub(crate) async fn open(
     world: World,
     path: PathBuf,
+    settings: Settings,
+    registry: Registry,
+) -> Result<Arc<Core>> {
+    let opened = open_writable(world, path.clone(), settings, registry).await;
+    opened.map_err(|error| if error.kind() == ErrorKind::ReadOnly { read_only(&path, error) } else { error })
+}
+
+/// Opening takes a lock, may repair the log, and notes that the database is open: on what is read-only it cannot be.
+fn read_only(path: &Path, error: Error) -> Error {
+    Error::new(
+        ErrorKind::ReadOnly,
+        "the database cannot be written, and opening it writes; make its file system and directory writable, or open a copy",
+    )
+    .with("path", path.display())
+    .with("cause", &error)
+    .with_source(error)
+}
+
+async fn open_writable(
+    world: World,
+    path: PathBuf,
     mut settings: Settings,
     registry: Registry,
 ) -> Result<Arc<Core>> {

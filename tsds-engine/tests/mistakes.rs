@@ -107,6 +107,42 @@ fn tables_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
+fn names_and_numbers_of_columns_have_limits() {
+    let machine = SimWorld::new(1);
+    machine.block_on(async {
+        let database = fresh(&machine).await;
+        let time = Field::new("time", DataType::Timestamp(TimeUnit::Second, None), false);
+        let spec = |name: &str, columns: Vec<String>| {
+            let columns = columns.into_iter().map(|name| Field::new(name, DataType::Int64, true));
+            let fields: Vec<Field> = [time.clone()].into_iter().chain(columns).collect();
+            TableSpec::new(name, Arc::new(Schema::new(fields)), "time")
+        };
+        let (long, longest) = ("ß".repeat(129), "x".repeat(256));
+        for (name, column, expected) in [
+            ("", "a", "name is empty table="),
+            ("a\0b", "a", "name has control characters table=a\\0b"),
+            ("a\u{1b}[31m", "a", "name has control characters table=a\\u{1b}[31m"),
+            (&long, "a", "name is longer than 256 bytes table=ß"),
+            ("other", "", "name is empty column="),
+            ("other", "a\nb", "name has control characters column=a\\nb"),
+            ("other", &long, "name is longer than 256 bytes column=ß"),
+            ("other", "TIME", "column names must differ in more than case column=TIME"),
+        ] {
+            let error = database.create_table(spec(name, vec![column.into()])).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+        let columns = |count: usize| (1..count).map(|number| format!("c{number}")).collect();
+        let error = database.create_table(spec("wide", columns(1_025))).await.unwrap_err().to_string();
+        assert!(error.starts_with("table has too many columns columns=1025 limit=1024"), "{error}");
+        database.create_table(spec("wide", columns(1_024))).await.unwrap();
+        // Names are never part of a path.
+        database.create_table(spec("../../etc/\\:*", vec![longest])).await.unwrap();
+        assert_eq!(database.tables().len(), 3);
+    });
+}
+
+#[test]
 fn a_refused_batch_leaves_nothing_behind() {
     let machine = SimWorld::new(1);
     machine.block_on(async {
@@ -177,15 +213,6 @@ fn a_closed_database_says_so() {
         assert_eq!(table.query().collect().await.unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(database.stats().await.unwrap_err().kind(), ErrorKind::Closed);
     });
-}
-
-#[test]
-fn a_read_only_directory_is_refused_at_opening() {
-    let machine = SimWorld::new(1);
-    machine.block_on(async { fresh(&machine).await.close().await.unwrap() });
-    machine.faults().set_read_only(true);
-    let error = machine.block_on(support::open(&machine)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ReadOnly, "{error}");
 }
 
 #[test]

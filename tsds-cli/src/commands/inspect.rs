@@ -238,6 +238,10 @@ fn warm_text(resident: &ResidentStats, warm: &WarmStats) -> String {
     if !passed_over.is_empty() {
         text.push_str(&format!("not taken: {}\n", passed_over.join(", ")));
     }
+    for declined in &warm.declined {
+        let segments = counted(declined.segments, "segment");
+        text.push_str(&format!("left to files: {segments} ({})\n", declined.reason));
+    }
     if warm.losses > 0 {
         let now = if warm.lost { "lost now, segment files are read instead; " } else { "" };
         text.push_str(&format!(
@@ -352,7 +356,7 @@ pub(super) fn say(output: &Output, json: bool, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use tsds_engine::PassedOver;
+    use tsds_engine::{DeclinedSegments, PassedOver};
 
     use super::*;
 
@@ -373,6 +377,7 @@ mod tests {
             backend: "tsds.warm.wgpu",
             device: Some("GPU".into()),
             passed_over,
+            declined: vec![DeclinedSegments { reason: "decimals are read on the host".into(), segments: 3 }],
             min_rows: 0,
             lost: false,
             losses: 0,
@@ -389,7 +394,8 @@ mod tests {
         assert_eq!(
             warm_text(&resident, &warm),
             "\nwarm backend: tsds.warm.wgpu on GPU, 2 segments with 3,000 rows resident, 4.00 KiB of 8.00 KiB\n\
-             not taken: tsds.warm.cuda (it cannot run here: no driver)\n"
+             not taken: tsds.warm.cuda (it cannot run here: no driver)\n\
+             left to files: 3 segments (decimals are read on the host)\n"
         );
     }
 

@@ -141,12 +141,18 @@ impl Plan {
         Ok(Self { time, format: options.format.clone(), columns, series: options.series.clone() })
     }
 
-    /// A plan for a table that exists: the same columns, with the types that it has.
+    /// A plan for a table that exists: the same columns, with the types that it has. Files may lack the columns of `added`, which are
+    /// not in the plan then.
     ///
     /// # Errors
     ///
     /// As [`Plan::for_new_table`], and for columns that only one side has.
-    pub(crate) fn for_table(names: &[String], options: &PlanOptions, schema: &TableSchema) -> Result<Self> {
+    pub(crate) fn for_table(
+        names: &[String],
+        options: &PlanOptions,
+        schema: &TableSchema,
+        added: &[String],
+    ) -> Result<Self> {
         let series: Vec<_> = schema
             .series_indices()
             .iter()
@@ -190,6 +196,7 @@ impl Plan {
                     data_type: Some(column.data_type.clone()),
                     nullable: column.nullable,
                 }),
+                None if added.contains(&column.name) => {}
                 None => missing.push(column.name.as_str()),
             }
         }

@@ -109,12 +109,21 @@ fn table() -> TableSchema {
 
 #[test]
 fn an_existing_table_decides_order_and_types() {
-    let plan = Plan::for_table(&names("ts,price"), &options("ts", ""), &table()).unwrap();
+    let plan = Plan::for_table(&names("ts,price"), &options("ts", ""), &table(), &[]).unwrap();
     let columns: Vec<_> = plan.columns.iter().map(|column| (column.name.as_str(), column.origin)).collect();
     assert_eq!(columns, [("price", Origin::Field(1)), ("ts", Origin::Time), ("file", Origin::FileStem)]);
     assert_eq!(plan.schema().field(0).data_type(), &DataType::Float64);
     assert_eq!(plan.series(), ["file"]);
-    assert!(Plan::for_table(&names("ts,price"), &options("ts", "file"), &table()).is_ok());
+    assert!(Plan::for_table(&names("ts,price"), &options("ts", "file"), &table(), &[]).is_ok());
+}
+
+#[test]
+fn columns_that_were_added_to_a_table_may_be_missing_and_others_may_not() {
+    let plan = Plan::for_table(&names("ts"), &options("ts", ""), &table(), &["price".into()]).unwrap();
+    let columns: Vec<_> = plan.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(columns, ["ts", "file"]);
+    let error = Plan::for_table(&names("ts"), &options("ts", ""), &table(), &["other".into()]).unwrap_err();
+    assert!(error.to_string().ends_with("only_in_table=price"), "{error}");
 }
 
 #[test]
@@ -137,7 +146,7 @@ fn a_table_with_other_columns_is_refused() {
         ),
     ];
     for (files, options, message) in cases {
-        assert_eq!(Plan::for_table(&names(files), &options, &table()).unwrap_err().to_string(), message);
+        assert_eq!(Plan::for_table(&names(files), &options, &table(), &[]).unwrap_err().to_string(), message);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Commits on machines whose power fails.
 
+use std::io;
 use std::path::Path;
 
-use tsds_io::SimWorld;
+use tsds_io::{Fault, SimWorld};
 
 use super::*;
 
@@ -61,6 +62,49 @@ fn a_commit_that_is_cut_short_anywhere_is_whole_or_absent() {
         outcomes[usize::from(contents.garbage.len() > 10)] += 1;
     }
     assert!(outcomes.iter().all(|count| *count > 0), "{outcomes:?}");
+}
+
+#[test]
+fn a_commit_that_lacks_space_anywhere_says_what_became_of_it() {
+    let operations = {
+        let machine = SimWorld::new(0);
+        let catalog = open(&machine).unwrap();
+        catalog.commit(&notes(0, 10)).unwrap();
+        let before = machine.operations();
+        catalog.commit(&notes(10, 1_000)).unwrap();
+        machine.operations() - before
+    };
+    let mut outcomes = [0; 3];
+    for (nth, seed, lasting) in (1..=operations)
+        .flat_map(|nth| (0..6).flat_map(move |seed| [false, true].map(|lasting| (nth, seed, lasting))))
+    {
+        let context = format!("operation {nth} seed {seed} lasting {lasting}");
+        let machine = SimWorld::new(seed);
+        let catalog = open(&machine).unwrap();
+        catalog.commit(&notes(0, 10)).unwrap();
+        let fault = Fault::on_any_change(io::ErrorKind::StorageFull).nth(nth);
+        machine.faults().inject(if lasting { fault.sticky() } else { fault });
+        let outcome = catalog.commit(&notes(10, 1_000));
+        machine.faults().clear();
+        let expected = match outcome.map_err(|error| error.kind()) {
+            Ok(()) => Some(1_010),
+            Err(ErrorKind::NoSpace) => Some(10),
+            // The engine stops, and opening tells.
+            Err(ErrorKind::NotDurable) => None,
+            Err(other) => panic!("{context}: {other:?}"),
+        };
+        outcomes[expected.map_or(2, |count| usize::from(count > 10))] += 1;
+        if let Some(expected) = expected {
+            assert_eq!(catalog.load().unwrap().garbage.len(), expected, "{context}");
+        }
+        let machine = machine.crash();
+        let found = open(&machine).unwrap().load().unwrap().garbage.len();
+        assert!(
+            [10, 1_010].contains(&found) && expected.is_none_or(|expected| expected == found),
+            "{context}: {found}"
+        );
+    }
+    assert!(outcomes[0] > 0 && outcomes[2] > 0, "{outcomes:?}");
 }
 
 #[test]

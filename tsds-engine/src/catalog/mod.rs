@@ -3,6 +3,7 @@
 //! Everything that must change together changes in one [`Catalog::commit`]. The state in memory is derived from what was
 //! committed, never the other way round.
 
+mod change;
 mod contents;
 #[cfg(test)]
 mod crash_tests;
@@ -13,13 +14,15 @@ mod records;
 mod storage;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::{TableDefinition, TableHandle};
+use redb::TableDefinition;
 use tsds_traits::{
     Durability, Error, ErrorKind, OpenMode, Result, SegmentId, Sequence, TableId, Vfs, WalSink, panic_text,
 };
 
+use change::Change;
 pub(crate) use contents::Contents;
 pub(crate) use records::{
     BatchRecord, COLD, DatabaseRecord, FORMAT_VERSION, Home, LOG, PluginRecord, RemovalRecord, SealRecord,
@@ -62,6 +65,8 @@ pub(crate) enum Edit {
 pub(crate) struct Catalog {
     vfs: Arc<dyn Vfs>,
     path: PathBuf,
+    /// Whether the header was written since the last commit began.
+    header_written: Arc<AtomicBool>,
     state: Mutex<State>,
 }
 
@@ -84,14 +89,16 @@ impl Catalog {
     /// A new catalog is built under a temporary name and renamed, so that a crash during creation leaves no half of one.
     pub(crate) fn open(vfs: &Arc<dyn Vfs>, path: &Path) -> Result<Self> {
         let directory = path.parent().ok_or_else(|| Error::invalid_input("catalog path has no directory"))?;
-        let database = match open_existing(&**vfs, path) {
+        let header_written = Arc::default();
+        let database = match open_existing(&**vfs, path, &header_written) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 create_empty(&**vfs, directory, path)?;
-                open_existing(&**vfs, path)?
+                open_existing(&**vfs, path, &header_written)?
             }
             opened => opened?,
         };
-        Ok(Self { vfs: Arc::clone(vfs), path: path.to_owned(), state: Mutex::new(State::Open(database)) })
+        let state = Mutex::new(State::Open(database));
+        Ok(Self { vfs: Arc::clone(vfs), path: path.to_owned(), header_written, state })
     }
 
     /// Closes the file. Every later call gives `Closed`.
@@ -106,7 +113,7 @@ impl Catalog {
     fn with<T>(&self, work: impl FnOnce(&redb::Database) -> Result<T>) -> Result<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Stalled) {
-            *state = State::Open(open_existing(&*self.vfs, &self.path)?);
+            *state = State::Open(open_existing(&*self.vfs, &self.path, &self.header_written)?);
         }
         let State::Open(database) = &*state else {
             return Err(
@@ -134,60 +141,45 @@ impl Catalog {
     /// After an error the outcome of this commit is unknown until the database is opened again, unless the kind is
     /// `NoSpace`: then nothing changed.
     pub(crate) fn commit(&self, edits: &[Edit]) -> Result<()> {
-        self.with(|database| {
+        let changes = edits.iter().map(Change::of).collect::<Result<Vec<_>>>()?;
+        self.header_written.store(false, Ordering::Release);
+        let committed = self.with(|database| {
             let write = database.begin_write().map_err(|error| self.failed(error.into()))?;
-            for edit in edits {
-                self.apply(&write, edit)?;
+            for change in &changes {
+                change.apply(&write).map_err(|error| self.failed(error))?;
             }
             write.commit().map_err(|error| self.failed(error.into()))
-        })
-    }
-
-    fn apply(&self, write: &redb::WriteTransaction, edit: &Edit) -> Result<()> {
-        use records::{segment_key, sequence_key, table_key};
-        match edit {
-            Edit::SetDatabase(record) => self.put(write, DATABASE, DATABASE_KEY, record),
-            Edit::PutTable(record) => self.put(write, TABLES, &table_key(record.id), record),
-            Edit::PutSeal(table, record) => {
-                self.put(write, SEALS, &sequence_key(*table, record.interval.upto), record)
+        });
+        match committed {
+            // Without the header, what was written is not part of the catalog.
+            Err(error)
+                if error.kind() == ErrorKind::NoSpace && self.header_written.load(Ordering::Acquire) =>
+            {
+                self.settle(&changes, error)
             }
-            Edit::PutBatch(table, record) => {
-                self.put(write, BATCHES, &sequence_key(*table, record.sequence), record)
-            }
-            Edit::RemoveBatch(table, sequence) => {
-                self.remove(write, BATCHES, &sequence_key(*table, *sequence))
-            }
-            Edit::PutSegment(record) => self.put(write, SEGMENTS, &segment_key(record.meta.id), record),
-            Edit::RemoveSegment(id) => self.remove(write, SEGMENTS, &segment_key(*id)),
-            Edit::PutIntent(record) => self.put(write, INTENTS, &segment_key(record.segment), record),
-            Edit::RemoveIntent(id) => self.remove(write, INTENTS, &segment_key(*id)),
-            Edit::PutGarbage(record) => self.put(write, GARBAGE, &segment_key(record.segment), record),
-            Edit::RemoveGarbage(id) => self.remove(write, GARBAGE, &segment_key(*id)),
+            committed => committed,
         }
     }
 
-    fn put(
-        &self,
-        write: &redb::WriteTransaction,
-        definition: TableDefinition<'_, &[u8], &[u8]>,
-        key: &[u8],
-        record: &impl serde::Serialize,
-    ) -> Result<()> {
-        let value = envelope::encode(definition.name(), key, record)?;
-        let mut table = write.open_table(definition).map_err(|error| self.failed(error.into()))?;
-        table.insert(key, value.as_slice()).map_err(|error| self.failed(error.into()))?;
-        Ok(())
-    }
-
-    fn remove(
-        &self,
-        write: &redb::WriteTransaction,
-        definition: TableDefinition<'_, &[u8], &[u8]>,
-        key: &[u8],
-    ) -> Result<()> {
-        let mut table = write.open_table(definition).map_err(|error| self.failed(error.into()))?;
-        table.remove(key).map_err(|error| self.failed(error.into()))?;
-        Ok(())
+    /// Finds out what became of a commit that lacked space when its last pages were written: a file system that copies on write, or
+    /// has quotas, may refuse any of them.
+    fn settle(&self, changes: &[Change], error: Error) -> Result<()> {
+        // Opened anew, the catalog shows what is on the disk; synced, that is what stays there.
+        let made = self.with(|database| {
+            let file = self.vfs.open(&self.path, OpenMode::ReadWrite)?;
+            file.sync_data()?;
+            change::are_made(database, changes).map_err(|error| self.failed(error))
+        });
+        match made {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(error),
+            Err(cause) => Err(Error::new(
+                ErrorKind::NotDurable,
+                "there was no space for a change of the catalog; whether it was made shows when the database is opened again",
+            )
+            .with("cause", cause)
+            .with_source(error)),
+        }
     }
 
     fn failed(&self, error: redb::Error) -> Error {
@@ -195,19 +187,19 @@ impl Catalog {
     }
 }
 
-fn open_existing(vfs: &dyn Vfs, path: &Path) -> Result<redb::Database> {
+fn open_existing(vfs: &dyn Vfs, path: &Path, header_written: &Arc<AtomicBool>) -> Result<redb::Database> {
     let failed = |error: Error| error.during("open catalog").with("file", path.display());
     let file = vfs.open(path, OpenMode::ReadWrite).map_err(|error| failed(error.into()))?;
     // What the page cache holds after a failed sync is not what the disk holds.
     file.drop_cache().map_err(|error| failed(error.into()))?;
-    open_redb(storage::VfsBackend::new(file)).map_err(failed)
+    open_redb(storage::VfsBackend::new(file, Arc::clone(header_written))).map_err(failed)
 }
 
 fn create_empty(vfs: &dyn Vfs, directory: &Path, path: &Path) -> Result<()> {
     let temporary = path.with_extension("new");
     let file = vfs.open(&temporary, OpenMode::OpenOrCreate)?;
     file.set_len(0)?;
-    open_redb(storage::VfsBackend::new(Arc::clone(&file)))?
+    open_redb(storage::VfsBackend::new(Arc::clone(&file), Arc::default()))?
         .close()
         .map_err(|error| catalog_error(error.into()))?;
     file.sync_all()?;

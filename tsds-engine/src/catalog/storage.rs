@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tsds_traits::VfsFile;
 
@@ -12,11 +13,13 @@ const PAGE_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub(super) struct VfsBackend {
     file: Arc<dyn VfsFile>,
+    /// Set when the first page, which says where all else is, begins to be written.
+    header_written: Arc<AtomicBool>,
 }
 
 impl VfsBackend {
-    pub(super) fn new(file: Arc<dyn VfsFile>) -> Self {
-        Self { file }
+    pub(super) fn new(file: Arc<dyn VfsFile>, header_written: Arc<AtomicBool>) -> Self {
+        Self { file, header_written }
     }
 }
 
@@ -41,6 +44,9 @@ impl redb::StorageBackend for VfsBackend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if offset < PAGE_BYTES {
+            self.header_written.store(true, Ordering::Release);
+        }
         self.file.write_all_at(data, offset)
     }
 }

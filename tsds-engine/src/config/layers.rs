@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tsds_traits::{Error, ErrorKind, Result};
 
 use super::Settings;
+use super::json::Unambiguous;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +65,10 @@ impl Layers {
     ///
     /// # Errors
     ///
-    /// `ConfigInvalid` for text that is no JSON object of sections, with line and column, and for an unknown key, naming
-    /// the nearest known one.
+    /// `ConfigInvalid` for text that is no JSON object of sections or has a key twice, with line and column, and for an unknown
+    /// key, naming the nearest known one.
     pub fn json(&mut self, name: &str, text: &str) -> Result<()> {
-        let parsed: Value = serde_json::from_str(text).map_err(|error| {
+        let Unambiguous(parsed) = serde_json::from_str(text).map_err(|error| {
             Error::new(ErrorKind::ConfigInvalid, "configuration file is not JSON")
                 .with("file", name)
                 .with("line", error.line())
@@ -315,6 +316,26 @@ mod tests {
         layers.environment([("TSDS_HOT_MAX_RECORDS", "many")]).unwrap();
         let text = layers.settings().unwrap_err().to_string();
         assert!(text.contains("key=hot_tier.max_records") && text.contains("TSDS_HOT_MAX_RECORDS"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_anywhere_is_refused() {
+        let whole = r#"{"hot_tier": {"max_records": 5000, "wal_enabled": true}, "wal": {"max_mb": 64}}"#;
+        Layers::new().json("a.json", whole).unwrap();
+        for end in 0..whole.len() {
+            let error = Layers::new().json("a.json", &whole[..end]).unwrap_err().to_string();
+            assert!(error.contains("not JSON file=a.json line=1"), "{end}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_section_that_stands_there_twice_is_refused_and_named() {
+        let text = "{\"wal\": {\"max_mb\": 64},\n \"wal\": {\"file_mb\": 1}}";
+        let error = Layers::new().json("a.json", text).unwrap_err().to_string();
+        assert!(
+            error.contains("file=a.json line=2") && error.contains("the key \"wal\" occurs twice"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Configuration: defaults < JSON file < environment < code; and what can change of it while a database is open.
 
+mod json;
 mod layers;
 mod live;
 #[cfg(feature = "config-schema")]

@@ -101,4 +101,22 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         assert!(error.to_string().contains("file=/nowhere/tsds.json"), "{error}");
     }
+
+    #[test]
+    fn what_is_no_text_or_too_long_for_a_configuration_is_named_with_the_reason() {
+        let machine = tsds_io::SimWorld::new(1);
+        let vfs = machine.world().vfs;
+        vfs.create_dir_all(Path::new("/c/directory")).unwrap();
+        machine.write_file("/c/noise", &[b'{', 0xff, b'}']).unwrap();
+        vfs.open(Path::new("/c/long"), OpenMode::CreateNew).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
+        for (name, reason) in [
+            ("noise", "the file is not UTF-8"),
+            ("long", "the file is larger than 16 MiB"),
+            ("directory", "is a directory"),
+        ] {
+            let file = Some(PathBuf::from("/c").join(name));
+            let error = Sources { file, ..Sources::default() }.read(&*vfs).unwrap_err().to_string();
+            assert!(error.contains(&format!("file=/c/{name}")) && error.contains(reason), "{error}");
+        }
+    }
 }

@@ -121,7 +121,7 @@ impl Core {
             }
             Ok(Put::Declined(reason)) => {
                 tracing::debug!(segment = %entry.id(), reason, "not held in memory");
-                Left::Declined
+                Left::Declined(reason)
             }
             Err(error) if error.kind() == ErrorKind::NoSpace => {
                 tracing::debug!(segment = %entry.id(), "no room in memory");
@@ -132,8 +132,9 @@ impl Core {
                 Left::Until(now.saturating_add(PAUSE_AFTER_FAILURE))
             }
         };
+        let room = why != Left::NoRoom;
         serving.with_residency(|residency| residency.leave(entry.id(), why));
-        why != Left::NoRoom
+        room
     }
 
     async fn put(&self, serving: &Serving, candidate: &Candidate) -> tsds_traits::Result<Put> {

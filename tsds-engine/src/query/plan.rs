@@ -120,12 +120,28 @@ impl Part {
         }
     }
 
+    /// Says why, if what reads these files is not the tier that was offered them since that can never hold them.
+    fn note_declined(&mut self, serving: &Serving) {
+        let ids = self.segments.iter().map(|(_, entry)| entry.id());
+        let reasons = serving.with_residency(|residency| residency.declined(ids));
+        // The most frequent reason: there is one for each kind of column or of size.
+        let Some((reason, segments)) = reasons.into_iter().max_by_key(|(_, segments)| *segments) else {
+            return;
+        };
+        let (name, all) = (serving.tier.name(), self.segments.len());
+        self.passed_by = Some("declined");
+        self.reason = Some(format!("{name} declined {segments} of {all} segments: {reason}"));
+    }
+
     /// Decides between the tier that holds segments and the one that reads their files, for a part of segments at home in
     /// files.
     fn settle_between(&mut self, serving: &Serving, warm: &Warm, min_rows: Option<u64>) {
         if self.tier.is(warm.fallback()) {
             self.reason = warm.why_files(serving);
             self.passed_by = self.reason.is_some().then_some("not_resident");
+            if self.reason.is_some() {
+                self.note_declined(serving);
+            }
             return;
         }
         let (rows, enough) = (self.rows(), warm.min_rows(serving, min_rows));

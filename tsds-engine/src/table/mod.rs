@@ -2,6 +2,7 @@
 
 mod alter;
 mod spec;
+mod text;
 pub(crate) mod upgrade;
 pub(crate) mod validate;
 pub(crate) mod widen;
@@ -50,6 +51,18 @@ impl Table {
     /// `NotFound` if the table is gone.
     pub fn schema(&self) -> Result<Arc<TableSchema>> {
         Ok(Arc::clone(&self.core.table(self.id)?.schema))
+    }
+
+    /// The names of the columns that batches may lack: those that [`Table::alter`] added. Rows without them are null there.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the table is gone.
+    pub fn added_columns(&self) -> Result<Vec<String>> {
+        let table = self.core.table(self.id)?;
+        let added =
+            table.schema.columns().iter().filter(|column| validate::was_added(column, &table.schemas));
+        Ok(added.map(|column| column.name.clone()).collect())
     }
 
     /// Writes a batch: when this returns, the rows survive what the receipt says, and every query that begins from now on

@@ -13,6 +13,7 @@ use arrow_schema::{DataType, TimeUnit};
 use tsds_compute::chunk::valid_times;
 use tsds_traits::{Column, Error, Result, SchemaVersion, TableSchema, type_name};
 
+use super::text::check_unpacked;
 use super::widen::{is_widening, widen};
 
 /// The batch in exactly the table's schema: columns by name in the table's order, dictionaries with the table's keys, no
@@ -21,7 +22,8 @@ use super::widen::{is_widening, widen};
 /// # Errors
 ///
 /// `InvalidInput`, naming table and column, and the row where there is one: for a column that is missing or unknown or of
-/// another type, for a null where none is allowed, and for a time outside the years 0001 to 9999.
+/// another type, for a null where none is allowed, for a time outside the years 0001 to 9999, and for text that unpacks to much
+/// more than it comes in.
 pub(crate) fn conform(
     batch: RecordBatch,
     table: &str,
@@ -42,6 +44,7 @@ pub(crate) fn conform(
             return Err(named(Error::invalid_input(what).with("column", field.name())));
         }
     }
+    check_unpacked(&batch, schema).map_err(named)?;
     let columns = schema.columns().iter().enumerate().map(|(index, column)| {
         let Ok(position) = given.index_of(&column.name) else {
             if was_added(column, earlier) {
@@ -70,7 +73,7 @@ pub(crate) fn conform(
 }
 
 /// Whether the column came later than the table: writers may not know of it yet.
-fn was_added(column: &Column, earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>) -> bool {
+pub(super) fn was_added(column: &Column, earlier: &BTreeMap<SchemaVersion, Arc<TableSchema>>) -> bool {
     column.nullable && earlier.values().any(|schema| schema.column(column.id).is_none())
 }
 

@@ -55,6 +55,15 @@ pub struct PassedOver {
     pub reason: String,
 }
 
+/// Segments that a tier can never hold: they are read from their files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeclinedSegments {
+    /// Why, as the tier says.
+    pub reason: String,
+    /// How many.
+    pub segments: u64,
+}
+
 /// Which tier was taken for recent segments, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WarmStats {
@@ -66,6 +75,8 @@ pub struct WarmStats {
     pub device: Option<String>,
     /// What `auto` would have taken before, and why it did not.
     pub passed_over: Vec<PassedOver>,
+    /// What it was offered and can never hold, by reason.
+    pub declined: Vec<DeclinedSegments>,
     /// A part of a query that reads fewer rows than this reads segment files instead.
     pub min_rows: u64,
     /// Whether the device is lost now, and the tier not built anew yet: segment files are read instead.
@@ -209,6 +220,11 @@ impl Warm {
             backend: serving.tier.name(),
             device: serving.tier.capabilities().device.clone(),
             passed_over: self.passed_over.clone(),
+            declined: serving
+                .with_residency(|residency| residency.all_declined())
+                .into_iter()
+                .map(|(reason, segments)| DeclinedSegments { reason, segments })
+                .collect(),
             min_rows: if self.has_device() { self.min_rows(&serving, min_rows) } else { 0 },
             lost: serving.tier.lost().is_some(),
             losses: self.losses.count(),

@@ -30,10 +30,10 @@ struct Held {
 }
 
 /// Why a segment is left to its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// The tier can never hold it.
-    Declined,
+    /// The tier can never hold it, and says why.
+    Declined(String),
     /// There was no room: until there is more.
     NoRoom,
     /// Something failed: until this moment.
@@ -76,12 +76,28 @@ impl Residency {
             && match self.left.get(&id) {
                 None => true,
                 Some(Left::Until(moment)) => *moment <= now,
-                Some(Left::Declined | Left::NoRoom) => false,
+                Some(Left::Declined(_) | Left::NoRoom) => false,
             }
     }
 
     pub(crate) fn leave(&mut self, id: SegmentId, why: Left) {
         self.left.insert(id, why);
+    }
+
+    /// How many of these segments the tier can never hold, by its reasons.
+    pub(crate) fn declined(&self, ids: impl Iterator<Item = SegmentId>) -> BTreeMap<String, u64> {
+        let mut reasons = BTreeMap::new();
+        for id in ids {
+            if let Some(Left::Declined(reason)) = self.left.get(&id) {
+                *reasons.entry(reason.clone()).or_default() += 1;
+            }
+        }
+        reasons
+    }
+
+    /// As [`Residency::declined`], of all segments.
+    pub(crate) fn all_declined(&self) -> BTreeMap<String, u64> {
+        self.declined(self.left.keys().copied())
     }
 
     /// Forgets segments that have moved on. Returns those that were held: where they were is room for others.

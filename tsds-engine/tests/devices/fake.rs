@@ -68,6 +68,8 @@ pub struct Device {
     pub limit_bytes: Option<u64>,
     /// What it has room for.
     pub room: u64,
+    /// Why it declines every segment, if it does.
+    pub declines: Option<String>,
     pub probes: u32,
     /// The settings of each build.
     pub builds: Vec<Json>,
@@ -103,6 +105,7 @@ fn present() -> Device {
         min_rows: 0,
         limit_bytes: Some(1 << 30),
         room: u64::MAX,
+        declines: None,
         probes: 0,
         builds: Vec::new(),
         puts: Vec::new(),
@@ -250,6 +253,9 @@ impl Tier for FakeTier {
         });
         self.clock.sleep(Duration::from_secs(seconds)).await;
         self.check(Loss::AtPut)?;
+        if let Some(reason) = device(self.id, |device| device.declines.clone()) {
+            return Ok(Put::Declined(reason));
+        }
         let put = self.inner.put(source).await?;
         let Put::Stored(stored) = &put else { return Ok(put) };
         let used: u64 = self.held.lock().unwrap().values().map(|(bytes, _)| bytes).sum();

@@ -67,3 +67,25 @@ fn the_setting_counts_more_than_what_the_tier_says() {
     let ([all, _], queries) = asked(0, Some(241));
     assert_eq!((backends(&all), queries), (vec!["tsds.warm.cpu"], 0));
 }
+
+#[test]
+fn what_a_device_declines_is_read_from_files_and_stats_and_explain_say_why() {
+    let plugins = registry(&[CUDA]);
+    device(CUDA, |device| device.declines = Some("no kernel reads decimals".into()));
+    let machine = SimWorld::new(5);
+    machine.block_on(async {
+        let database = filled(&machine, &plugins, settings("cuda"), 0..ROWS).await;
+        let declined = database.stats().await.unwrap().warm.declined;
+        let [only] = &declined[..] else { panic!("{declined:?}") };
+        assert!(only.reason == "no kernel reads decimals" && only.segments > 1, "{only:?}");
+        let table = database.table(TABLE).unwrap();
+        let explained = table.query().explain().await.unwrap();
+        let why = format!("{CUDA} declined {0} of {0} segments: no kernel reads decimals", only.segments);
+        assert_eq!(explained.tiers[0].reason.as_ref(), Some(&why));
+        assert!(explained.to_string().contains(&format!("({why})")), "{explained}");
+        let analysis = table.query().analyze().await.unwrap();
+        assert!(analysis.to_string().contains(&why), "{analysis}");
+        assert_whole(&database, 0..ROWS).await;
+        assert_eq!(device(CUDA, |device| device.queries), 0);
+    });
+}

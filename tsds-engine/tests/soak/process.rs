@@ -33,7 +33,7 @@ impl Held {
     pub(crate) fn is_within(self, before: Self, slack: Self) -> bool {
         self.memory <= before.memory + slack.memory
             && self.files <= before.files + slack.files
-            && self.threads <= before.threads + slack.threads
+            && self.threads <= before.threads.saturating_add(slack.threads)
     }
 }
 

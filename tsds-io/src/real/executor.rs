@@ -28,8 +28,13 @@ pub struct TokioExecutor {
 impl TokioExecutor {
     /// An executor on a runtime that somebody else owns.
     pub fn new(handle: Handle) -> Self {
+        Self::with_job_limit(handle, Self::default_job_limit())
+    }
+
+    /// How many blocking jobs an executor runs at the same time on this machine, unless it is told otherwise.
+    pub fn default_job_limit() -> usize {
         let parallelism = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        Self::with_job_limit(handle, (parallelism * JOBS_PER_CORE).max(LEAST_JOBS))
+        (parallelism * JOBS_PER_CORE).max(LEAST_JOBS)
     }
 
     /// As [`new`](Self::new), with at most `limit` blocking jobs at the same time, at least 1.

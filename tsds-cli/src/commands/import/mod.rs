@@ -104,7 +104,10 @@ async fn prepare(
     };
     let schema = table.as_ref().map(Table::schema).transpose()?;
     let mut plan = match &schema {
-        Some(schema) => Plan::for_table(&files.files.names, options, schema),
+        Some(schema) => {
+            let added = table.as_ref().map(Table::added_columns).transpose()?.unwrap_or_default();
+            Plan::for_table(&files.files.names, options, schema, &added)
+        }
         None => Plan::for_new_table(&files.files.names, options),
     }
     .map_err(|error| Failure::from(error).value("table", &arguments.table))?;

@@ -126,7 +126,7 @@ impl Folder {
         let read_options = Arc::new(ReadOptions { delimiter: b',', null: self.null.clone() });
         let files = InputFiles::open(inputs, &read_options, &self.options).map_err(text)?;
         let plan = match table {
-            Some(table) => Plan::for_table(&files.names, &self.options, table),
+            Some(table) => Plan::for_table(&files.names, &self.options, table, &[]),
             None => Plan::for_new_table(&files.names, &self.options),
         };
         let mut plan = plan.map_err(text)?;
