@@ -1,5 +1,7 @@
 //! What an edit changes: one value under one key of one table of redb.
 
+use std::collections::HashSet;
+
 use redb::{ReadableDatabase, TableDefinition, TableError, TableHandle};
 use serde::Serialize;
 use tsds_traits::Result;
@@ -69,11 +71,12 @@ impl Change {
     }
 }
 
-/// Whether the catalog is as it is after these changes. They are made together or not at all.
+/// Whether the catalog is as it is after these changes. They are made together or not at all; of several to one value the last counts.
 pub(super) fn are_made(database: &redb::Database, changes: &[Change]) -> Result<bool, redb::Error> {
     let read = database.begin_read()?;
-    for change in changes {
-        if !change.is_made(&read)? {
+    let mut seen = HashSet::new();
+    for change in changes.iter().rev() {
+        if seen.insert((change.table.name(), &change.key)) && !change.is_made(&read)? {
             return Ok(false);
         }
     }

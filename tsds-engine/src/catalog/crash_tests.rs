@@ -66,12 +66,14 @@ fn a_commit_that_is_cut_short_anywhere_is_whole_or_absent() {
 
 #[test]
 fn a_commit_that_lacks_space_anywhere_says_what_became_of_it() {
+    // One value is set twice: only what was set last is there afterwards.
+    let edits = || [notes(5, 1), notes(10, 1_000)].concat();
     let operations = {
         let machine = SimWorld::new(0);
         let catalog = open(&machine).unwrap();
         catalog.commit(&notes(0, 10)).unwrap();
         let before = machine.operations();
-        catalog.commit(&notes(10, 1_000)).unwrap();
+        catalog.commit(&edits()).unwrap();
         machine.operations() - before
     };
     let mut outcomes = [0; 3];
@@ -84,7 +86,7 @@ fn a_commit_that_lacks_space_anywhere_says_what_became_of_it() {
         catalog.commit(&notes(0, 10)).unwrap();
         let fault = Fault::on_any_change(io::ErrorKind::StorageFull).nth(nth);
         machine.faults().inject(if lasting { fault.sticky() } else { fault });
-        let outcome = catalog.commit(&notes(10, 1_000));
+        let outcome = catalog.commit(&edits());
         machine.faults().clear();
         let expected = match outcome.map_err(|error| error.kind()) {
             Ok(()) => Some(1_010),
