@@ -247,11 +247,11 @@ fn clocks_that_are_set_back_or_leap_change_nothing_but_dates() {
             assert!(receipt.sequence > last, "sequences go on");
             last = receipt.sequence;
             written.check(&found(&database).await, &format!("in {later}"));
-            if life % 2 == 0 {
+            if life.is_multiple_of(2) {
                 database.close().await.unwrap();
             }
         });
-        machine = if life % 2 == 0 { machine.kill() } else { machine.crash() };
+        machine = if life.is_multiple_of(2) { machine.kill() } else { machine.crash() };
     }
     machine.block_on(async {
         let database = support::open(&machine).await.unwrap();
