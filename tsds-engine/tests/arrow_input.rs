@@ -72,7 +72,7 @@ fn dictionary<K: ArrowDictionaryKeyType>(texts: &[Option<String>], noise: usize)
     }
     let (mut keys, mut valid) = (Vec::new(), Vec::new());
     for (row, text) in texts.iter().enumerate() {
-        let value_is_null = (row + noise) % 3 == 0;
+        let value_is_null = (row + noise).is_multiple_of(3);
         let (key, is_valid) = match text {
             Some(_) => {
                 let places: Vec<_> = (0..values.len()).filter(|at| values[*at] == *text).collect();
@@ -230,7 +230,7 @@ fn every_layout_comes_back_from_the_log() {
         let machine = SimWorld::new(number as u64);
         let said: Vec<Said> = (0..20)
             .map(|row: usize| {
-                let text = |n: usize| (n % 4 > 0).then(|| ["", "b", "c"][n % 3].to_owned());
+                let text = |n: usize| (!n.is_multiple_of(4)).then(|| ["", "b", "c"][n % 3].to_owned());
                 (text(row), text(row / 2), Some(row as i64))
             })
             .collect();
