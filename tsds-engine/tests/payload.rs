@@ -383,3 +383,41 @@ fn a_decimal_inside_of_payload_with_too_many_digits_is_refused() {
         assert!(error.to_string().contains("column=prices"), "{error}");
     });
 }
+
+#[test]
+fn payload_is_sorted_on_disk_where_memory_is_short() {
+    let machine = SimWorld::new(28);
+    machine.block_on(async {
+        let mut settings = support::small();
+        settings.hot_tier.max_records = 6_000;
+        settings.hot_tier.segment_rows = 500;
+        settings.query.memory_limit_mb = 1;
+        let database = support::open_with(&machine, settings).await.unwrap();
+        let (rows, items) = (3_000, 200);
+        let time: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(0..rows));
+        // Every number below a prime once.
+        let number: ArrayRef =
+            Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row * 1_009 % 3_001)));
+        let lengths = (0..rows).map(|row| if row % 5 == 0 { 0 } else { items });
+        let total = lengths.clone().sum();
+        let lists = list(floats(total), lengths, valid(&(0..rows), 7));
+        let all = RecordBatch::try_from_iter_with_nullable([
+            ("time", time, false),
+            ("number", number, false),
+            ("lists", lists, true),
+        ])
+        .unwrap();
+        let table = database.create_table(TableSpec::new(TABLE, all.schema(), "time")).await.unwrap();
+        for first in (0..rows as usize).step_by(250) {
+            table.ingest(all.slice(first, 250)).await.unwrap();
+        }
+        database.settle().await.unwrap();
+        let sorted = table.query().sort_by("number", Direction::Ascending).collect().await.unwrap();
+        assert!(database.stats().await.unwrap().spilled_bytes > 0, "nothing was sorted on disk");
+        let mut order: Vec<i64> = (0..rows).collect();
+        order.sort_by_key(|row| row * 1_009 % 3_001);
+        let order = Int64Array::from(order);
+        let expected = arrow_select::take::take_record_batch(&all, &order).unwrap();
+        assert!(bits(&joined(&sorted)) == bits(&expected), "rows differ");
+    });
+}

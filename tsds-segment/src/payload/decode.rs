@@ -81,7 +81,7 @@ impl<'a> Reader<'a> {
     fn bits(&mut self, count: usize) -> Result<&'a [u8]> {
         let bits = self.take(count.div_ceil(8))?;
         match bits.last() {
-            Some(last) if count % 8 != 0 && last >> (count % 8) != 0 => {
+            Some(last) if !count.is_multiple_of(8) && last >> (count % 8) != 0 => {
                 Err(Error::corrupt("value of a payload column has bits beyond its values"))
             }
             _ => Ok(bits),
