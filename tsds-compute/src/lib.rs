@@ -34,5 +34,7 @@ pub use merge::{MergeInput, merge};
 pub use predicate::{CompiledPredicate, Verdict, prune};
 pub use scan::{SegmentScan, is_storage_order, needed_columns};
 pub use sort::{KeyedBatch, RowOrder, SortedRows, sort_for_segment, sort_indices};
-pub use stats::{SegmentDescriber, StatsBuilder, column_stats, describe_segment, merge_stats, plain_bytes};
+pub use stats::{
+    SegmentDescriber, StatsBuilder, array_bytes, column_stats, describe_segment, merge_stats, plain_bytes,
+};
 pub use sum::ExactSum;

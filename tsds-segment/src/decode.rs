@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::decimals;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, BinaryArray, DictionaryArray, StringArray};
 use arrow_schema::DataType;
 use tsds_traits::{
     BlockLayout, Codec, CodecLookup, Column, EncodedBlock, EncodedColumn, Error, Result, ValueClass,
+    is_payload_type,
 };
+
+use crate::{decimals, payload};
 
 /// Decodes the blocks of one column.
 ///
-/// Numbers, booleans and times come in the column's own type, decimals also from `Int64` blocks. Text comes as `Dictionary(UInt32, Utf8)` where the segment has
+/// Numbers, booleans and times come in the column's own type, decimals also from `Int64` blocks, payload from `Binary` ones. Text comes as `Dictionary(UInt32, Utf8)` where the segment has
 /// a dictionary of the column, all blocks sharing its one array, and as `Utf8` where it has none; [`ColumnDecoder::decode_as_stored`]
 /// makes the column's own type of either.
 #[derive(Clone, Debug)]
@@ -21,6 +23,7 @@ pub struct ColumnDecoder {
     codecs: Arc<dyn CodecLookup>,
     data_type: DataType,
     is_text: bool,
+    is_payload: bool,
     dictionary: Option<ArrayRef>,
 }
 
@@ -37,7 +40,8 @@ impl ColumnDecoder {
     ) -> Result<Self> {
         let is_text = ValueClass::of(&column.data_type) == Some(ValueClass::Text);
         let dictionary = dictionary.map(|block| decode_dictionary(&*codecs, block)).transpose()?;
-        Ok(Self { codecs, data_type: column.data_type.clone(), is_text, dictionary })
+        let is_payload = is_payload_type(&column.data_type);
+        Ok(Self { codecs, data_type: column.data_type.clone(), is_text, is_payload, dictionary })
     }
 
     /// The dictionary: `Utf8`, without nulls, ascending bytewise. A code is a position in it.
@@ -92,6 +96,7 @@ impl ColumnDecoder {
             return Ok(());
         }
         let expected = match (self.is_text, &self.dictionary) {
+            (false, _) if self.is_payload => &DataType::Binary,
             (false, _) => &self.data_type,
             (true, None) => &DataType::Binary,
             (true, Some(_)) => &DataType::UInt32,
@@ -107,6 +112,9 @@ impl ColumnDecoder {
     fn finish(&self, raw: ArrayRef) -> Result<ArrayRef> {
         if matches!(self.data_type, DataType::Decimal128(_, _)) {
             return decimals::from_block(raw, &self.data_type);
+        }
+        if self.is_payload {
+            return payload::from_block(raw, &self.data_type);
         }
         let damaged = |error| Error::corrupt("text column does not decode").with("cause", error);
         match (&self.dictionary, raw.as_binary_opt::<i32>(), raw.as_primitive_opt::<UInt32Type>()) {

@@ -25,6 +25,7 @@ mod format;
 mod layout;
 mod memory;
 mod order;
+mod payload;
 mod read;
 mod store;
 mod write;

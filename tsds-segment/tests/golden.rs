@@ -9,12 +9,15 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::builder::{
+    Float64Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+};
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
-    RecordBatch, make_array,
+    Array, ArrayRef, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, Float64Array,
+    Int32Array, Int64Array, RecordBatch, StructArray, make_array,
 };
 use arrow_buffer::Buffer;
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use common::*;
 use tsds_io::Runtime;
 use tsds_segment::{PlainCodec, SegmentWriteOptions, ZstdCodec};
@@ -22,6 +25,7 @@ use tsds_traits::{Codec, Column, ColumnId, EncodeHints, SchemaVersion, SegmentId
 
 const PLAIN: &[u8] = include_bytes!("golden/segment-v1-plain.seg");
 const TYPES: &[u8] = include_bytes!("golden/segment-v1-types.seg");
+const PAYLOAD: &[u8] = include_bytes!("golden/segment-v1-payload.seg");
 const ZSTD: &[u8] = include_bytes!("golden/segment-v1-zstd.seg");
 
 /// Two series, one with blocks of its own. Not [`sample_rows`], so that other tests may change theirs.
@@ -89,6 +93,56 @@ fn segment_of_types() -> Segment {
     Segment::of_batches(SegmentId { id: 0x0102_0305, generation: 0 }, schema, &[batch])
 }
 
+/// Bytes and nested values, with nulls on every level, empty lists, and a list of a null.
+fn segment_of_payload() -> Segment {
+    let time = DataType::Timestamp(TimeUnit::Second, None);
+    let bytes: BinaryArray = (0..40).map(|row| (row % 5 != 3).then(|| vec![row as u8; row % 4])).collect();
+    let fixed = (0..40u16).map(|row| (row % 7 != 2).then(|| row.to_be_bytes()));
+    let fixed = FixedSizeBinaryArray::try_from_sparse_iter_with_size(fixed, 2).unwrap();
+    let mut lists = ListBuilder::new(Float64Builder::new());
+    let mut maps = MapBuilder::new(
+        Some(MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() }),
+        StringBuilder::new(),
+        Int64Builder::new(),
+    );
+    for row in 0..40 {
+        for item in 0..row % 4 {
+            let nan = f64::from_bits(0x7ff8_0000_0000_0000 | row as u64);
+            lists.values().append_option([Some(nan), None, Some(-0.0)].get(item).copied().flatten());
+            maps.keys().append_value(["a", "ä", ""][item]);
+            maps.values().append_option((row % 3 != 1).then_some(row as i64));
+        }
+        lists.append(row % 6 != 5);
+        maps.append(row % 9 != 8).unwrap();
+    }
+    let lists: ArrayRef = Arc::new(lists.finish());
+    let fields = Fields::from(vec![
+        Field::new("list", lists.data_type().clone(), true),
+        Field::new("a \"b\"", DataType::FixedSizeBinary(2), true),
+    ]);
+    let valid = (0..40).map(|row| row % 8 != 1).collect();
+    let records =
+        StructArray::new(fields, vec![Arc::clone(&lists), Arc::new(fixed.clone()) as ArrayRef], Some(valid));
+    let arrays: Vec<ArrayRef> = vec![
+        relabelled_times(&time),
+        Arc::new(bytes),
+        Arc::new(fixed),
+        lists,
+        Arc::new(maps.finish()),
+        Arc::new(records),
+    ];
+    let columns = arrays.iter().zip(1..).map(|(array, id)| Column {
+        id: ColumnId(id),
+        name: format!("column {id}"),
+        data_type: array.data_type().clone(),
+        nullable: id > 1,
+    });
+    let schema = TableSchema::new(TableId(3), SchemaVersion(2), columns.collect(), ColumnId(1), &[]).unwrap();
+    let schema = Arc::new(schema.with_name("sensörs"));
+    let batch = RecordBatch::try_new(schema.arrow().clone(), arrays).unwrap();
+    Segment::of_batches(SegmentId { id: 0x0102_0306, generation: 0 }, schema, &[batch])
+}
+
 fn relabelled_times(data_type: &DataType) -> ArrayRef {
     let times = Int64Array::from_iter_values(0..40);
     make_array(times.to_data().into_builder().data_type(data_type.clone()).build().unwrap())
@@ -151,6 +205,23 @@ fn the_zstd_file_of_version_1_is_frozen() {
 #[test]
 fn the_file_of_dates_times_and_decimals_of_version_1_is_frozen() {
     check(TYPES, "segment-v1-types.seg", &segment_of_types(), &plain_options());
+}
+
+#[test]
+fn the_file_of_payload_of_version_1_is_frozen() {
+    check(PAYLOAD, "segment-v1-payload.seg", &segment_of_payload(), &plain_options());
+}
+
+#[test]
+fn the_metadata_of_payload_are_frozen() {
+    let json = unpacked(PAYLOAD).json;
+    for part in [
+        r#"{"column":4,"null_count":6,"has_nan":false,"min":null,"max":null,"exact":true}"#,
+        r#""type":"struct(list:list(float64),\"a \"\"b\"\"\":fixed_size_binary(2))""#,
+        r#""type":"map(utf8,int64)""#,
+    ] {
+        assert!(json.contains(part), "{part} in {json}");
+    }
 }
 
 #[test]

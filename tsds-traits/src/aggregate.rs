@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef};
 
-use crate::{ColumnId, Error, Result, TableSchema, ValueClass, integer_form};
+use crate::{ColumnId, Error, Result, TableSchema, ValueClass, integer_form, refuse_payload};
 
 /// What is computed over the rows of a group.
 ///
@@ -100,7 +100,8 @@ impl AggregatePlan {
     /// # Errors
     ///
     /// `InvalidInput` for unknown or repeated group columns, a width that is not positive, a function without the column
-    /// that it needs, and a sum or average of what is no number.
+    /// that it needs, and a sum or average of what is no number; `Unsupported` for payload that is grouped by, or of which anything but a
+    /// count is asked.
     pub fn validate(&self, schema: &TableSchema) -> Result<()> {
         for (index, column) in self.group_by.iter().enumerate() {
             if schema.column(*column).is_none() || self.group_by[..index].contains(column) {
@@ -108,6 +109,7 @@ impl AggregatePlan {
                     Error::invalid_input("group column is unknown or repeated").with("column", column)
                 );
             }
+            schema.column(*column).map_or(Ok(()), |column| refuse_payload(column, "a group"))?;
         }
         let possible = self.bucket.is_none_or(|bucket| match bucket {
             TimeBucket::Units { width, origin } => (0..width).contains(&origin),
@@ -202,6 +204,9 @@ impl Aggregate {
         let column = schema
             .column(id)
             .ok_or_else(|| Error::invalid_input("aggregate names an unknown column").with("column", id))?;
+        if self.function != Function::Count {
+            refuse_payload(column, self.function.name())?;
+        }
         if matches!(self.function, Function::Sum | Function::Avg) && !has_sum(&column.data_type) {
             return Err(Error::invalid_input(
                 "only columns of numbers and durations have a sum and an average",

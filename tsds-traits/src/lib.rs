@@ -26,6 +26,8 @@ mod ids;
 mod io;
 mod keys;
 mod meter;
+mod payload;
+mod payload_names;
 mod predicate;
 mod range_set;
 mod registry;
@@ -53,6 +55,7 @@ pub use keys::{
     AuditEvent, AuditSink, KeyMetadata, KeyProvider, MAX_KEY_METADATA_BYTES, MasterKey, NoAudit, SecretKey,
 };
 pub use meter::{ReadCounts, ReadMeter};
+pub use payload::{MAX_PAYLOAD_DEPTH, is_payload_type, payload_type, refuse_payload};
 pub use predicate::{Comparison, Predicate};
 pub use range_set::{Bounded, KeySet, RangeSet};
 pub use registry::{

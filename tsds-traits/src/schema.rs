@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use crate::{ColumnId, Error, Result, SchemaVersion, TableId, ValueClass};
+use crate::{ColumnId, Error, Result, SchemaVersion, TableId, ValueClass, is_payload_type, refuse_payload};
 
 /// One column of a [`TableSchema`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl TableSchema {
     ///
     /// # Errors
     ///
-    /// `Unsupported` for a type that TSDS does not store; `InvalidInput` for a missing, nullable or non-timestamp time
+    /// `Unsupported` for a type that TSDS does not store, and for a series column of payload; `InvalidInput` for a missing, nullable or non-timestamp time
     /// column, for a series column that is unknown, repeated or the time column, and for duplicate names or ids.
     pub fn new(
         table: TableId,
@@ -90,6 +90,9 @@ impl TableSchema {
         let series = series.iter().map(|id| position(*id, "series_column")).collect::<Result<Vec<_>>>()?;
         if series.iter().collect::<HashSet<_>>().len() != series.len() || series.contains(&time) {
             return Err(Error::invalid_input("series columns must be distinct and exclude the time column"));
+        }
+        for index in &series {
+            columns.get(*index).map_or(Ok(()), |column| refuse_payload(column, "a series column"))?;
         }
         let fields: Vec<Field> =
             columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), c.nullable)).collect();
@@ -202,12 +205,19 @@ impl Eq for TableSchema {}
 
 /// The types of [`is_stored_type`], by the names of [`crate::type_name`], for whoever was refused another one.
 pub const STORED_TYPES: &str = "bool, int8 to int64, uint8 to uint64, float32, float64, utf8, dictionary(int32,utf8), \
-     timestamp(s|ms|us|ns[,zone]), date32, date64, time32(s|ms), time64(us|ns), duration(s|ms|us|ns), decimal128(1..38,0..=precision)";
+     timestamp(s|ms|us|ns[,zone]), date32, date64, time32(s|ms), time64(us|ns), duration(s|ms|us|ns), decimal128(1..38,0..=precision); as payload also \
+     binary, fixed_size_binary(n), list(type), fixed_size_list(type,n), struct(name:type,...), map(type,type), at most 4 deep, of \
+     these and of the types before, but no dictionaries";
 
 /// Whether columns of this type can be stored: integers, 32- and 64-bit floats, bool, timestamps of every unit without a
 /// zone or with one that is not empty, dates, times of day, durations, 128-bit decimals whose scale lies
-/// between 0 and their precision, UTF-8 text, and `Dictionary(Int32, Utf8)`.
+/// between 0 and their precision, UTF-8 text, `Dictionary(Int32, Utf8)`, and payload: [`is_payload_type`].
 pub fn is_stored_type(data_type: &DataType) -> bool {
+    is_scalar_type(data_type) || is_payload_type(data_type)
+}
+
+/// Whether this is a stored type whose values can be compared: one with a [`ValueClass`].
+pub(crate) fn is_scalar_type(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(_, Some(zone)) => !zone.is_empty(),
         DataType::Decimal128(precision, scale) => {
@@ -265,9 +275,18 @@ mod tests {
 
     #[test]
     fn an_unsupported_type_is_refused_by_name() {
-        let error = build(vec![time(), column(2, "blob", DataType::Binary)], &[]).unwrap_err();
+        let error = build(vec![time(), column(2, "half", DataType::Float16)], &[]).unwrap_err();
         assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
-        assert!(error.to_string().contains("column=blob type=Binary"), "{error}");
+        assert!(error.to_string().contains("column=half type=Float16"), "{error}");
+    }
+
+    #[test]
+    fn payload_is_no_series_column() {
+        let columns = || vec![time(), column(2, "blob", DataType::Binary)];
+        assert!(build(columns(), &[]).is_ok());
+        let error = build(columns(), &[ColumnId(2)]).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("column=blob type=binary"), "{error}");
     }
 
     #[test]

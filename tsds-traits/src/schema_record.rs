@@ -3,6 +3,7 @@
 use arrow_schema::{DataType, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use crate::payload_names::{parse_payload, payload_name};
 use crate::{Column, ColumnId, Error, Result, SchemaVersion, TableId, TableSchema};
 
 /// A [`TableSchema`] as it is stored: types by name, everything else as is.
@@ -83,7 +84,8 @@ impl TryFrom<&SchemaRecord> for TableSchema {
 
 /// The stable name of a stored type: `int32`, `float64`, `bool`, `utf8`, `dictionary(int32,utf8)`, `timestamp(us)`,
 /// `timestamp(ns,Europe/Berlin)`, `date32`, `time64(us)`, `duration(ms)`,
-/// `decimal128(18,2)`. Types that are not stored get Arrow's name.
+/// `decimal128(18,2)`, `binary`, `fixed_size_binary(16)`, `list(float64)`, `fixed_size_list(float32,3)`, `struct(a:int64,"b c":utf8)`,
+/// `map(utf8,int64)`. Types that are not stored get Arrow's name.
 pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Boolean => "bool".into(),
@@ -109,7 +111,7 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Dictionary(keys, values) => {
             format!("dictionary({},{})", type_name(keys), type_name(values))
         }
-        other => other.to_string(),
+        other => payload_name(other).unwrap_or_else(|| other.to_string()),
     }
 }
 
@@ -128,8 +130,13 @@ fn unit_name(unit: TimeUnit) -> &'static str {
 ///
 /// `Unsupported` for anything else.
 pub fn parse_type(name: &str) -> Result<DataType> {
-    let unknown = || Error::unsupported("unknown column type").with("type", name);
-    Ok(match name {
+    let parsed = parse_scalar(name).or_else(|| parse_payload(name));
+    parsed.ok_or_else(|| Error::unsupported("unknown column type").with("type", name))
+}
+
+/// As [`parse_type`], but of no payload.
+pub(crate) fn parse_scalar(name: &str) -> Option<DataType> {
+    Some(match name {
         "bool" => DataType::Boolean,
         "int8" => DataType::Int8,
         "int16" => DataType::Int16,
@@ -155,15 +162,12 @@ pub fn parse_type(name: &str) -> Result<DataType> {
         "dictionary(int32,utf8)" => DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into()),
         other => {
             if let Some(decimal) = other.strip_prefix("decimal128(").and_then(|rest| rest.strip_suffix(')')) {
-                return parse_decimal(decimal).ok_or_else(unknown);
+                return parse_decimal(decimal);
             }
-            let inner = other
-                .strip_prefix("timestamp(")
-                .and_then(|rest| rest.strip_suffix(')'))
-                .ok_or_else(unknown)?;
+            let inner = other.strip_prefix("timestamp(")?.strip_suffix(')')?;
             let (unit, zone) = match inner.split_once(',') {
                 Some((unit, zone)) if !zone.is_empty() => (unit, Some(zone.into())),
-                Some(_) => return Err(unknown()),
+                Some(_) => return None,
                 None => (inner, None),
             };
             let unit = match unit {
@@ -171,7 +175,7 @@ pub fn parse_type(name: &str) -> Result<DataType> {
                 "ms" => TimeUnit::Millisecond,
                 "us" => TimeUnit::Microsecond,
                 "ns" => TimeUnit::Nanosecond,
-                _ => return Err(unknown()),
+                _ => return None,
             };
             DataType::Timestamp(unit, zone)
         }

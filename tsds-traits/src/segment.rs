@@ -111,7 +111,8 @@ pub struct BlockLayout {
     pub codec: Arc<str>,
     /// The codec's format version.
     pub version: u16,
-    /// The type that the codec decodes to: the column's own, `Binary` for plain text and for dictionaries, `UInt32` for codes
+    /// The type that the codec decodes to: the column's own, `Binary` for plain text, for dictionaries and for payload, whose values stand
+    /// there as `docs/formats/payload.md` says, `UInt32` for codes
     /// of the column's dictionary.
     pub data_type: DataType,
     /// The number of the block's first row in the segment.

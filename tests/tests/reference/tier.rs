@@ -17,7 +17,7 @@ use tsds_conformance::{Failure, model};
 use tsds_traits::{
     AggregateRequest, BuildContext, Durability, Error, ErrorKind, OpenMode, Presence, Put, Result,
     ScanRequest, SegmentBatch, SegmentHandle, SegmentId, SegmentMeta, SegmentSource, Stored, StoredSegment,
-    Tier, TierCapabilities, TierUsage, Value, World,
+    Tier, TierCapabilities, TierUsage, Value, World, is_payload_type,
 };
 
 #[derive(Debug)]
@@ -39,6 +39,9 @@ struct State {
 struct Held {
     meta: SegmentMeta,
     rows: Vec<Row>,
+    /// A segment with payload, which rows cannot hold. Only in memory, and only scanned as it is.
+    #[serde(skip)]
+    payload: Vec<RecordBatch>,
 }
 
 impl Held {
@@ -123,6 +126,9 @@ impl ReferenceTier {
             return Err(Error::unsupported("scan is beyond the capabilities"));
         }
         let held = self.held(&request.segments)?;
+        if held.iter().any(|held| !held.payload.is_empty()) {
+            return payload_answer(&held, request);
+        }
         let rows: Vec<&[Row]> = held.iter().map(|held| &held.rows[..]).collect();
         let answer = model::scan(&rows, request);
         let mut batches = Vec::new();
@@ -146,6 +152,25 @@ impl ReferenceTier {
         let groups = model::aggregate(&request.schema, &segments, request.predicate.as_ref(), &request.plan);
         model::write_states(&request.schema, &request.plan, &groups).map_err(internal)
     }
+}
+
+fn payload_answer(held: &[Arc<Held>], request: &ScanRequest) -> Result<Vec<SegmentBatch>> {
+    if request.predicate.is_some() || !request.order.is_empty() || request.limit.is_some() {
+        return Err(Error::unsupported("reference tier scans payload as it is"));
+    }
+    let columns = request.projection.iter().filter_map(|id| request.schema.index_of(*id));
+    let columns: Vec<usize> = columns.collect();
+    let mut batches = Vec::new();
+    for (segment, held) in held.iter().enumerate() {
+        for batch in &held.payload {
+            let batch = batch.project(&columns)?;
+            for start in (0..batch.num_rows()).step_by(request.batch_rows) {
+                let rows = batch.slice(start, request.batch_rows.min(batch.num_rows() - start));
+                batches.push(SegmentBatch { segment, rows });
+            }
+        }
+    }
+    Ok(batches)
 }
 
 fn batch(request: &ScanRequest, rows: &[&Row]) -> Result<RecordBatch> {
@@ -175,12 +200,17 @@ impl Tier for ReferenceTier {
         if self.capabilities.max_segment_bytes.is_some_and(|limit| meta.plain_bytes > limit) {
             return Ok(Put::Declined("segment is too large".into()));
         }
-        let mut rows = Vec::new();
+        let has_payload = source.schema().columns().iter().any(|column| is_payload_type(&column.data_type));
+        let (mut rows, mut payload) = (Vec::new(), Vec::new());
         let mut batches = source.batches();
         while let Some(batch) = batches.try_next().await? {
+            if has_payload {
+                payload.push(batch);
+                continue;
+            }
             rows.extend(rows_of(&batch).map_err(internal)?);
         }
-        let held = Held { meta: (*meta).clone(), rows };
+        let held = Held { meta: (*meta).clone(), rows, payload };
         let stored = Stored { bytes: held.bytes(), record: Bytes::from(meta.id.to_string()) };
         let (world, path, durable) = (self.world.clone(), path_of(&self.directory, meta.id), self.durable());
         let (state, limit) = (self.state.clone(), self.limit_bytes);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, make_array};
+use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, RecordBatch, make_array};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -29,6 +29,7 @@ enum Sabotage {
     SwapsColumns,
     CanonicalisesNan,
     LosesTheSignOfZero,
+    TakesEmptyListsForNull,
     IgnoresBatchRows,
     TakesOneRowMoreThanTheLimit,
     CountsTheLimitOverOrderedSegments,
@@ -139,6 +140,7 @@ impl Saboteur {
             Sabotage::CanonicalisesNan => {
                 change_floats(&batch.rows, |value| if value.is_nan() { f64::NAN } else { value })
             }
+            Sabotage::TakesEmptyListsForNull => without_empty_lists(&batch.rows),
             Sabotage::LosesTheSignOfZero => change_floats(&batch.rows, |value| value + 0.0),
             Sabotage::TellsZerosApart => without_other_zeros(request, &batch.rows)?,
             _ => return Some(batch),
@@ -165,6 +167,19 @@ fn swap_columns(batch: &RecordBatch) -> RecordBatch {
 fn change_floats(batch: &RecordBatch, change: impl Fn(f64) -> f64) -> RecordBatch {
     let column = |array: &ArrayRef| match array.as_any().downcast_ref::<Float64Array>() {
         Some(floats) => Arc::new(floats.unary::<_, arrow_array::types::Float64Type>(&change)) as ArrayRef,
+        None => array.clone(),
+    };
+    let columns = batch.columns().iter().map(column).collect();
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+fn without_empty_lists(batch: &RecordBatch) -> RecordBatch {
+    let column = |array: &ArrayRef| match array.as_any().downcast_ref::<ListArray>() {
+        Some(lists) => {
+            let kept = (0..lists.len()).map(|row| lists.is_valid(row) && lists.value_length(row) > 0);
+            let data = array.to_data().into_builder().nulls(Some(kept.collect())).build().unwrap();
+            make_array(data)
+        }
         None => array.clone(),
     };
     let columns = batch.columns().iter().map(column).collect();
@@ -360,6 +375,7 @@ saboteurs! { "tier", suite, twin Sabotage::None;
     swaps_columns: Sabotage::SwapsColumns => rows_of_any_schema_are_read_as_they_were_put,
     canonicalises_nan: Sabotage::CanonicalisesNan => every_edge_value_is_read_as_it_was_put,
     loses_the_sign_of_zero: Sabotage::LosesTheSignOfZero => every_edge_value_is_read_as_it_was_put,
+    takes_empty_lists_for_null: Sabotage::TakesEmptyListsForNull => payload_is_read_as_it_was_put,
     ignores_batch_rows: Sabotage::IgnoresBatchRows => a_batch_holds_no_more_rows_than_asked,
     a_closed_limit: Sabotage::TakesOneRowMoreThanTheLimit => a_limit_counts_over_the_whole_request,
     limits_ordered_scans_as_a_whole: Sabotage::CountsTheLimitOverOrderedSegments

@@ -2,10 +2,13 @@
 //!
 //! The hash is over values, not over memory: how an array lies there, and what stands under its nulls, does not count.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow_schema::DataType;
+use arrow_select::filter::filter;
 use tsds_engine::BatchId;
 use tsds_traits::{Error, Result, type_name};
 use twox_hash::XxHash3_128;
@@ -52,6 +55,27 @@ impl Hasher {
         }
     }
 
+    fn optional(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bytes(bytes),
+            None => self.number(u64::MAX),
+        }
+    }
+
+    /// What is in each row of an array, with its number.
+    fn items(&mut self, array: &ArrayRef, items: impl Fn(usize) -> ArrayRef) -> Result<()> {
+        for row in 0..array.len() {
+            if array.is_null(row) {
+                self.number(u64::MAX);
+                continue;
+            }
+            let items = items(row);
+            self.number(items.len() as u64);
+            self.array(&items)?;
+        }
+        Ok(())
+    }
+
     fn array(&mut self, array: &ArrayRef) -> Result<()> {
         let unsupported =
             || Error::unsupported("column type cannot be hashed").with("type", array.data_type());
@@ -66,6 +90,23 @@ impl Hasher {
                 let values = array.as_boolean();
                 let bytes = values.iter().map(|value| value.map_or(2, u8::from));
                 self.0.write(&bytes.collect::<Vec<_>>());
+            }
+            DataType::Binary => array.as_binary::<i32>().iter().for_each(|bytes| self.optional(bytes)),
+            DataType::FixedSizeBinary(_) => {
+                array.as_fixed_size_binary().iter().for_each(|bytes| self.optional(bytes));
+            }
+            DataType::List(_) => self.items(array, |row| array.as_list::<i32>().value(row))?,
+            DataType::FixedSizeList(_, _) => {
+                self.items(array, |row| array.as_fixed_size_list().value(row))?
+            }
+            DataType::Map(_, _) => self.items(array, |row| Arc::new(array.as_map().value(row)))?,
+            DataType::Struct(_) => {
+                // What stands under the nulls of a struct does not count.
+                let valid: BooleanArray = (0..array.len()).map(|row| Some(array.is_valid(row))).collect();
+                self.0.write(&valid.values().iter().map(u8::from).collect::<Vec<_>>());
+                for column in array.as_struct().columns() {
+                    self.array(&filter(column, &valid)?)?;
+                }
             }
             data_type => {
                 let width = data_type.primitive_width().ok_or_else(unsupported)?;

@@ -12,13 +12,14 @@ use arrow_array::types::{
 use arrow_array::{Array, BooleanArray, PrimitiveArray, StringArray};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
+use tsds_traits::is_payload_type;
 
 use super::time::{append_date, append_time, append_time_of_day};
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// One value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Cell<'a> {
     Null,
     Bool(bool),
@@ -35,6 +36,8 @@ pub(super) enum Cell<'a> {
     /// Units of a scale.
     Decimal(i128, i8),
     Text(&'a str),
+    /// A value of a payload column, which is not null: the row of an array.
+    Payload(&'a dyn Array, usize),
 }
 
 /// The values of one column of a batch.
@@ -65,6 +68,7 @@ enum Values<'a> {
     Decimal(&'a [i128], i8),
     Text(&'a StringArray),
     Dictionary(&'a [i32], &'a StringArray),
+    Payload(&'a dyn Array),
 }
 
 impl<'a> Column<'a> {
@@ -127,6 +131,7 @@ impl<'a> Column<'a> {
                 let texts = dictionary.values().as_string_opt::<i32>().ok_or_else(unsupported)?;
                 Values::Dictionary(dictionary.keys().values(), texts)
             }
+            other if is_payload_type(other) => Values::Payload(array),
             _ => return Err(unsupported()),
         };
         Ok(Self { nulls: array.nulls(), values })
@@ -164,6 +169,8 @@ impl<'a> Column<'a> {
             Values::Decimal(values, scale) => {
                 values.get(row).map_or(Cell::Null, |value| Cell::Decimal(*value, *scale))
             }
+            Values::Payload(array) if row < array.len() => Cell::Payload(*array, row),
+            Values::Payload(_) => Cell::Null,
             Values::Text(array) => text(array, row),
             Values::Dictionary(keys, texts) => {
                 let key = keys.get(row).and_then(|key| usize::try_from(*key).ok());

@@ -6,10 +6,12 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::cell::{Cell, Column};
+use super::payload::payload_text;
 use super::time::append_time;
 use super::{ResultWriter, TEXT_BUFFER};
 
-/// Null is an empty field, empty text is `""`; times end in `Z`; durations are numbers of their unit.
+/// Null is an empty field, empty text is `""`; times end in `Z`; durations are numbers of their unit; bytes are
+/// hexadecimal digits, nested values JSON.
 pub(super) struct CsvWriter {
     target: Box<dyn Write + Send>,
     buffer: Vec<u8>,
@@ -45,7 +47,7 @@ impl ResultWriter for CsvWriter {
                 if index > 0 {
                     self.buffer.push(b',');
                 }
-                append_cell(column.cell(row), &mut self.buffer);
+                append_cell(column.cell(row), &mut self.buffer)?;
             }
             self.buffer.push(b'\n');
             if self.buffer.len() >= TEXT_BUFFER {
@@ -61,10 +63,11 @@ impl ResultWriter for CsvWriter {
     }
 }
 
-fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) {
+fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     match cell {
         Cell::Null => {}
         Cell::Text(text) => append_text(text, out),
+        Cell::Payload(array, row) => append_text(&payload_text(array, row)?, out),
         Cell::Time(value, unit) => {
             append_time(value, unit, b'T', out);
             out.push(b'Z');
@@ -75,6 +78,7 @@ fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) {
             }
         }
     }
+    Ok(())
 }
 
 fn append_text(text: &str, out: &mut Vec<u8>) {

@@ -6,10 +6,12 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use super::cell::{Cell, Column};
+use super::payload::append_payload;
 use super::time::append_time;
 use super::{ResultWriter, TEXT_BUFFER};
 
-/// Times are text that ends in `Z`, dates and times of day are text, durations are numbers of their unit; NaN and the infinities, which JSON lacks, are text.
+/// Times are text that ends in `Z`, dates and times of day are text, durations are numbers of their unit; bytes are text of two
+/// hexadecimal digits each, lists and structs arrays and objects, maps arrays of pairs; NaN and the infinities, which JSON lacks, are text.
 pub(super) struct JsonWriter {
     target: Box<dyn Write + Send>,
     buffer: Vec<u8>,
@@ -62,9 +64,10 @@ impl ResultWriter for JsonWriter {
     }
 }
 
-fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn append_cell(cell: Cell<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     match cell {
         Cell::Null => out.extend_from_slice(b"null"),
+        Cell::Payload(array, row) => append_payload(array, row, out)?,
         Cell::Text(text) => serde_json::to_writer(out, text)?,
         Cell::Time(value, unit) => {
             out.push(b'"');

@@ -6,6 +6,7 @@ mod file;
 mod ipc;
 mod json;
 mod parquet;
+mod payload;
 mod table;
 mod time;
 

@@ -4,10 +4,11 @@ use std::io::{self, Write};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
-use tsds_traits::integer_form;
+use tsds_traits::{integer_form, is_payload_type};
 
 use super::ResultWriter;
 use super::cell::{Cell, Column};
+use super::payload::payload_text;
 use super::time::append_time;
 use crate::output::{Align, TextTable};
 
@@ -39,7 +40,9 @@ impl ResultWriter for TableWriter {
         let columns =
             batch.columns().iter().map(|array| Column::new(array)).collect::<io::Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
-            self.table.row(columns.iter().map(|column| text(column.cell(row))));
+            let texts =
+                columns.iter().map(|column| text(column.cell(row))).collect::<io::Result<Vec<_>>>()?;
+            self.table.row(texts);
             if self.table.rows() == BLOCK_ROWS {
                 self.print()?;
             }
@@ -59,22 +62,23 @@ fn align(data_type: &DataType) -> Align {
     match data_type {
         DataType::Duration(_) => Align::Right,
         DataType::Utf8 | DataType::Dictionary(..) | DataType::Boolean => Align::Left,
-        temporal if integer_form(temporal).is_some() => Align::Left,
+        other if integer_form(other).is_some() || is_payload_type(other) => Align::Left,
         _ => Align::Right,
     }
 }
 
-fn text(cell: Cell<'_>) -> String {
+fn text(cell: Cell<'_>) -> io::Result<String> {
     let mut out = Vec::new();
     match cell {
-        Cell::Null => return "null".into(),
-        Cell::Text(text) => return text.into(),
+        Cell::Null => return Ok("null".into()),
+        Cell::Text(text) => return Ok(text.into()),
+        Cell::Payload(array, row) => return payload_text(array, row),
         Cell::Time(value, unit) => append_time(value, unit, b' ', &mut out),
         other => {
             if !other.append_number(&mut out) && !other.append_calendar(&mut out) {
-                return other.special().unwrap_or_default().into();
+                return Ok(other.special().unwrap_or_default().into());
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    Ok(String::from_utf8_lossy(&out).into_owned())
 }

@@ -125,3 +125,60 @@ fn a_sliced_batch_shows_its_own_rows() {
         Some("1970-01-01T00:00:01.500Z,,,NaN,-inf,,,2")
     );
 }
+
+/// A row of each kind: bytes, a list with a null, a struct, a map with a key twice.
+fn payload() -> RecordBatch {
+    use arrow_array::builder::{ListBuilder, MapBuilder, StringBuilder};
+    use arrow_array::{BinaryArray, StructArray};
+    let mut lists = ListBuilder::new(arrow_array::builder::Float64Builder::new());
+    lists.values().append_slice(&[1.5, f64::NAN]);
+    lists.values().append_null();
+    lists.append(true);
+    lists.append(false);
+    let names = arrow_array::builder::MapFieldNames {
+        entry: "entries".into(),
+        key: "key".into(),
+        value: "value".into(),
+    };
+    let mut maps = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new());
+    for value in ["x,", "y"] {
+        maps.keys().append_value("k\"");
+        maps.values().append_value(value);
+    }
+    maps.append(true).unwrap();
+    maps.append(true).unwrap();
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(&b"\0\xff"[..]), None]));
+    let field = Arc::new(arrow_schema::Field::new("raw", bytes.data_type().clone(), true));
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("list", Arc::new(lists.finish()), true),
+        ("map", Arc::new(maps.finish()), true),
+        ("struct", Arc::new(StructArray::from(vec![(field, Arc::clone(&bytes))])), true),
+        ("bytes", bytes, true),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+}
+
+#[test]
+fn payload_is_json_and_its_bytes_are_hexadecimal_digits() {
+    let json = text(Format::Json, &[payload()]);
+    let expected = "{\"list\":[1.5,\"NaN\",null],\"map\":[[\"k\\\"\",\"x,\"],[\"k\\\"\",\"y\"]],\"struct\":{\"raw\":\"00ff\"},\"bytes\":\"00ff\"}\n\
+                    {\"list\":null,\"map\":[],\"struct\":{\"raw\":null},\"bytes\":null}\n";
+    assert_eq!(json, expected);
+    let csv = text(Format::Csv, &[payload().project(&[0, 2, 3]).unwrap()]);
+    let expected = "list,struct,bytes\n\"[1.5,\"\"NaN\"\",null]\",\"{\"\"raw\"\":\"\"00ff\"\"}\",00ff\n\
+                    ,\"{\"\"raw\"\":null}\",\n";
+    assert_eq!(csv, expected);
+    assert!(text(Format::Table, &[payload()]).contains("00ff"));
+}
+
+#[test]
+fn parquet_and_arrow_files_hold_payload_as_it_is() {
+    use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let shown = |batch: &RecordBatch| text(Format::Json, std::slice::from_ref(batch));
+    let bytes = bytes::Bytes::from(written(Format::Parquet, &[payload()]));
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+    assert_eq!(shown(&reader.next().unwrap().unwrap()), shown(&payload()));
+    let bytes = written(Format::Arrow, &[payload()]);
+    let mut reader = arrow_ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
+    assert_eq!(shown(&reader.next().unwrap().unwrap()), shown(&payload()));
+}

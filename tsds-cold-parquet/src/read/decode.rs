@@ -73,7 +73,7 @@ fn open(
     part: &Part<'_>,
 ) -> Result<ParquetRecordBatchReader, ParquetError> {
     let metadata = footer.arrow(part.text).clone();
-    let mask = ProjectionMask::leaves(metadata.parquet_schema(), part.columns.iter().copied());
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), part.columns.iter().copied());
     let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(verified.clone(), metadata)
         .with_row_groups(vec![part.group])
         .with_projection(mask)

@@ -11,6 +11,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowS
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::schema::types::SchemaDescriptor;
 use tsds_traits::{Error, Executor, Result, TableSchema, panic_text};
 
 use super::fetch::{Verified, VerifiedFile};
@@ -27,13 +28,15 @@ pub(crate) struct Footer {
     plain: ArrowReaderMetadata,
     /// With every column of text as codes into a dictionary.
     coded: ArrowReaderMetadata,
+    /// The columns of the file that each column of the table is stored as: one, or all that a payload is made of.
+    leaves: Arc<[Range<usize>]>,
     index: Option<Index>,
 }
 
 /// What lies before the footer: of the page index the metadata has all.
 #[derive(Clone, Debug, Default)]
 struct Index {
-    /// By row group and position of the column.
+    /// By row group and position of the file's column.
     blooms: HashMap<(usize, usize), Sbbf>,
     bloom_bytes: usize,
 }
@@ -132,6 +135,7 @@ impl Footer {
         Ok(Self {
             plain: rebuilt(&self.plain, &metadata)?,
             coded: rebuilt(&self.coded, &metadata)?,
+            leaves: self.leaves,
             index: Some(index),
         })
     }
@@ -164,7 +168,13 @@ impl Footer {
 
     /// The bloom filter of a column in a row group, if it is known.
     pub(super) fn bloom(&self, group: usize, column: usize) -> Option<&Sbbf> {
-        self.index.as_ref()?.blooms.get(&(group, column))
+        self.index.as_ref()?.blooms.get(&(group, self.leaf(column)?))
+    }
+
+    /// The position in the file of a column that is stored as one.
+    pub(super) fn leaf(&self, column: usize) -> Option<usize> {
+        let leaves = self.leaves.get(column)?;
+        (leaves.len() == 1).then_some(leaves.start)
     }
 
     /// About how many bytes of memory it takes.
@@ -188,7 +198,8 @@ impl Footer {
             let options = ArrowReaderOptions::new().with_schema(decoded_schema(schema, text));
             ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)
         };
-        Ok(Self { plain: reader(TextForm::Own)?, coded: reader(TextForm::Coded)?, index: None })
+        let leaves = leaves_of(metadata.file_metadata().schema_descr()).into();
+        Ok(Self { plain: reader(TextForm::Own)?, coded: reader(TextForm::Coded)?, leaves, index: None })
     }
 
     pub(super) fn arrow(&self, text: TextForm) -> &ArrowReaderMetadata {
@@ -210,11 +221,14 @@ impl Footer {
         let chunks = metadata.row_groups().get(group)?.columns();
         let locations = metadata.offset_index().and_then(|index| index.get(group));
         let mut found = PageRanges { ranges: Vec::with_capacity(columns.len()), skips: false };
+        let mut leaves = Vec::with_capacity(columns.len());
         for column in columns {
-            let chunk = chunks.get(*column)?;
+            leaves.extend(self.leaves.get(*column)?.clone());
+        }
+        for column in leaves {
+            let chunk = chunks.get(column)?;
             let whole = chunk_range(chunk)?;
-            let pages =
-                locations.and_then(|columns| columns.get(*column)).map(|index| index.page_locations());
+            let pages = locations.and_then(|columns| columns.get(column)).map(|index| index.page_locations());
             let (Some(selection), Some(pages)) = (selection, pages.filter(|pages| !pages.is_empty())) else {
                 found.ranges.push(whole);
                 continue;
@@ -230,6 +244,20 @@ impl Footer {
         }
         Some(found)
     }
+}
+
+/// The columns of a file, each made of the leaves that are its part of a row group.
+fn leaves_of(schema: &SchemaDescriptor) -> Vec<Range<usize>> {
+    let mut leaves: Vec<Range<usize>> = Vec::new();
+    for leaf in 0..schema.num_columns() {
+        let root = schema.get_column_root_idx(leaf);
+        // Leaves follow each other as their columns do.
+        match leaves.get_mut(root) {
+            Some(of_root) => of_root.end = leaf + 1,
+            None => leaves.push(leaf..leaf + 1),
+        }
+    }
+    leaves
 }
 
 /// Pages that are needed.

@@ -6,7 +6,7 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use tsds_compute::{CompiledPredicate, Verdict, column_stats};
-use tsds_traits::{Column, ColumnId, ColumnStats, TableSchema, ValueClass};
+use tsds_traits::{Column, ColumnId, ColumnStats, TableSchema, ValueClass, is_payload_type};
 
 use super::footer::{Footer, TextForm};
 use crate::layout::{from_file, statistics_schema};
@@ -76,7 +76,10 @@ fn pages_of(
     let (Some(columns), Some(offsets)) = (metadata.column_index(), metadata.offset_index()) else {
         return Ok(None);
     };
-    let Some(locations) = offsets.get(group).and_then(|group| group.get(position)) else { return Ok(None) };
+    // Of payload nothing is known.
+    let leaf = footer.leaf(position).filter(|_| !is_payload_type(&column.data_type));
+    let locations = leaf.and_then(|leaf| offsets.get(group)?.get(leaf));
+    let Some(locations) = locations else { return Ok(None) };
     let starts: Option<Vec<usize>> =
         locations.page_locations().iter().map(|page| usize::try_from(page.first_row_index).ok()).collect();
     let Some(starts) = starts.filter(|starts| {

@@ -8,11 +8,13 @@ use arrow_array::types::Int32Type;
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use arrow_select::concat::concat_batches;
-use tsds_traits::Result;
+use tsds_traits::{Result, is_payload_type};
+
+use super::payload_bytes::payload_bytes;
 
 /// Rows per block at most.
 const BLOCK_ROWS: usize = 16_384;
-/// A block ends with the row at which its text reaches this.
+/// A block ends with the row at which its text and payload reach this.
 const BLOCK_TEXT_BYTES: u64 = 64 << 20;
 
 /// Gathers rows until a block is complete.
@@ -27,7 +29,7 @@ pub(super) struct Blocks {
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) rows: RecordBatch,
-    /// The bytes of text in it.
+    /// The bytes of text and payload in it.
     pub(super) text: u64,
 }
 
@@ -83,7 +85,7 @@ fn rows_until(batch: &RecordBatch, bytes: u64) -> usize {
     batch.num_rows()
 }
 
-/// The bytes of text in the rows of a batch, counted once per row.
+/// The bytes of text and payload in the rows of a batch, counted once per row.
 fn text_bytes(batch: &RecordBatch) -> u64 {
     let columns = batch.columns().iter();
     columns
@@ -96,6 +98,7 @@ fn text_bytes(batch: &RecordBatch) -> u64 {
                     .map_or(0, |(last, first)| (last - first).unsigned_abs().into())
             }
             DataType::Dictionary(_, _) => dictionary_bytes(array.as_ref()),
+            other if is_payload_type(other) => payload_bytes(array.as_ref(), 0..array.len()),
             _ => 0,
         })
         .sum()

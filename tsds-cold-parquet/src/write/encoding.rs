@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DECIMAL64_MAX_PRECISION, DataType};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::basic::{Compression, Encoding, Type, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{BloomFilterPosition, EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{
+    BloomFilterPosition, EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
 use parquet::schema::types::ColumnPath;
-use tsds_traits::{Error, Result, SegmentMeta, TableSchema, integer_form};
+use tsds_traits::{Error, Result, SegmentMeta, TableSchema, integer_form, is_payload_type};
 
+use crate::layout::file_schema;
 use crate::settings::{PageCompression, ParquetSettings};
 
 /// Rows per data page: the unit that readers skip by the page index. Eight bytes each fill what one checksum covers.
@@ -55,6 +59,7 @@ pub(super) fn properties(
     key_values: Vec<KeyValue>,
     distinct: &[bool],
 ) -> Result<WriterProperties> {
+    let leaves = leaves(schema)?;
     let compression = match settings.page_compression()? {
         PageCompression::None => Compression::UNCOMPRESSED,
         PageCompression::Snappy => Compression::SNAPPY,
@@ -77,9 +82,15 @@ pub(super) fn properties(
         .set_statistics_truncate_length(Some(BOUND_BYTES))
         .set_column_index_truncate_length(Some(BOUND_BYTES))
         .set_dictionary_enabled(false)
-        .set_sorting_columns(Some(sorting_columns(schema)))
+        .set_sorting_columns(Some(sorting_columns(schema, &leaves)))
         .set_key_value_metadata(Some(key_values));
     for (index, column) in schema.columns().iter().enumerate() {
+        if is_payload_type(&column.data_type) {
+            for leaf in leaves.iter().filter(|leaf| leaf.column == index) {
+                builder = payload_properties(builder, leaf);
+            }
+            continue;
+        }
         let path = ColumnPath::new(vec![column.name.clone()]);
         let Encodings { mut dictionary_bytes, other } = encodings(&column.data_type);
         if distinct.get(index) == Some(&true) {
@@ -101,19 +112,59 @@ pub(super) fn properties(
 }
 
 /// Segments are stably sorted by series columns, nulls first, then by time.
-fn sorting_columns(schema: &TableSchema) -> Vec<SortingColumn> {
+fn sorting_columns(schema: &TableSchema, leaves: &[Leaf]) -> Vec<SortingColumn> {
     let sorted =
         schema.series_indices().iter().chain([schema.time_index()].iter()).copied().collect::<Vec<_>>();
     sorted
         .into_iter()
         .filter_map(|index| {
+            // Columns of the file are counted, of which a payload can be several.
+            let leaf = leaves.iter().position(|leaf| leaf.column == index)?;
             Some(SortingColumn {
-                column_idx: i32::try_from(index).ok()?,
+                column_idx: i32::try_from(leaf).ok()?,
                 descending: false,
                 nulls_first: true,
             })
         })
         .collect()
+}
+
+/// A column of the file.
+struct Leaf {
+    /// The position of the table's column that it is, or is part of.
+    column: usize,
+    path: ColumnPath,
+    physical: Type,
+}
+
+/// The columns of the file in their order.
+fn leaves(schema: &TableSchema) -> Result<Vec<Leaf>> {
+    let converted = ArrowSchemaConverter::new().convert(&file_schema(schema));
+    let converted = converted.map_err(|error| {
+        Error::internal("table has no schema in parquet").with("cause", &error).with_source(error)
+    })?;
+    let leaves = converted.columns().iter().enumerate().map(|(index, leaf)| Leaf {
+        column: converted.get_column_root_idx(index),
+        path: leaf.path().clone(),
+        physical: leaf.physical_type(),
+    });
+    Ok(leaves.collect())
+}
+
+/// The properties of a part of a payload. It has no statistics: nothing is ever asked of its values.
+fn payload_properties(builder: WriterPropertiesBuilder, leaf: &Leaf) -> WriterPropertiesBuilder {
+    let (dictionary_bytes, encoding) = match leaf.physical {
+        // Such as the keys of maps, few and repeated.
+        Type::BYTE_ARRAY => (Some(TEXT_DICTIONARY_BYTES), Encoding::PLAIN),
+        Type::FLOAT | Type::DOUBLE => (None, Encoding::BYTE_STREAM_SPLIT),
+        Type::INT32 | Type::INT64 => (None, Encoding::DELTA_BINARY_PACKED),
+        _ => (None, Encoding::PLAIN),
+    };
+    builder
+        .set_column_encoding(leaf.path.clone(), encoding)
+        .set_column_dictionary_enabled(leaf.path.clone(), dictionary_bytes.is_some())
+        .set_column_dictionary_page_size_limit(leaf.path.clone(), dictionary_bytes.unwrap_or_default())
+        .set_column_statistics_enabled(leaf.path.clone(), EnabledStatistics::None)
 }
 
 /// How the values of a column are encoded.

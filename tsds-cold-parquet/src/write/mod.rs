@@ -5,6 +5,7 @@ mod encoder;
 mod encoding;
 mod existing;
 mod job;
+mod payload_bytes;
 mod put;
 mod sink;
 mod target;

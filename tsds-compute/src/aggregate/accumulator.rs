@@ -78,7 +78,8 @@ impl Accumulator {
         match self {
             Self::Count { column, counts } => {
                 let nulls = match column {
-                    Some(id) => view(*id)?.nulls,
+                    // Not by a view: payload has none, and can be counted.
+                    Some(id) => columns.array(*id)?.logical_nulls().filter(|nulls| nulls.null_count() > 0),
                     None => None,
                 };
                 let selected = Selection::new(mask, nulls.as_ref());

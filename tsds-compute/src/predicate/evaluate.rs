@@ -45,11 +45,12 @@ fn narrow(test: &Test, columns: &Columns<'_>, mask: &mut Mask) -> Result<()> {
             }
             mask.subtract(&left);
         }
-        Test::Null(id) => match column(columns, *id)?.nulls {
+        // Not by a view: payload has none, and can be asked for nulls.
+        Test::Null(id) => match columns.array(*id)?.logical_nulls() {
             Some(nulls) => mask.drop_set(nulls.inner()),
             None => mask.clear(),
         },
-        Test::NotNull(id) => keep_valid(&column(columns, *id)?.nulls, mask),
+        Test::NotNull(id) => keep_valid(&columns.array(*id)?.logical_nulls(), mask),
         Test::Nan(id, nan) => {
             let column = column(columns, *id)?;
             let nans = fold_is_nan(column.class());

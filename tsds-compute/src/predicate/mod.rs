@@ -9,7 +9,9 @@ mod text_set;
 
 use arrow_array::RecordBatch;
 use arrow_buffer::BooleanBuffer;
-use tsds_traits::{ColumnId, ColumnStats, Error, KeySet, Predicate, Result, TableSchema, Value, ValueClass};
+use tsds_traits::{
+    ColumnId, ColumnStats, Error, KeySet, Predicate, Result, TableSchema, Value, ValueClass, refuse_payload,
+};
 
 use crate::array::Columns;
 
@@ -31,7 +33,7 @@ impl CompiledPredicate {
     /// # Errors
     ///
     /// `InvalidInput` for an unknown column and for a literal that is not of its column's class; `Unsupported` for a kind
-    /// of predicate that is not known here.
+    /// of predicate that is not known here, and for any but a test for null of a payload column.
     pub fn new(predicate: &Predicate, schema: &TableSchema) -> Result<Self> {
         check(predicate, schema)?;
         Ok(Self { test: Test::is_true(predicate)?, columns: predicate.columns() })
@@ -78,6 +80,7 @@ impl CompiledPredicate {
 fn check(predicate: &Predicate, schema: &TableSchema) -> Result<()> {
     let class_of = |id: ColumnId| {
         let column = schema.column(id);
+        column.map_or(Ok(()), |column| refuse_payload(column, "a filter"))?;
         column
             .and_then(|column| ValueClass::of(&column.data_type))
             .ok_or_else(|| Error::invalid_input("predicate names an unknown column").with("column", id))
@@ -100,6 +103,7 @@ fn check(predicate: &Predicate, schema: &TableSchema) -> Result<()> {
             class_of(*column)?;
             values.iter().try_for_each(|value| literal(*column, value))
         }
+        Predicate::IsNull(column) if schema.column(*column).is_some() => Ok(()),
         Predicate::IsNull(column) | Predicate::IsNan(column) => class_of(*column).map(|_| ()),
         Predicate::And(parts) | Predicate::Or(parts) => parts.iter().try_for_each(|part| check(part, schema)),
         Predicate::Not(inner) => check(inner, schema),

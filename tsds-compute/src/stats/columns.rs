@@ -2,7 +2,7 @@
 
 use arrow_array::Array;
 use arrow_buffer::BooleanBuffer;
-use tsds_traits::{ColumnId, ColumnStats, Result, Value};
+use tsds_traits::{ColumnId, ColumnStats, Result, Value, is_payload_type};
 
 use super::text_bound;
 use crate::array::{Codes, Column, Native, Text, with_values};
@@ -44,6 +44,10 @@ impl StatsBuilder {
     ///
     /// `Unsupported` for a type that TSDS does not store.
     pub fn push(&mut self, array: &dyn Array) -> Result<()> {
+        if is_payload_type(array.data_type()) {
+            self.null_count += array.null_count() as u64;
+            return Ok(());
+        }
         let column = Column::new(array)?;
         self.null_count += column.nulls.as_ref().map_or(0, |nulls| nulls.null_count()) as u64;
         let bounds = with_values!(&column.values,

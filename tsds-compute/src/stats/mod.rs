@@ -5,4 +5,4 @@ mod segment;
 mod text_bound;
 
 pub use columns::{MAX_TEXT_BOUND, StatsBuilder, column_stats, merge_stats};
-pub use segment::{SegmentDescriber, describe_segment, plain_bytes};
+pub use segment::{SegmentDescriber, array_bytes, describe_segment, plain_bytes};

@@ -1,8 +1,11 @@
 //! Metadata of segments.
 
+use std::ops::Range;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt32Type};
 use arrow_array::{Array, RecordBatch};
+use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 use tsds_traits::{
     ChunkRange, Error, KeyDomain, Result, SegmentId, SegmentMeta, SequenceInterval, TableSchema, Value,
@@ -13,12 +16,13 @@ use crate::array::{changes, views};
 use crate::sort::SortedRows;
 
 /// What the rows of a batch need in memory as plain Arrow data: fixed-width values, one bit per row for each column with
-/// nulls, offsets and bytes of text, and for a dictionary codes and the whole dictionary. Slices count what they show.
+/// nulls, offsets and bytes of text, and for a dictionary codes and the whole dictionary; for payload the same of what it is made of. Slices count what they show.
 pub fn plain_bytes(batch: &RecordBatch) -> u64 {
     batch.columns().iter().map(|array| array_bytes(array.as_ref())).sum()
 }
 
-fn array_bytes(array: &dyn Array) -> u64 {
+/// As [`plain_bytes`], of one column.
+pub fn array_bytes(array: &dyn Array) -> u64 {
     let rows = array.len() as u64;
     let validity = if array.null_count() > 0 { rows.div_ceil(8) } else { 0 };
     let values = match array.data_type() {
@@ -35,9 +39,34 @@ fn array_bytes(array: &dyn Array) -> u64 {
                 .or_else(|| array.as_dictionary_opt::<UInt32Type>().map(|dictionary| dictionary.values()));
             4 * rows + values.map_or(0, |values| array_bytes(values.as_ref()))
         }
+        DataType::Binary => {
+            let offsets = array.as_binary::<i32>().value_offsets();
+            4 * (rows + 1) + shown(offsets).len() as u64
+        }
+        DataType::FixedSizeBinary(width) => rows * u64::from(width.unsigned_abs()),
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let items = shown(list.value_offsets());
+            4 * (rows + 1) + array_bytes(&list.values().slice(items.start, items.len()))
+        }
+        DataType::FixedSizeList(_, _) => array_bytes(array.as_fixed_size_list().values()),
+        DataType::Struct(_) => {
+            array.as_struct().columns().iter().map(|column| array_bytes(column.as_ref())).sum()
+        }
+        DataType::Map(_, _) => {
+            let map = array.as_map();
+            let entries = shown(map.value_offsets());
+            4 * (rows + 1) + array_bytes(&map.entries().slice(entries.start, entries.len()))
+        }
         other => rows * other.primitive_width().unwrap_or(0) as u64,
     };
     values + validity
+}
+
+/// What the offsets of an array point to, which may be a slice.
+fn shown(offsets: &[i32]) -> Range<usize> {
+    let (first, last) = offsets.first().zip(offsets.last()).unwrap_or((&0, &0));
+    first.as_usize()..last.as_usize()
 }
 
 /// The metadata of rows that [`crate::sort_for_segment`] sorted.

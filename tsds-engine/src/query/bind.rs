@@ -4,7 +4,9 @@
 //! that `x > 2.5` on integers is `x >= 3`, and `x = 0.1` on 32-bit floats is false for every value.
 
 use arrow_schema::DataType;
-use tsds_traits::{Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, type_name};
+use tsds_traits::{
+    Column, Comparison, Error, Predicate, Result, TableSchema, Value, ValueClass, refuse_payload, type_name,
+};
 
 use super::decimal;
 use super::expr::{Expr, Literal, symbol};
@@ -15,11 +17,11 @@ pub(crate) fn bind(expr: &Expr, schema: &TableSchema) -> Result<Predicate> {
     let all = |parts: &[Expr]| parts.iter().map(|part| bind(part, schema)).collect::<Result<Vec<_>>>();
     Ok(match expr {
         Expr::Compare(column, comparison, literal) => {
-            compare(column_named(schema, column)?, *comparison, literal)?
+            compare(comparable(schema, column)?, *comparison, literal)?
         }
-        Expr::In(column, literals) => is_in(column_named(schema, column)?, literals)?,
+        Expr::In(column, literals) => is_in(comparable(schema, column)?, literals)?,
         Expr::IsNull(column) => Predicate::IsNull(column_named(schema, column)?.id),
-        Expr::IsNan(column) => Predicate::IsNan(column_named(schema, column)?.id),
+        Expr::IsNan(column) => Predicate::IsNan(comparable(schema, column)?.id),
         Expr::And(parts) => Predicate::And(all(parts)?),
         Expr::Or(parts) => Predicate::Or(all(parts)?),
         Expr::Not(inner) => Predicate::Not(Box::new(bind(inner, schema)?)),
@@ -33,6 +35,13 @@ pub(crate) fn column_named<'a>(schema: &'a TableSchema, name: &str) -> Result<&'
         let names: Vec<_> = schema.columns().iter().map(|column| column.name.as_str()).collect();
         Error::invalid_input("table has no such column").with("column", name).with("columns", names.join(","))
     })
+}
+
+/// The column of this name, whose values can be tested.
+fn comparable<'a>(schema: &'a TableSchema, name: &str) -> Result<&'a Column> {
+    let column = column_named(schema, name)?;
+    refuse_payload(column, "a filter")?;
+    Ok(column)
 }
 
 /// A number between two neighbours in a column's domain.

@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use tsds_compute::{Verdict, prune};
 use tsds_traits::{
     AggregatePlan, ColumnId, Error, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
+    refuse_payload,
 };
 
 use super::analyze::Measuring;
@@ -321,7 +322,9 @@ fn cannot_match(view: &View, entry: &SegmentEntry) -> bool {
 fn plan_order(sort: &[SortColumn], schema: &TableSchema) -> Result<Vec<SortKey>> {
     let mut order: Vec<SortKey> = Vec::new();
     for column in sort {
-        let id = column_named(schema, &column.name)?.id;
+        let named = column_named(schema, &column.name)?;
+        refuse_payload(named, "an order")?;
+        let id = named.id;
         // Sorting by the same column again changes nothing.
         if !order.iter().any(|key| key.column == id) {
             let descending = column.direction == Direction::Descending;

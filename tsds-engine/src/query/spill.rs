@@ -19,8 +19,8 @@ use arrow_select::dictionary::garbage_collect_any_dictionary;
 use arrow_select::take::take_record_batch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::merge::{MergeInput, merge};
-use tsds_compute::sort_indices;
-use tsds_traits::{ColumnId, Error, ErrorKind, OpenMode, Result, SortKey, Vfs, VfsFile};
+use tsds_compute::{plain_bytes, sort_indices};
+use tsds_traits::{ColumnId, Error, ErrorKind, OpenMode, Result, SortKey, Vfs, VfsFile, is_payload_type};
 
 use super::plan::Plan;
 use crate::core::Core;
@@ -190,7 +190,13 @@ impl Spill {
 
 /// What a batch takes itself, without what its arrays share with others.
 fn bytes_of(batch: &RecordBatch) -> Result<u64> {
-    batch.columns().iter().map(|column| Ok(column.to_data().get_slice_memory_size()? as u64)).sum()
+    let payload = |column: &ArrayRef| is_payload_type(column.data_type());
+    // Arrow counts all items of a list that is a slice.
+    let nested: Vec<usize> = (0..batch.num_columns()).filter(|at| payload(batch.column(*at))).collect();
+    let flat = batch.columns().iter().filter(|column| !payload(column));
+    let flat =
+        flat.map(|column| Ok(column.to_data().get_slice_memory_size()? as u64)).sum::<Result<u64>>()?;
+    Ok(flat + plain_bytes(&batch.project(&nested)?))
 }
 
 /// A batch whose dictionaries have the values that occur: each block has its own.

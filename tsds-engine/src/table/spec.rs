@@ -6,6 +6,7 @@ use arrow_schema::{DataType, Schema, SchemaRef};
 use tsds_compute::ChunkInterval;
 use tsds_traits::{
     Column, ColumnId, Error, ErrorKind, Result, SchemaRecord, SchemaVersion, Sequence, TableId, TableSchema,
+    payload_type,
 };
 
 use crate::catalog::{Edit, TableRecord};
@@ -46,6 +47,7 @@ pub struct TableSpec {
 impl TableSpec {
     /// A table of this name with the columns of an Arrow schema, one of which is its time column: a timestamp, stored as
     /// never null. Dictionaries of text are stored with 32-bit keys, other layouts of text as plain `Utf8`.
+    /// Bytes and nested types are payload, which is stored as [`payload_type`] says.
     pub fn new(name: impl Into<String>, schema: SchemaRef, time: impl Into<String>) -> Self {
         Self { name: name.into(), schema, time: time.into(), series: Vec::new(), chunk_interval: None }
     }
@@ -115,7 +117,7 @@ pub(super) fn stored_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, values) if super::validate::is_text(values) => {
             DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into())
         }
-        other => other.clone(),
+        other => payload_type(other).unwrap_or_else(|| other.clone()),
     }
 }
 

@@ -11,7 +11,9 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_schema::{DataType, TimeUnit};
 use tsds_compute::chunk::valid_times;
-use tsds_traits::{Column, Error, Result, SchemaVersion, TableSchema, type_name};
+use tsds_traits::{
+    Column, Error, Result, SchemaVersion, TableSchema, is_payload_type, payload_type, type_name,
+};
 
 use super::text::check_unpacked;
 use super::widen::{is_widening, widen};
@@ -89,7 +91,7 @@ fn had_type(
         && earlier.values().any(|schema| had(schema))
 }
 
-/// Exactly the column's type; text may come plain or with any dictionary.
+/// Exactly the column's type; text may come plain or with any dictionary, payload in any layout that [`payload_type`] takes for it.
 fn convert(array: &ArrayRef, column: &Column) -> Result<ArrayRef> {
     if *array.data_type() == column.data_type {
         return Ok(Arc::clone(array));
@@ -100,7 +102,8 @@ fn convert(array: &ArrayRef, column: &Column) -> Result<ArrayRef> {
             .with("expected", type_name(&column.data_type))
             .with("given", type_name(array.data_type()))
     };
-    if !(is_text(array.data_type()) && is_text(&column.data_type)) {
+    let is_payload = payload_type(array.data_type()).as_ref() == Some(&column.data_type);
+    if !(is_payload || is_text(array.data_type()) && is_text(&column.data_type)) {
         return Err(mismatch());
     }
     arrow_cast::cast(array, &column.data_type).map_err(|error| mismatch().with("cause", error))
@@ -128,6 +131,9 @@ fn check_nulls(array: &ArrayRef, column: &Column) -> Result<()> {
 
 /// Arrow lets a decimal have more digits than its type says; what is computed and stored relies on it that none has.
 fn check_digits(array: &ArrayRef, column: &Column) -> Result<()> {
+    if is_payload_type(&column.data_type) {
+        return check_digits_within(array).map_err(|error| error.with("column", &column.name));
+    }
     let DataType::Decimal128(precision, _) = column.data_type else { return Ok(()) };
     let Some(decimals) = array.as_primitive_opt::<Decimal128Type>() else { return Ok(()) };
     let end = 10u128.checked_pow(precision.into()).unwrap_or(u128::MAX);
@@ -138,6 +144,27 @@ fn check_digits(array: &ArrayRef, column: &Column) -> Result<()> {
         .with("type", type_name(&column.data_type))
         .with("row", row)
         .with("units", value))
+}
+
+/// As [`check_digits`], inside of payload: where files store decimals, they have no room for more digits.
+fn check_digits_within(array: &ArrayRef) -> Result<()> {
+    let precision = match array.data_type() {
+        DataType::Decimal128(precision, _) => *precision,
+        DataType::List(_) => return check_digits_within(array.as_list::<i32>().values()),
+        DataType::FixedSizeList(_, _) => return check_digits_within(array.as_fixed_size_list().values()),
+        DataType::Struct(_) => return array.as_struct().columns().iter().try_for_each(check_digits_within),
+        DataType::Map(_, _) => {
+            let map = array.as_map();
+            return [map.keys(), map.values()].into_iter().try_for_each(check_digits_within);
+        }
+        _ => return Ok(()),
+    };
+    let decimals = array.as_primitive_opt::<Decimal128Type>();
+    decimals.map_or(Ok(()), |decimals| decimals.validate_decimal_precision(precision)).map_err(|error| {
+        Error::invalid_input("decimal inside of a payload column has more digits than its type holds")
+            .with("type", type_name(array.data_type()))
+            .with("cause", error)
+    })
 }
 
 fn check_times(array: &ArrayRef, column: &Column, unit: TimeUnit) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The block index: where every block lies, which codec reads it, and what is in it.
 
-use tsds_traits::{ColumnStats, Error, Result, TableSchema, ValueClass};
+use tsds_traits::{ColumnStats, Error, Result, TableSchema, ValueClass, is_payload_type};
 
 use super::bytes::Reader;
 use super::{BLOCK_ALIGN, stats_bytes};
@@ -16,6 +16,8 @@ pub(crate) enum Storage {
     Codes = 2,
     /// Decimals that fit 64 bits, all of them, as `Int64` blocks of units of the column's scale.
     Units = 3,
+    /// Payload as `Binary` blocks, one value a row.
+    Payload = 4,
 }
 
 /// One block of the index.
@@ -94,21 +96,26 @@ impl ColumnsReader<'_> {
             .columns()
             .get(index)
             .ok_or_else(|| Error::corrupt("segment file has more columns than its schema"))?;
-        let class = ValueClass::of(&column.data_type)
-            .ok_or_else(|| Error::corrupt("segment file has a column of an unknown type"))?;
+        let class = ValueClass::of(&column.data_type);
+        if class.is_none() && !is_payload_type(&column.data_type) {
+            return Err(Error::corrupt("segment file has a column of an unknown type"));
+        }
         let storage = match (reader.u8()?, class) {
-            (1, ValueClass::Text) => Storage::Text,
-            (2, ValueClass::Text) => Storage::Codes,
+            (1, Some(ValueClass::Text)) => Storage::Text,
+            (2, Some(ValueClass::Text)) => Storage::Codes,
             (
                 0,
-                ValueClass::Bool
-                | ValueClass::Int
-                | ValueClass::UInt
-                | ValueClass::F32
-                | ValueClass::F64
-                | ValueClass::Decimal,
+                Some(
+                    ValueClass::Bool
+                    | ValueClass::Int
+                    | ValueClass::UInt
+                    | ValueClass::F32
+                    | ValueClass::F64
+                    | ValueClass::Decimal,
+                ),
             ) => Storage::Values,
-            (3, ValueClass::Decimal) => Storage::Units,
+            (3, Some(ValueClass::Decimal)) => Storage::Units,
+            (4, None) => Storage::Payload,
             (other, _) => {
                 return Err(Error::corrupt("segment file stores a column in an impossible way")
                     .with("column", column.id)

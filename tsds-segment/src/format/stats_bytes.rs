@@ -45,18 +45,21 @@ fn encode_value(value: &Value, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Reads the statistics of a block of `rows` values of `class`, and checks what must hold of any.
+/// Reads the statistics of a block of `rows` values of `class`, or of payload, which has no bounds, and checks what must hold of any.
 pub(super) fn decode(
     reader: &mut Reader<'_>,
     column: ColumnId,
-    class: ValueClass,
+    class: Option<ValueClass>,
     rows: u32,
 ) -> Result<ColumnStats> {
     let nulls = reader.u32()?;
     let flags = reader.u8()?;
     let mut bound = |flag| match flags & flag {
         0 => Ok(None),
-        _ => decode_value(reader, class).map(Some),
+        _ => match class {
+            Some(class) => decode_value(reader, class).map(Some),
+            None => Err(Error::corrupt("segment file has bounds of payload").with("column", column)),
+        },
     };
     let (min, max) = (bound(HAS_MIN)?, bound(HAS_MAX)?);
     let stats = ColumnStats {
@@ -67,7 +70,7 @@ pub(super) fn decode(
         max,
         exact: flags & EXACT != 0,
     };
-    let is_float = matches!(class, ValueClass::F32 | ValueClass::F64);
+    let is_float = matches!(class, Some(ValueClass::F32 | ValueClass::F64));
     let bounds = || [&stats.min, &stats.max].into_iter().flatten();
     let possible = flags <= HAS_NAN | HAS_MIN | HAS_MAX | EXACT
         && nulls <= rows
@@ -140,7 +143,7 @@ mod tests {
             let mut bytes = Vec::new();
             encode(&stats, &mut bytes).unwrap();
             let mut reader = Reader::new(&bytes, "test");
-            assert_eq!(decode(&mut reader, ColumnId(1), class, 9).unwrap(), stats);
+            assert_eq!(decode(&mut reader, ColumnId(1), Some(class), 9).unwrap(), stats);
             reader.end().unwrap();
         }
     }
@@ -163,7 +166,10 @@ mod tests {
         for (stats, class, rows, why) in impossible {
             let mut bytes = Vec::new();
             encode(&stats, &mut bytes).unwrap();
-            assert!(decode(&mut Reader::new(&bytes, "test"), ColumnId(1), class, rows).is_err(), "{why}");
+            assert!(
+                decode(&mut Reader::new(&bytes, "test"), ColumnId(1), Some(class), rows).is_err(),
+                "{why}"
+            );
         }
     }
 }

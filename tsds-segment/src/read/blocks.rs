@@ -124,7 +124,7 @@ impl SegmentFile {
         let described = self.schema().column(column).ok_or_else(missing)?;
         let data_type = match index.storage {
             Storage::Values => described.data_type.clone(),
-            Storage::Text => DataType::Binary,
+            Storage::Text | Storage::Payload => DataType::Binary,
             Storage::Codes => DataType::UInt32,
             Storage::Units => DataType::Int64,
         };

@@ -7,7 +7,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
-use tsds_traits::{Codec, Error, Result, TableSchema};
+use tsds_compute::array_bytes;
+use tsds_traits::{Codec, Error, Result, TableSchema, is_payload_type};
 
 use super::cuts::{MAX_BLOCK_TEXT, cut};
 use crate::codec::PlainCodec;
@@ -74,7 +75,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// How many bytes of text rows have, over all columns.
+/// How many bytes of text and payload rows have, over all columns.
 struct TextBytes {
     /// `sums[row]`: the bytes before `row`; empty where the whole segment has too few to matter.
     sums: Vec<u64>,
@@ -82,7 +83,9 @@ struct TextBytes {
 
 impl TextBytes {
     fn new(schema: &TableSchema, batches: &[RecordBatch]) -> Self {
-        let text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::Dictionary(_, _));
+        let text = |data_type: &DataType| {
+            matches!(data_type, DataType::Utf8 | DataType::Dictionary(_, _)) || is_payload_type(data_type)
+        };
         let columns = schema.columns().iter().enumerate().filter(|(_, column)| text(&column.data_type));
         let columns: Vec<_> = columns.map(|(index, _)| index).collect();
         let of_batch =
@@ -107,8 +110,11 @@ impl TextBytes {
     }
 }
 
-/// No fewer bytes than the text in a column has.
+/// No fewer bytes than the text or payload in a column has.
 fn most_bytes(array: &ArrayRef) -> u64 {
+    if is_payload_type(array.data_type()) {
+        return array_bytes(array.as_ref());
+    }
     let longest = |text: &ArrayRef| {
         let offsets = text.as_string::<i32>().value_offsets();
         offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u64).max().unwrap_or_default()
@@ -123,6 +129,10 @@ fn most_bytes(array: &ArrayRef) -> u64 {
 }
 
 fn add_lengths(array: &ArrayRef, lengths: &mut [u64]) {
+    if is_payload_type(array.data_type()) {
+        let of = |row: usize| array_bytes(array.slice(row, 1).as_ref());
+        return lengths.iter_mut().enumerate().for_each(|(row, length)| *length += of(row));
+    }
     let add = |length: &mut u64, text: &arrow_array::StringArray, row: usize| {
         *length += text.value_length(row) as u64;
     };

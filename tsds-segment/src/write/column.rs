@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, BinaryArray, StringArray};
 use tsds_compute::column_stats;
-use tsds_traits::{Codec, Column, ColumnStats, EncodeHints, Error, Result, ValueClass};
+use tsds_traits::{Codec, Column, ColumnStats, EncodeHints, Error, Result, ValueClass, is_payload_type};
 
 use super::blocks::{CodecTable, Rows};
 use super::sink::FileSink;
 use super::text::{self, Dictionary};
-use crate::decimals;
 use crate::format::{BlockEntry, Checksum, ColumnIndex, Storage};
+use crate::{decimals, payload};
 
 pub(super) struct ColumnWriter<'a> {
     pub(super) column: &'a Column,
@@ -36,6 +36,14 @@ impl ColumnWriter<'_> {
                 Ok((decimals::units(&values)?, stats))
             })?;
             return Ok(ColumnIndex { storage: Storage::Units, dictionary: None, blocks });
+        }
+        if is_payload_type(&self.column.data_type) {
+            let blocks = self.blocks(checksum, sink, |writer, block| {
+                let values = concat(writer.rows.slices(index, block))?;
+                let stats = column_stats(writer.column.id, &values)?;
+                Ok((payload::to_block(&values)?, stats))
+            })?;
+            return Ok(ColumnIndex { storage: Storage::Payload, dictionary: None, blocks });
         }
         if ValueClass::of(&self.column.data_type) != Some(ValueClass::Text) {
             let blocks = self.blocks(checksum, sink, |writer, block| {

@@ -10,6 +10,7 @@ mod honesty;
 mod lifecycle;
 mod long;
 mod memory;
+mod payload;
 mod pushdown;
 mod scan;
 mod series;
@@ -36,6 +37,7 @@ pub fn cases() -> Vec<Case<dyn TierFixture>> {
         aggregate::cases(),
         long::cases(),
         memory::cases(),
+        payload::cases(),
         statistics::cases(),
         honesty::cases(),
         lifecycle::cases(),

@@ -7,7 +7,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, new_n
 use arrow_cast::cast;
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::{ArrowError, DataType, SchemaRef};
-use tsds_traits::{Error, Result, type_name};
+use tsds_traits::{Error, Result, is_payload_type, type_name};
 
 use super::super::plan::{Origin, Plan, Planned};
 use super::contain::decoding;
@@ -61,6 +61,8 @@ enum Way {
     Number(DataType),
     /// As a time of another unit or zone.
     Instant,
+    /// As payload in the table's layout.
+    Payload,
     /// There are none.
     Nulls,
 }
@@ -204,6 +206,7 @@ impl Converter {
         let to = column.data_type.as_ref();
         let (fitted, misfits) = match (way, to) {
             (Way::Same, _) | (_, None) => return Ok(Arc::clone(array)),
+            (Way::Payload, Some(to)) => return cast(array, to),
             (Way::Nulls, Some(to)) => return Ok(new_null_array(to, array.len())),
             (Way::Text, to) => {
                 return packed(Arc::new(with_nulls(as_text(array)?, self.null.as_deref())), to);
@@ -266,6 +269,7 @@ fn way(stored: &DataType, from: &DataType, to: &DataType) -> Option<Way> {
         (DataType::Null, _) => Way::Nulls,
         (DataType::Utf8, DataType::Utf8 | DataType::Dictionary(..)) => Way::Text,
         _ if stored == to => Way::Same,
+        (from, to) if is_payload_type(to) && from == to => Way::Payload,
         (DataType::Boolean, DataType::Boolean) => Way::Number(DataType::Boolean),
         (from, to) if is_number(from) && is_number(to) => Way::Number(from.clone()),
         (DataType::Date32 | DataType::Date64, DataType::Date32 | DataType::Date64)
@@ -288,7 +292,7 @@ fn can_fail(column: &Planned, from: &DataType, to: &DataType, way: &Way) -> bool
     };
     !column.is_nullable()
         || match way {
-            Way::Same | Way::Text | Way::Nulls => false,
+            Way::Same | Way::Text | Way::Payload | Way::Nulls => false,
             Way::Number(_) => from != to,
             // A file may note seconds and hold milliseconds.
             Way::Instant => from != to && units_differ(from) || column.data_type.is_none(),

@@ -8,8 +8,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int8Array, Int32Array, Int64Array,
-    LargeBinaryArray, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
-    Time32SecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    LargeBinaryArray, LargeListArray, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
+    StructArray, Time32SecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
 };
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
@@ -317,24 +317,63 @@ fn what_cannot_be_a_time_is_refused_before_any_row_is_read() {
 
 #[test]
 fn types_that_no_table_has_are_named_all_at_once_and_can_be_left_out() {
+    // Fields whose names differ in case alone.
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let field = |name: &str| Arc::new(arrow_schema::Field::new(name, arrow_schema::DataType::Int64, false));
+    let twins: ArrayRef =
+        Arc::new(StructArray::from(vec![(field("a"), Arc::clone(&number)), (field("A"), number)]));
     let rows = batch(vec![
         ("ts", times(&[1, 2])),
-        ("photo", Arc::new(BinaryArray::from(vec![&b"a"[..], b"b"]))),
+        ("vast", Arc::clone(&twins)),
         ("x", Arc::new(Int64Array::from(vec![1, 2]))),
-        ("hash", Arc::new(LargeBinaryArray::from(vec![&b"a"[..], b"b"]))),
+        ("large", Arc::clone(&twins)),
     ]);
     let mut folder = Folder::new("ts", "");
     let error = folder.one(&rows).unwrap_err();
     assert_eq!(
         error,
-        "tables cannot hold the types of some columns; name the columns to take with --columns \
-         columns=photo (Binary), hash (LargeBinary) file=a.arrow"
+        format!(
+            "tables cannot hold the types of some columns; name the columns to take with --columns \
+             columns=vast ({0}), large ({0}) file=a.arrow",
+            twins.data_type()
+        )
     );
     folder.options.columns = Some(list("x"));
     for (name, bytes) in every_kind(&[rows]) {
         let (batches, _) =
             folder.import(&[(name, bytes)], None).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(types(&batches[0]), ["ts timestamp(us)", "x int64"], "{name}");
+    }
+}
+
+#[test]
+fn payload_of_every_layout_becomes_one_type() {
+    let items: ArrayRef = Arc::new(LargeStringArray::from(vec![Some("é"), None, Some("")]));
+    let element = Arc::new(arrow_schema::Field::new("element", items.data_type().clone(), true));
+    let offsets = arrow_buffer::OffsetBuffer::from_lengths([2, 0, 1]);
+    let nulls = arrow_buffer::NullBuffer::from(vec![true, false, true]);
+    let lists: ArrayRef = Arc::new(LargeListArray::new(element, offsets, items, Some(nulls)));
+    let rows = batch(vec![
+        ("ts", times(&[1, 2, 3])),
+        ("lists", lists),
+        ("photo", Arc::new(BinaryArray::from(vec![Some(&b"a"[..]), None, Some(b"")]))),
+        ("hash", Arc::new(LargeBinaryArray::from(vec![Some(&b"\0"[..]), Some(b"b"), None]))),
+    ]);
+    let folder = Folder::new("ts", "");
+    for (name, bytes) in every_kind(&[rows]) {
+        let (batches, _) =
+            folder.import(&[(name, bytes)], None).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            types(&batches[0]),
+            ["ts timestamp(us)", "lists list(utf8)", "photo binary", "hash binary"],
+            "{name}"
+        );
+        let list = batches[0].column(1).as_list::<i32>();
+        let lengths: Vec<_> = list.iter().map(|list| list.map(|list| texts(&list))).collect();
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(lengths, [Some(vec![text("é"), None]), None, Some(vec![text("")])], "{name}");
+        let bytes: Vec<_> = batches[0].column(3).as_binary::<i32>().iter().collect();
+        assert_eq!(bytes, [Some(&b"\0"[..]), Some(b"b"), None], "{name}");
     }
 }
 

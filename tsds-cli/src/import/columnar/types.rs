@@ -1,7 +1,7 @@
 //! Which type a column of a file gets.
 
 use arrow_schema::{DataType, Field, TimeUnit};
-use tsds_traits::{Error, Result, is_stored_type, type_name};
+use tsds_traits::{Error, Result, is_stored_type, payload_type, type_name};
 
 use super::super::plan::{Origin, Plan, TimeFields};
 use super::super::time::TimeFormat;
@@ -41,7 +41,7 @@ fn taken(data_type: &DataType) -> Option<DataType> {
         DataType::Timestamp(unit, Some(zone)) if zone.is_empty() => Some(DataType::Timestamp(*unit, None)),
         DataType::Dictionary(_, values) => taken(values),
         data_type if is_stored_type(data_type) => Some(data_type.clone()),
-        _ => None,
+        data_type => payload_type(data_type),
     }
 }
 
@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(taken(&dictionary(DataType::Int16)), Some(DataType::Int16));
         assert_eq!(taken(&DataType::Float16), Some(DataType::Float32));
         assert_eq!(taken(&DataType::Date32), Some(DataType::Date32));
-        assert_eq!(taken(&DataType::Binary), None);
+        assert_eq!(taken(&DataType::LargeBinary), Some(DataType::Binary));
+        assert_eq!(taken(&DataType::Decimal256(76, 0)), None);
     }
 }

@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, SchemaRef, TimeUnit};
 use csv::ByteRecord;
 use tsds_engine::query::{Literal, parse_duration, parse_time_of_day};
-use tsds_traits::{Error, Result, ValueClass, integer_form};
+use tsds_traits::{Error, Result, ValueClass, integer_form, is_payload_type, type_name};
 
 use super::super::header::Header;
 use super::super::plan::{Origin, Plan, Planned, in_unit};
@@ -58,6 +58,13 @@ pub(super) fn parse_cell(
             let is_text = ValueClass::of(data_type) == Some(ValueClass::Text);
             if source.is_null(text) || (!is_text && text.trim().is_empty()) {
                 return if column.is_nullable() { Ok(Cell::Null) } else { Err(column.null_refused()) };
+            }
+            if is_payload_type(data_type) {
+                return Err(format!(
+                    "column {}: {} cannot come from text; import Parquet or Arrow files",
+                    column.name,
+                    type_name(data_type)
+                ));
             }
             parse_text(text, data_type)
                 .map_err(|what| format!("column {}: '{text}' is no {what}", column.name))
