@@ -411,6 +411,7 @@ fn payload_is_sorted_on_disk_where_memory_is_short() {
         for first in (0..rows as usize).step_by(250) {
             table.ingest(all.slice(first, 250)).await.unwrap();
         }
+        database.flush().await.unwrap();
         database.settle().await.unwrap();
         let sorted = table.query().sort_by("number", Direction::Ascending).collect().await.unwrap();
         assert!(database.stats().await.unwrap().spilled_bytes > 0, "nothing was sorted on disk");
