@@ -4,6 +4,10 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use arrow_array::builder::{Float64Builder, ListBuilder, MapBuilder, StringBuilder};
+use arrow_array::{ArrayRef, BinaryArray, RecordBatch, TimestampMillisecondArray};
 use common::Place;
 
 /// 1,000 rows of two series.
@@ -38,6 +42,51 @@ fn what_is_exported_in_any_format_is_imported_the_same() {
         assert_eq!(report["bytes"], place.read(name).len() as u64, "{name}");
         let copy = format!("copy{number}");
         place.ok(&["import", &copy, name, "--time", "ts", "--series", "host"]);
+        assert_eq!(rows(&place, &copy), original, "{name}");
+    }
+}
+
+/// A file of rows with bytes, lists and maps; some are null, some empty, some hold nulls.
+fn payload(place: &Place) {
+    let mut lists = ListBuilder::new(Float64Builder::new());
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), Float64Builder::new());
+    for row in 0..100 {
+        for item in 0..row % 4 {
+            lists.values().append_option((item != 1).then_some(row as f64 + 0.5));
+        }
+        lists.append(row % 5 != 0);
+        maps.keys().append_value(format!("key{row}"));
+        maps.values().append_option((row % 3 != 0).then_some(row as f64));
+        maps.append(row % 7 != 0).unwrap();
+    }
+    let bytes = (0..100u8).map(|row| (row % 6 != 0).then(|| vec![row; usize::from(row % 3)]));
+    let columns: [(&str, ArrayRef); 4] = [
+        ("ts", Arc::new(TimestampMillisecondArray::from_iter_values(0..100))),
+        ("frame", Arc::new(bytes.collect::<BinaryArray>())),
+        ("wave", Arc::new(lists.finish())),
+        ("tags", Arc::new(maps.finish())),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = std::fs::File::create(place.path("payload.feather")).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(file, batch.schema_ref()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+}
+
+#[test]
+fn payload_is_exported_and_imported_the_same() {
+    let place = Place::new();
+    payload(&place);
+    place.ok(&["import", "t", "payload.feather", "--time", "ts"]);
+    let original = rows(&place, "t");
+    assert!(
+        original.contains("\"wave\":[7.5,null,7.5]") && original.contains("[[\"key8\",8.0]]"),
+        "{original}"
+    );
+    for (number, name) in ["t.parquet", "t.arrow"].iter().enumerate() {
+        place.ok(&["export", "t", name]);
+        let copy = format!("copy{number}");
+        place.ok(&["import", &copy, name, "--time", "ts"]);
         assert_eq!(rows(&place, &copy), original, "{name}");
     }
 }

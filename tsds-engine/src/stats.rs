@@ -99,7 +99,7 @@ pub struct ResidentStats {
     pub bytes: u64,
     /// The most bytes that may be held.
     pub limit_bytes: Option<u64>,
-    /// For how many seconds the device has had work to do since it was opened; absent on the host.
+    /// For how many seconds the device has worked on queries since it was opened; absent on the host.
     pub busy_seconds: Option<f64>,
 }
 

@@ -6,17 +6,18 @@ mod support;
 
 use std::sync::Arc;
 
-use arrow_array::builder::StringViewBuilder;
+use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowDictionaryKeyType, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt32Type,
     UInt64Type,
 };
 use arrow_array::{
-    Array, ArrayRef, DictionaryArray, Float64Array, Int64Array, LargeStringArray, PrimitiveArray,
-    RecordBatch, StringArray, StringViewArray, TimestampMillisecondArray,
+    Array, ArrayRef, DictionaryArray, Float32Array, Float64Array, Int64Array, LargeStringArray, ListArray,
+    ListViewArray, PrimitiveArray, RecordBatch, StringArray, StringViewArray, TimestampMillisecondArray,
+    new_null_array,
 };
-use arrow_buffer::{ArrowNativeType, NullBuffer};
+use arrow_buffer::{ArrowNativeType, NullBuffer, OffsetBuffer};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use proptest::prelude::*;
@@ -284,12 +285,68 @@ fn text_that_unpacks_to_much_more_than_it_comes_in_is_refused_before_it_is() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let text = error.to_string();
         assert!(
-            text.contains("unpacks to too much; ingest fewer rows at once column=host bytes=131072000000"),
+            text.contains("unpack to too much; ingest fewer rows at once column=host bytes=131072327680"),
             "{text}"
         );
         assert!(text.contains("table=metrics"), "{text}");
         assert_eq!(sorted_ids(&everything(&database).await.unwrap()), [0, 1]);
         assert_eq!(database.stats().await.unwrap().wal.bytes, written, "nothing was logged");
+    });
+}
+
+#[test]
+fn payload_that_unpacks_to_much_more_than_it_comes_in_is_refused_before_it_is() {
+    let machine = SimWorld::new(1);
+    machine.block_on(async {
+        let database = support::open(&machine).await.unwrap();
+        let item = Arc::new(Field::new_list_field(DataType::Float32, true));
+        let schema = Schema::new(vec![
+            Field::new("time", DataType::Timestamp(TimeUnit::Millisecond, None), false),
+            Field::new("frame", DataType::Binary, true),
+            Field::new("wave", DataType::List(Arc::clone(&item)), true),
+            Field::new("names", DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))), true),
+        ]);
+        let table = database.create_table(TableSpec::new("payload", Arc::new(schema), "time")).await.unwrap();
+        const ROWS: i32 = 4_000;
+        let nothing = |data_type: &DataType| new_null_array(data_type, ROWS as usize);
+        let plain = |name: &str| {
+            let schema = table.schema().unwrap();
+            nothing(schema.arrow().field_with_name(name).unwrap().data_type())
+        };
+        let mut frames = BinaryViewBuilder::new();
+        let block = frames.append_block(vec![0xff; 2 << 20].into());
+        (0..ROWS as u32).for_each(|row| frames.try_append_view(block, row, 2_000_000).unwrap());
+        let waves = ListViewArray::new(
+            item,
+            (0..ROWS).collect(),
+            std::iter::repeat_n(400_000, ROWS as usize).collect(),
+            Arc::new(Float32Array::from(vec![0.0; 500_000])),
+            None,
+        );
+        let keys = PrimitiveArray::<Int8Type>::from_iter_values((0..ROWS).map(|_| 0));
+        let long = StringArray::from(vec!["x".repeat(1 << 20)]);
+        let coded = DictionaryArray::new(keys, Arc::new(long));
+        let names = ListArray::new(
+            Arc::new(Field::new_list_field(coded.data_type().clone(), true)),
+            OffsetBuffer::from_lengths(std::iter::repeat_n(1, ROWS as usize)),
+            Arc::new(coded),
+            None,
+        );
+        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from_iter_values(0..i64::from(ROWS)));
+        let bombs: [(&str, ArrayRef); 3] =
+            [("frame", Arc::new(frames.finish())), ("wave", Arc::new(waves)), ("names", Arc::new(names))];
+        for (name, bomb) in bombs {
+            let column = |own: &'static str| if own == name { Arc::clone(&bomb) } else { plain(own) };
+            let columns = ["frame", "wave", "names"].map(|own| (own, column(own)));
+            let batch = RecordBatch::try_from_iter([("time", Arc::clone(&times))].into_iter().chain(columns))
+                .unwrap();
+            let error = table.ingest(batch).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
+            assert!(error.to_string().contains(&format!("fewer rows at once column={name}")), "{error}");
+        }
+        let columns = ["frame", "wave", "names"].map(|own| (own, plain(own)));
+        let batch = RecordBatch::try_from_iter([("time", times)].into_iter().chain(columns)).unwrap();
+        assert_eq!(table.ingest(batch).await.unwrap().rows, ROWS as u64);
     });
 }
 

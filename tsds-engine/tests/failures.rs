@@ -199,6 +199,7 @@ fn a_file_that_cannot_be_opened_fails_its_query_by_name_and_the_next_one_is_answ
         database.close().await.unwrap();
         let database = support::open(&machine).await.unwrap();
         database.settle().await.unwrap();
+        let mut struck = 0;
         for place in ["/segments/", "/cold/"] {
             // As when the process has too many files open.
             machine
@@ -207,6 +208,7 @@ fn a_file_that_cannot_be_opened_fails_its_query_by_name_and_the_next_one_is_answ
             let failed = everything(&database).await;
             machine.faults().clear();
             if let Err(error) = failed {
+                struck += 1;
                 assert_eq!(error.kind(), ErrorKind::Io, "{place}: {error:?}");
                 assert!(
                     error.to_string().contains(".parquet") || error.to_string().contains("segment"),
@@ -215,6 +217,7 @@ fn a_file_that_cannot_be_opened_fails_its_query_by_name_and_the_next_one_is_answ
             }
             assert_eq!(found(&database).await, (0..16 * BATCH).collect::<Vec<_>>(), "{place}");
         }
+        assert!(struck > 0, "files that are open already are not opened again");
         let receipt = database.table(TABLE).unwrap().ingest(batch(&rows(99))).await;
         receipt.expect("a read that failed stops no writes");
     });

@@ -12,7 +12,7 @@ use crate::{Column, Error, Result, ValueClass};
 pub const MAX_PAYLOAD_DEPTH: usize = 4;
 /// The most types that one column is made of, itself among them.
 const MAX_PARTS: usize = 1_024;
-/// The most values and bytes of fixed size in one value. What is null takes as much in Arrow's memory as what is not, so that this
+/// The most bytes of a fixed size in one value. What is null takes as much in Arrow's memory as what is not, so that this
 /// bounds what a few bytes on disk can grow to.
 const MAX_FIXED: usize = 65_536;
 /// The longest name of a field of a struct, in bytes.
@@ -27,7 +27,7 @@ pub fn is_payload_type(data_type: &DataType) -> bool {
 /// The type in which payload of this type is stored: names, metadata and nullability that Arrow's libraries choose each in their own way are
 /// set to one, bytes, text and lists of every layout to `Binary`, `Utf8` and `List`, and text behind dictionaries to text. Everything inside of a
 /// payload is nullable but the keys of maps. `None` for what cannot be a payload column: a type that is no payload, more than
-/// [`MAX_PAYLOAD_DEPTH`] deep, made of more than 1,024 types, or with more than 65,536 values or bytes of a fixed size; fields of structs need
+/// [`MAX_PAYLOAD_DEPTH`] deep, made of more than 1,024 types, or with more than 65,536 bytes of a fixed size in one value; fields of structs need
 /// names that differ in more than case, of 1 to 256 bytes.
 pub fn payload_type(data_type: &DataType) -> Option<DataType> {
     let mut parts = 0;
@@ -61,7 +61,8 @@ fn nested(data_type: &DataType, depth: usize, parts: &mut usize) -> Option<DataT
             };
             DataType::Struct(fields.iter().map(field).collect::<Option<Fields>>()?)
         }
-        DataType::Map(entries, _) => {
+        // Arrow recasts no map whose keys are sorted to one whose are not.
+        DataType::Map(entries, false) => {
             let DataType::Struct(fields) = entries.data_type() else { return None };
             let [key, value] = &fields[..] else { return None };
             let (key, value) = (inner(key)?, inner(value)?);
@@ -107,7 +108,7 @@ fn is_leaf(data_type: &DataType) -> bool {
     }
 }
 
-/// The values and bytes of a fixed size in one value; `None` beyond the limit, here or inside.
+/// The bytes of a fixed size in one value; `None` beyond the limit, here or inside.
 fn fixed_size(data_type: &DataType) -> Option<usize> {
     let size = match data_type {
         DataType::FixedSizeBinary(bytes) => usize::try_from(*bytes).ok()?,
@@ -120,7 +121,7 @@ fn fixed_size(data_type: &DataType) -> Option<usize> {
             sizes.sum::<Option<usize>>()?
         }
         DataType::Map(entries, _) => fixed_size(entries.data_type()).map(|_| 1)?,
-        _ => 1,
+        other => other.primitive_width().unwrap_or(1),
     };
     (size <= MAX_FIXED).then_some(size)
 }
@@ -204,6 +205,8 @@ mod tests {
     fn types_beyond_the_limits_are_refused() {
         let five_deep = list(list(list(list(list(DataType::Int8)))));
         let vast = DataType::FixedSizeList(item(DataType::FixedSizeBinary(1_000)), 1_000);
+        let DataType::Map(entries, _) = map_of(DataType::Utf8, DataType::Int8) else { panic!() };
+        let sorted_map = DataType::Map(entries, true);
         let odd = DataType::Timestamp(arrow_schema::TimeUnit::Second, Some("a,b".into()));
         let wide: Vec<_> =
             (0..1_024).map(|index| Field::new(format!("f{index}"), DataType::Int8, true)).collect();
@@ -219,6 +222,7 @@ mod tests {
             fields(&[("", DataType::Int8)]),
             map_of(list(DataType::Int8), DataType::Int8),
             list(DataType::Float16),
+            sorted_map,
         ] {
             assert_eq!(payload_type(&data_type), None, "{data_type}");
         }

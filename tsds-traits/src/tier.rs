@@ -126,7 +126,7 @@ pub struct TierUsage {
     pub bytes: u64,
     /// The most bytes that the tier may hold, where it has a limit.
     pub limit_bytes: Option<u64>,
-    /// For how long the tier's device has had work to do since the tier was opened; absent where there is no device.
+    /// For how long the tier's device has worked on queries since the tier was opened; absent where there is no device.
     pub busy: Option<Duration>,
 }
 

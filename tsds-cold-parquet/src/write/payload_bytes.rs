@@ -7,8 +7,8 @@ use arrow_array::cast::AsArray;
 use arrow_buffer::ArrowNativeType;
 use arrow_schema::DataType;
 
-/// The bytes of some rows: those of their values, so that rows together have as many as each of them, however they are sliced and
-/// whatever stands under nulls.
+/// The bytes of some rows: those of their values, and what nulls take of a fixed size, so that rows together have as many as each of
+/// them, however they are sliced.
 pub(super) fn payload_bytes(array: &dyn Array, rows: Range<usize>) -> u64 {
     let within = |offsets: &[i32], items: &dyn Array| {
         let of = |row: usize| match (offsets.get(row), offsets.get(row + 1)) {
@@ -30,13 +30,12 @@ pub(super) fn payload_bytes(array: &dyn Array, rows: Range<usize>) -> u64 {
         }
         DataType::FixedSizeList(_, size) => {
             let (items, size) = (array.as_fixed_size_list().values(), size.unsigned_abs() as usize);
-            valid(array, rows).map(|row| payload_bytes(items, row * size..(row + 1) * size)).sum()
+            // A null has all its items, too.
+            payload_bytes(items, rows.start * size..rows.end * size)
         }
         DataType::Struct(_) => {
             let columns = array.as_struct().columns();
-            let of =
-                |row: usize| columns.iter().map(|column| payload_bytes(column, row..row + 1)).sum::<u64>();
-            valid(array, rows).map(of).sum()
+            columns.iter().map(|column| payload_bytes(column, rows.clone())).sum()
         }
         DataType::FixedSizeBinary(size) => rows.len() as u64 * u64::from(size.unsigned_abs()),
         other => (rows.len() * other.primitive_width().unwrap_or(1)) as u64,

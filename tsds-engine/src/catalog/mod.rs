@@ -67,6 +67,8 @@ pub(crate) struct Catalog {
     path: PathBuf,
     /// Whether the header was written since the last commit began.
     header_written: Arc<AtomicBool>,
+    /// Held by whoever commits, until it is known what became of it.
+    committing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -98,7 +100,8 @@ impl Catalog {
             opened => opened?,
         };
         let state = Mutex::new(State::Open(database));
-        Ok(Self { vfs: Arc::clone(vfs), path: path.to_owned(), header_written, state })
+        let (vfs, path, committing) = (Arc::clone(vfs), path.to_owned(), Mutex::default());
+        Ok(Self { vfs, path, header_written, committing, state })
     }
 
     /// Closes the file. Every later call gives `Closed`.
@@ -142,6 +145,7 @@ impl Catalog {
     /// `NoSpace`: then nothing changed.
     pub(crate) fn commit(&self, edits: &[Edit]) -> Result<()> {
         let changes = edits.iter().map(Change::of).collect::<Result<Vec<_>>>()?;
+        let _committing = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
         self.header_written.store(false, Ordering::Release);
         let committed = self.with(|database| {
             let write = database.begin_write().map_err(|error| self.failed(error.into()))?;

@@ -2,7 +2,7 @@
 
 mod alter;
 mod spec;
-mod text;
+mod unpacked;
 pub(crate) mod upgrade;
 pub(crate) mod validate;
 pub(crate) mod widen;

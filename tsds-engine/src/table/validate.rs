@@ -15,7 +15,7 @@ use tsds_traits::{
     Column, Error, Result, SchemaVersion, TableSchema, is_payload_type, payload_type, type_name,
 };
 
-use super::text::check_unpacked;
+use super::unpacked::check_unpacked;
 use super::widen::{is_widening, widen};
 
 /// The batch in exactly the table's schema: columns by name in the table's order, dictionaries with the table's keys, no
@@ -150,12 +150,17 @@ fn check_digits(array: &ArrayRef, column: &Column) -> Result<()> {
 fn check_digits_within(array: &ArrayRef) -> Result<()> {
     let precision = match array.data_type() {
         DataType::Decimal128(precision, _) => *precision,
-        DataType::List(_) => return check_digits_within(array.as_list::<i32>().values()),
+        // Not what lies before and behind the rows, as in slices.
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            return check_digits_within(&shown(list.values(), list.value_offsets()));
+        }
         DataType::FixedSizeList(_, _) => return check_digits_within(array.as_fixed_size_list().values()),
         DataType::Struct(_) => return array.as_struct().columns().iter().try_for_each(check_digits_within),
         DataType::Map(_, _) => {
             let map = array.as_map();
-            return [map.keys(), map.values()].into_iter().try_for_each(check_digits_within);
+            let parts = [map.keys(), map.values()].map(|part| shown(part, map.value_offsets()));
+            return parts.iter().try_for_each(check_digits_within);
         }
         _ => return Ok(()),
     };
@@ -165,6 +170,14 @@ fn check_digits_within(array: &ArrayRef) -> Result<()> {
             .with("type", type_name(array.data_type()))
             .with("cause", error)
     })
+}
+
+/// The items of lists from the first to the last.
+fn shown(items: &ArrayRef, offsets: &[i32]) -> ArrayRef {
+    let at =
+        |offset: Option<&i32>| offset.and_then(|offset| usize::try_from(*offset).ok()).unwrap_or_default();
+    let (start, end) = (at(offsets.first()), at(offsets.last()).min(items.len()));
+    items.slice(start.min(end), end.saturating_sub(start))
 }
 
 fn check_times(array: &ArrayRef, column: &Column, unit: TimeUnit) -> Result<()> {

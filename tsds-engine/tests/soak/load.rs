@@ -14,12 +14,15 @@ use tsds_engine::TableSpec;
 use tsds_engine::blocking::{Database, Table};
 use tsds_engine::config::Settings;
 use tsds_engine::query::{Aggregation, Direction, col};
+use tsds_engine::traits::ErrorKind;
 
 const ROWS: u64 = 2_000;
 /// What a batch takes at the least, so that an hour fills no disk.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Half an hour of data time for each batch: chunks of a day close and move on.
 const MILLIS_PER_ROW: u64 = 900;
+/// What is sorted, of all there is.
+const RECENT_ROWS: u64 = 1_000_000;
 
 /// A database, and what is known of its rows.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Load {
     batches: AtomicU64,
     acknowledged: AtomicU64,
     pub(crate) queries: AtomicU64,
+    /// Batches that had to be written once more.
+    pub(crate) refused: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -94,6 +99,7 @@ impl Load {
             batches: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
             queries: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
         }
     }
@@ -106,9 +112,21 @@ impl Load {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
+    /// Where the newest rows begin.
+    fn recent(&self) -> i64 {
+        self.rows().saturating_sub(RECENT_ROWS) as i64
+    }
+
     fn write(&self) {
         let number = self.batches.fetch_add(1, Ordering::SeqCst);
-        self.table.ingest(batch(number)).unwrap();
+        // Readers may hold all memory there is for new rows for longer than a writer waits: what is refused then is refused whole.
+        while let Err(error) = self.table.ingest(batch(number)) {
+            assert_eq!(error.kind(), ErrorKind::Exhausted, "{error}");
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            if self.is_stopped() {
+                return;
+            }
+        }
         self.acknowledged.fetch_add(ROWS, Ordering::SeqCst);
         thread::sleep(PAUSE);
     }
@@ -140,10 +158,11 @@ impl Load {
             2 => {
                 self.table.rows(|query| query.aggregate(Aggregation::new().by(["host"]).count().avg("value")))
             }
-            // A sort that spills once there are rows enough.
-            _ => self
-                .table
-                .rows(|query| query.project(["value", "number"]).sort_by("value", Direction::Ascending)),
+            // A sort that spills once there are rows enough, of so many that an hour's last is as long as others.
+            _ => self.table.rows(|query| {
+                let recent = query.filter(col("number").gt_eq(self.recent()));
+                recent.project(["value", "number"]).sort_by("value", Direction::Ascending)
+            }),
         };
         for batch in rows.unwrap() {
             batch.unwrap();
@@ -153,7 +172,9 @@ impl Load {
 
     /// A reader that wants no more after the first batch.
     fn give_up(&self) {
-        let mut rows = self.table.rows(|query| query.sort_by("number", Direction::Descending)).unwrap();
+        let recent = col("number").gt_eq(self.recent());
+        let mut rows =
+            self.table.rows(|query| query.filter(recent).sort_by("number", Direction::Descending)).unwrap();
         rows.next().transpose().unwrap();
         self.queries.fetch_add(1, Ordering::Relaxed);
         thread::sleep(PAUSE * 10);

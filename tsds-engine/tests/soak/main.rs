@@ -98,9 +98,10 @@ fn soak(long: Duration) -> Result<(), Failed> {
     });
     load.check_and_close();
     eprintln!(
-        "second quarter: {second}; last quarter: {last}; {} rows, {} queries",
+        "second quarter: {second}; last quarter: {last}; {} rows, {} queries, {} refusals of batches",
         load.rows(),
-        load.queries.load(Ordering::Relaxed)
+        load.queries.load(Ordering::Relaxed),
+        load.refused.load(Ordering::Relaxed)
     );
     if !last.is_within(second, SLACK) {
         return Err(format!("{second} in the second quarter, {last} in the last one").into());
