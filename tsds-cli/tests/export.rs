@@ -1,5 +1,5 @@
 //! `tsds export`, end to end.
-#![allow(missing_docs, clippy::disallowed_methods, reason = "a test of a program")]
+#![allow(missing_docs, clippy::disallowed_methods, clippy::disallowed_types, reason = "a test of a program")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
