@@ -78,6 +78,17 @@ impl Session {
         Ok(database)
     }
 
+    /// Sets what is not configured: now, and whenever the configuration is read again.
+    ///
+    /// # Errors
+    ///
+    /// `ConfigInvalid` for a key that there is not.
+    pub(crate) fn set(&mut self, key: &str, value: u64) -> Result<()> {
+        self.layers.code(key, value)?;
+        self.sources.code.push((key.to_owned(), value.into()));
+        Ok(())
+    }
+
     /// The database, not opened yet.
     ///
     /// # Errors

@@ -77,7 +77,9 @@ struct QueryTime {
 
 /// Runs the demonstration.
 pub(super) async fn run(mut session: Session, arguments: &Arguments) -> Result<()> {
-    size_tiers(&mut session.layers, arguments.rows, arguments.mode)?;
+    for (key, value) in size_tiers(&session.layers, arguments.rows, arguments.mode)? {
+        session.set(key, value)?;
+    }
     let database = session.open_or_create().await?;
     let outcome = demonstrate(&session, arguments, &database).await;
     closing(&database, outcome).await

@@ -8,12 +8,12 @@ use super::generate::Mode;
 /// The codec of which [`Mode::packed_bytes_per_row`] speaks.
 const PACKED: &str = "tsds.gorilla";
 
-/// Sizes the hot tier for a tenth of the rows and the warm tier for a third, unless they are configured.
+/// Settings that size the hot tier for a tenth of the rows and the warm tier for a third, as far as they are not configured.
 ///
 /// # Errors
 ///
 /// What is wrong with the configuration.
-pub(crate) fn size_tiers(layers: &mut Layers, rows: u64, mode: Mode) -> Result<()> {
+pub(crate) fn size_tiers(layers: &Layers, rows: u64, mode: Mode) -> Result<Vec<(&'static str, u64)>> {
     let hot_rows = (rows / 10).max(1);
     let held = match layers.settings()?.warm_tier.file_codec == PACKED {
         true => mode.packed_bytes_per_row(),
@@ -26,12 +26,7 @@ pub(crate) fn size_tiers(layers: &mut Layers, rows: u64, mode: Mode) -> Result<(
         ("hot_tier.max_memory_mb", hot_mb),
         ("warm_tier.max_memory_mb", warm_mb),
     ];
-    for (key, value) in sizes {
-        if layers.origin(key).is_none() {
-            layers.code(key, value)?;
-        }
-    }
-    Ok(())
+    Ok(sizes.into_iter().filter(|(key, _)| layers.origin(key).is_none()).collect())
 }
 
 fn mebibytes(bytes: u64) -> u64 {
@@ -42,12 +37,18 @@ fn mebibytes(bytes: u64) -> u64 {
 mod tests {
     use super::*;
 
+    fn size(layers: &mut Layers, rows: u64) {
+        for (key, value) in size_tiers(layers, rows, Mode::Simple).unwrap() {
+            layers.code(key, value).unwrap();
+        }
+    }
+
     #[test]
     fn tiers_are_sized_by_the_rows_to_come() {
         for (codec, warm_mb) in [("tsds.plain", 890), ("tsds.gorilla", 190)] {
             let mut layers = Layers::new();
             layers.code("warm_tier.file_codec", codec).unwrap();
-            size_tiers(&mut layers, 100_000_000, Mode::Simple).unwrap();
+            size(&mut layers, 100_000_000);
             let settings = layers.settings().unwrap();
             assert_eq!(settings.hot_tier.max_records, 10_000_000);
             assert_eq!(settings.hot_tier.max_memory_mb, 534);
@@ -59,7 +60,7 @@ mod tests {
     fn few_rows_still_make_valid_tiers() {
         for rows in [0, 1, 9, 1_000] {
             let mut layers = Layers::new();
-            size_tiers(&mut layers, rows, Mode::Simple).unwrap();
+            size(&mut layers, rows);
             let settings = layers.settings().unwrap();
             assert_eq!(settings.warm_tier.max_memory_mb, 1);
             assert_eq!(settings.hot_tier.max_records, (rows / 10).max(1));
@@ -72,7 +73,7 @@ mod tests {
         layers
             .json("a.json", r#"{"hot_tier": {"max_records": 77}, "warm_tier": {"file_codec": "tsds.plain"}}"#)
             .unwrap();
-        size_tiers(&mut layers, 1_000_000, Mode::Simple).unwrap();
+        size(&mut layers, 1_000_000);
         let settings = layers.settings().unwrap();
         assert_eq!((settings.hot_tier.max_records, settings.warm_tier.max_memory_mb), (77, 8));
     }
