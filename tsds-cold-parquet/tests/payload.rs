@@ -111,7 +111,7 @@ fn behind_payload_pages_are_skipped_and_rows_are_found_in_every_column() {
                 Predicate::And(vec![
                     load(Comparison::GreaterOrEqual, 20_001.0),
                     load(Comparison::Less, 20_003.0),
-                    Predicate::IsNull(ColumnId(12)).clone(),
+                    Predicate::IsNull(ColumnId(12)),
                 ]),
                 0..0,
             ),

@@ -170,26 +170,6 @@ mod tests {
 
     use super::*;
 
-    const COMPARISONS: [Comparison; 6] = [
-        Comparison::Equal,
-        Comparison::NotEqual,
-        Comparison::Less,
-        Comparison::LessOrEqual,
-        Comparison::Greater,
-        Comparison::GreaterOrEqual,
-    ];
-
-    fn holds<T: Ord>(a: T, comparison: Comparison, b: T) -> bool {
-        match comparison {
-            Comparison::Equal => a == b,
-            Comparison::NotEqual => a != b,
-            Comparison::Less => a < b,
-            Comparison::LessOrEqual => a <= b,
-            Comparison::Greater => a > b,
-            Comparison::GreaterOrEqual => a >= b,
-        }
-    }
-
     fn any_decimal() -> impl Strategy<Value = i128> {
         prop_oneof![
             -3..=3i128,
@@ -204,10 +184,10 @@ mod tests {
 
     fn sets_hold_what_arithmetic_says<T: Bounded + std::fmt::Debug>(a: T, b: T, c: T) {
         let all = T::LEAST..=T::GREATEST;
-        for comparison in COMPARISONS {
+        for comparison in Comparison::ALL {
             let one = RangeSet::of(comparison, b..=b, &all);
             let other = RangeSet::of_members([b, c]);
-            let (in_one, in_other) = (holds(a, comparison, b), a == b || a == c);
+            let (in_one, in_other) = (comparison.holds(&a, &b), a == b || a == c);
             assert_eq!(one.contains(a), in_one);
             assert_eq!(other.contains(a), in_other);
             assert_eq!(one.complement().contains(a), !in_one);
@@ -215,7 +195,7 @@ mod tests {
             assert_eq!(one.intersection(&other).contains(a), in_one && in_other);
             assert_eq!(one.complement().complement(), one);
             let within = RangeSet::of(comparison, b..=b, &(a.min(c)..=a.max(c)));
-            assert_eq!(within.contains(b), holds(b, comparison, b) && a.min(c) <= b && b <= a.max(c));
+            assert_eq!(within.contains(b), comparison.holds(&b, &b) && a.min(c) <= b && b <= a.max(c));
         }
     }
 
