@@ -26,6 +26,8 @@ mod load;
 #[cfg(feature = "kernels")]
 mod loss;
 #[cfg(feature = "kernels")]
+mod meaning;
+#[cfg(feature = "kernels")]
 mod program;
 #[cfg(feature = "kernels")]
 mod query;

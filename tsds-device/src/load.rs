@@ -4,21 +4,21 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_schema::DataType;
 use tsds_codec_gorilla::Kind;
-use tsds_compute::{code_text, column_stats};
+use tsds_compute::column_stats;
 use tsds_traits::{
-    Column, ColumnId, ColumnStats, EncodedBlock, Error, Result, SegmentMeta, SegmentSource, TableSchema,
-    ValueClass, World, integer_form,
+    Column, ColumnStats, EncodedBlock, Error, Result, SegmentMeta, SegmentSource, TableSchema, ValueClass,
+    World, integer_form,
 };
 
 use crate::arena::{ALIGNMENT, Arena};
 use crate::device::Device;
 use crate::encode;
 use crate::kernel::BLOCK_ITEMS;
+use crate::meaning::Numbers;
 use crate::residency::{Putting, read_rows};
 use crate::room;
 use crate::segment::{DeviceColumn, DevicePart, DeviceSegment, Encoded, Place};
@@ -54,7 +54,7 @@ pub(crate) async fn load<D: Device>(
 
     let bytes = limits.bytes.min(arena.slab_bytes());
     let ranges = host.part_ranges(PartLimits { bytes, ..limits })?;
-    let (mut parts, mut bytes) = (Vec::with_capacity(ranges.len()), host.dictionary_bytes());
+    let (mut parts, mut bytes) = (Vec::with_capacity(ranges.len()), host.host_bytes());
     let mut room = arena.room();
     for rows in ranges {
         let start = rows.start;
@@ -81,7 +81,7 @@ pub(crate) async fn load<D: Device>(
     }
     let HostSegment { meta, columns, .. } = &*host;
     let columns = columns.iter().map(|column| column.device.clone()).collect();
-    Ok(DeviceSegment::new(Arc::clone(meta), columns, parts, host.dictionary_bytes()))
+    Ok(DeviceSegment::new(Arc::clone(meta), columns, parts, host.host_bytes()))
 }
 
 /// The blocks of every column that a device can decode, in schema order; none where there is no segment file, or its columns
@@ -112,6 +112,7 @@ fn device_kind(column: &Column) -> Option<Kind> {
     let data_type = integer_form(&column.data_type).unwrap_or_else(|| column.data_type.clone());
     Some(match (data_type, ValueClass::of(&column.data_type)?) {
         (_, ValueClass::Text) => Kind::UInt32,
+        (_, ValueClass::Decimal) => Kind::Int64,
         (DataType::Int64, _) => Kind::Int64,
         (DataType::Int32, _) => Kind::Int32,
         (DataType::UInt64, _) => Kind::UInt64,
@@ -135,7 +136,7 @@ struct HostSegment {
 #[derive(Debug)]
 struct HostColumn {
     device: DeviceColumn,
-    array: ArrayRef,
+    numbers: Numbers,
     encoded: Option<(Kind, Vec<EncodedBlock>)>,
 }
 
@@ -159,13 +160,13 @@ impl HostSegment {
         let mut columns = Vec::with_capacity(schema.columns().len());
         let mut cuts = Vec::new();
         for (index, (column, blocks)) in schema.columns().iter().zip(blocks).enumerate() {
-            let arrays = batches.iter().map(|batch| Arc::clone(batch.column(index))).collect();
-            let (device, array) = device_column(column, arrays)?;
+            let arrays: Vec<_> = batches.iter().map(|batch| Arc::clone(batch.column(index))).collect();
+            let (device, numbers) = device_column(column, &arrays)?;
             let encoded = device_kind(column).zip(blocks);
             if let Some((_, blocks)) = &encoded {
                 cuts = encode::starts(blocks).into_iter().map(|row| row as usize).collect();
             }
-            columns.push(HostColumn { device, array, encoded });
+            columns.push(HostColumn { device, numbers, encoded });
         }
         Ok(Self { meta, rows, columns, cuts })
     }
@@ -183,7 +184,8 @@ impl HostSegment {
         let room = limits.bytes.saturating_sub(2 * ALIGNMENT * columns) * 8;
         let most = (room / row_bits.max(1)).min(room::most_rows(limits.scratch_bytes, row_bits, columns));
         let step = u64::from(if most >= u64::from(BLOCK_ITEMS) { BLOCK_ITEMS } else { u32::BITS });
-        let most = usize::try_from(most / step * step).unwrap_or(usize::MAX).min(1 << 30);
+        let most = (most / step * step).min(self.most_looked_up(limits));
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(1 << 30);
         if most == 0 {
             return Err(Error::unsupported("rows are too wide for the memory of the device")
                 .with("row_bits", row_bits)
@@ -205,10 +207,16 @@ impl HostSegment {
         Ok(ranges)
     }
 
-    /// What the texts behind codes take on the host.
-    fn dictionary_bytes(&self) -> u64 {
-        let dictionaries = self.columns.iter().filter_map(|column| column.device.dictionary.as_ref());
-        dictionaries.map(|dictionary| dictionary.get_buffer_memory_size() as u64).sum()
+    /// How many rows a part can have so that what they stand for on the host takes no more than a part may on the device; a few in any case.
+    fn most_looked_up(&self, limits: PartLimits) -> u64 {
+        let bits = self.columns.iter().map(|column| column.device.meaning.host_row_bits()).max();
+        let most = limits.bytes.saturating_mul(8) / bits.unwrap_or_default().max(1);
+        (most / u64::from(u32::BITS) * u64::from(u32::BITS)).max(u32::BITS.into())
+    }
+
+    /// What columns take on the host.
+    fn host_bytes(&self) -> u64 {
+        self.columns.iter().map(|column| column.device.meaning.host_bytes()).sum()
     }
 
     fn image(&self, rows: Range<usize>) -> Result<Image> {
@@ -224,10 +232,9 @@ impl HostSegment {
             stats: Vec::with_capacity(self.columns.len()),
         };
         for column in &self.columns {
-            let array = column.array.slice(rows.start, rows.len());
             let blocks = column.encoded.as_ref().filter(|_| whole);
             let blocks = blocks.map(|(kind, blocks)| (*kind, encode::of_rows(blocks, &rows)));
-            image.push(column.device.id, rows.start, &array, blocks)?;
+            image.push(column, &rows, blocks)?;
         }
         if image.places.iter().all(|place| place.encoded.is_none()) {
             image.cuts.clear();
@@ -239,16 +246,15 @@ impl HostSegment {
 impl Image {
     fn push(
         &mut self,
-        column: ColumnId,
-        first_row: usize,
-        array: &ArrayRef,
+        column: &HostColumn,
+        rows: &Range<usize>,
         blocks: Option<(Kind, Vec<&EncodedBlock>)>,
     ) -> Result<()> {
-        self.stats.push(column_stats(column, array)?);
-        let codes = array.as_dictionary_opt::<UInt32Type>().map(|array| array.keys() as &dyn Array);
-        let array = codes.unwrap_or(array);
+        let values = column.numbers.values.slice(rows.start, rows.len());
+        self.stats.push(column_stats(column.device.id, &values)?);
+        let array = column.numbers.array.slice(rows.start, rows.len());
         let encoded = match blocks {
-            Some((kind, blocks)) => encode::encode(kind, &blocks, first_row, array)?,
+            Some((kind, blocks)) => encode::encode(kind, &blocks, rows.start, &array)?,
             None => None,
         };
         let data = self.region(|bytes| match &encoded {
@@ -256,7 +262,7 @@ impl Image {
                 bytes.extend(encoded.words.iter().flat_map(|word| word.to_le_bytes()));
                 Ok(())
             }
-            None => put_values(array, bytes),
+            None => put_values(&array, bytes),
         })?;
         let validity = match array.nulls().filter(|nulls| nulls.null_count() > 0) {
             None => None,
@@ -286,21 +292,11 @@ impl Image {
     }
 }
 
-fn device_column(column: &Column, arrays: Vec<ArrayRef>) -> Result<(DeviceColumn, ArrayRef)> {
-    let (arrays, dictionary) = match ValueClass::of(&column.data_type) {
-        Some(ValueClass::Text) => {
-            let coded = code_text(&arrays, usize::MAX)?;
-            let (arrays, dictionary) = coded
-                .ok_or_else(|| Error::unsupported("column has too much text").with("column", &column.name))?;
-            (arrays, Some(dictionary))
-        }
-        _ => (arrays, None),
-    };
-    let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-    let array = arrow_select::concat::concat(&arrays)?;
-    let on_device = DeviceColumn::new(column.id, &column.data_type, dictionary)
-        .map_err(|error| error.with("column", &column.name))?;
-    Ok((on_device, array))
+fn device_column(column: &Column, arrays: &[ArrayRef]) -> Result<(DeviceColumn, Numbers)> {
+    let numbers = Numbers::of(column, arrays)?;
+    let on_device = DeviceColumn::new(column.id, numbers.array.data_type(), numbers.meaning.clone());
+    let on_device = on_device.map_err(|error| error.with("column", &column.name))?;
+    Ok((on_device, numbers))
 }
 
 /// The values of a primitive or boolean array, as Arrow has them.

@@ -2,7 +2,6 @@
 
 use std::ops::RangeInclusive;
 
-use arrow_array::cast::AsArray;
 use tsds_codec_gorilla::{Kind, numbers_within};
 use tsds_compute::predicate::{Test, fold_is_nan};
 use tsds_traits::{ColumnId, Error, KeySet, Result, ValueClass};
@@ -69,11 +68,12 @@ impl<D: Device> Writer<'_, D> {
             Test::Constant(bit) => self.instructions.push(Instruction::Constant { bit: *bit }),
             Test::Keys(column, set) => self.keys(*column, set)?,
             Test::Text(column, set) => {
-                let dictionary = self.segment.column(*column)?.dictionary.as_ref();
-                let sorted = dictionary.and_then(|dictionary| dictionary.as_string_opt::<i32>());
-                let sorted = sorted.ok_or_else(|| Error::internal("column of text has no dictionary"))?;
-                let codes = set.codes(sorted);
+                let codes = self.segment.column(*column)?.meaning.text_codes(set)?;
                 self.keys(*column, &codes)?;
+            }
+            Test::Decimal(column, set) => {
+                let keys = self.segment.column(*column)?.meaning.decimal_keys(set)?;
+                self.keys(*column, &keys)?;
             }
             Test::Nan(column, wanted) => {
                 let class = match self.segment.column(*column)?.class {
@@ -83,10 +83,6 @@ impl<D: Device> Writer<'_, D> {
                 };
                 let set = fold_is_nan(class);
                 self.keys(*column, &if *wanted { set } else { set.complement() })?;
-            }
-            Test::Decimal(column, _) => {
-                return Err(Error::internal("device was asked about decimals, which it does not hold")
-                    .with("column", column));
             }
             Test::Null(column) => {
                 let slot = self.slot(*column)?;

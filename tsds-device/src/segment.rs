@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_schema::DataType;
 use tsds_traits::{ColumnId, ColumnStats, Error, Result, SegmentMeta, ValueClass};
 
@@ -11,6 +10,7 @@ use crate::arena::Extent;
 use crate::device::Device;
 use crate::encode::{Classic, Fit};
 use crate::kernel::{Class, ColumnEntry, Form, NONE};
+use crate::meaning::Meaning;
 use crate::residency::{Charge, Held};
 
 /// A segment whose columns are on a device.
@@ -20,7 +20,8 @@ pub(crate) struct DeviceSegment<D: Device> {
     pub(crate) columns: Vec<DeviceColumn>,
     /// In row order.
     pub(crate) parts: Vec<DevicePart<D>>,
-    dictionary_bytes: u64,
+    /// What columns take on the host.
+    host_bytes: u64,
     charge: Option<Charge>,
 }
 
@@ -28,12 +29,11 @@ pub(crate) struct DeviceSegment<D: Device> {
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceColumn {
     pub(crate) id: ColumnId,
-    /// The type on the device: that of the schema, or `UInt32` for the codes of text.
+    /// The type on the device: that of the schema, but where numbers stand for something else.
     pub(crate) data_type: DataType,
     pub(crate) form: Form,
     pub(crate) class: Class,
-    /// The sorted distinct texts that codes stand for. It stays on the host.
-    pub(crate) dictionary: Option<ArrayRef>,
+    pub(crate) meaning: Meaning,
 }
 
 /// Consecutive rows of a segment, in one piece of device memory.
@@ -73,23 +73,22 @@ pub(crate) struct Encoded {
 }
 
 impl DeviceColumn {
-    /// How a column of a schema lies on the device.
+    /// How numbers of a type lie on the device, and what they stand for.
     ///
     /// # Errors
     ///
     /// `Unsupported` for a type that no device has.
-    pub(crate) fn new(id: ColumnId, data_type: &DataType, dictionary: Option<ArrayRef>) -> Result<Self> {
+    pub(crate) fn new(id: ColumnId, data_type: &DataType, meaning: Meaning) -> Result<Self> {
         let unsupported =
             || Error::unsupported("device does not hold columns of this type").with("type", data_type);
         let class = match ValueClass::of(data_type).ok_or_else(unsupported)? {
-            ValueClass::Bool | ValueClass::UInt | ValueClass::Text => Class::Unsigned,
+            ValueClass::Bool | ValueClass::UInt => Class::Unsigned,
             ValueClass::Int => Class::Signed,
             ValueClass::F32 => Class::Float32,
             ValueClass::F64 => Class::Float64,
             _ => return Err(unsupported()),
         };
-        let data_type = if dictionary.is_some() { DataType::UInt32 } else { data_type.clone() };
-        let form = match (&data_type, data_type.primitive_width()) {
+        let form = match (data_type, data_type.primitive_width()) {
             (DataType::Boolean, _) => Form::Bits,
             (_, Some(1)) => Form::Plain8,
             (_, Some(2)) => Form::Plain16,
@@ -97,7 +96,7 @@ impl DeviceColumn {
             (_, Some(8)) => Form::Plain64,
             _ => return Err(unsupported()),
         };
-        Ok(Self { id, data_type, form, class, dictionary })
+        Ok(Self { id, data_type: data_type.clone(), form, class, meaning })
     }
 }
 
@@ -117,14 +116,14 @@ impl Form {
 }
 
 impl<D: Device> DeviceSegment<D> {
-    /// `dictionary_bytes` is what the texts behind codes take on the host.
+    /// `host_bytes` is what columns take on the host.
     pub(crate) fn new(
         meta: Arc<SegmentMeta>,
         columns: Vec<DeviceColumn>,
         parts: Vec<DevicePart<D>>,
-        dictionary_bytes: u64,
+        host_bytes: u64,
     ) -> Self {
-        Self { meta, columns, parts, dictionary_bytes, charge: None }
+        Self { meta, columns, parts, host_bytes, charge: None }
     }
 
     /// Where a column stands among the columns.
@@ -186,9 +185,9 @@ impl<D: Device> Held for DeviceSegment<D> {
         self.meta.rows
     }
 
-    /// Device memory, and the texts behind codes, which are memory of the host.
+    /// Device memory, and what stays on the host: texts, wide decimals and payload.
     fn bytes(&self) -> u64 {
-        self.dictionary_bytes + self.parts.iter().map(|part| part.extent.bytes()).sum::<u64>()
+        self.host_bytes + self.parts.iter().map(|part| part.extent.bytes()).sum::<u64>()
     }
 
     fn hold(&mut self, charge: Charge) {

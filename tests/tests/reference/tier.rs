@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::checksum::{checked, sealed};
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_schema::{DataType, Field, Schema as ArrowSchema};
+use arrow_select::concat::concat;
+use arrow_select::take::take;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -39,9 +42,9 @@ struct State {
 struct Held {
     meta: SegmentMeta,
     rows: Vec<Row>,
-    /// A segment with payload, which rows cannot hold. Only in memory, and only scanned as it is.
+    /// A segment with payload: its columns. Rows, which cannot hold it, have row numbers instead. Only in memory.
     #[serde(skip)]
-    payload: Vec<RecordBatch>,
+    payload: BTreeMap<usize, ArrayRef>,
 }
 
 impl Held {
@@ -126,16 +129,14 @@ impl ReferenceTier {
             return Err(Error::unsupported("scan is beyond the capabilities"));
         }
         let held = self.held(&request.segments)?;
-        if held.iter().any(|held| !held.payload.is_empty()) {
-            return payload_answer(&held, request);
-        }
         let rows: Vec<&[Row]> = held.iter().map(|held| &held.rows[..]).collect();
         let answer = model::scan(&rows, request);
         let mut batches = Vec::new();
         for of_segment in answer.chunk_by(|a, b| a.0 == b.0) {
             for rows in of_segment.chunks(request.batch_rows) {
                 let rows: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
-                batches.push(SegmentBatch { segment: of_segment[0].0, rows: batch(request, &rows)? });
+                let segment = of_segment[0].0;
+                batches.push(SegmentBatch { segment, rows: batch(request, &held[segment], &rows)? });
             }
         }
         Ok(batches)
@@ -154,28 +155,36 @@ impl ReferenceTier {
     }
 }
 
-fn payload_answer(held: &[Arc<Held>], request: &ScanRequest) -> Result<Vec<SegmentBatch>> {
-    if request.predicate.is_some() || !request.order.is_empty() || request.limit.is_some() {
-        return Err(Error::unsupported("reference tier scans payload as it is"));
-    }
-    let columns = request.projection.iter().filter_map(|id| request.schema.index_of(*id));
-    let columns: Vec<usize> = columns.collect();
-    let mut batches = Vec::new();
-    for (segment, held) in held.iter().enumerate() {
-        for batch in &held.payload {
-            let batch = batch.project(&columns)?;
-            for start in (0..batch.num_rows()).step_by(request.batch_rows) {
-                let rows = batch.slice(start, request.batch_rows.min(batch.num_rows() - start));
-                batches.push(SegmentBatch { segment, rows });
-            }
+/// Takes columns of payload out of a batch, and leaves the numbers of its rows, from `first` on, in their place.
+fn number_payload(
+    batch: &RecordBatch,
+    first: usize,
+    payload: &mut BTreeMap<usize, Vec<ArrayRef>>,
+) -> Result<RecordBatch> {
+    let mut fields = batch.schema().fields().to_vec();
+    let mut columns = batch.columns().to_vec();
+    for (index, column) in columns.iter_mut().enumerate() {
+        if is_payload_type(column.data_type()) {
+            let numbers = (first as i64..).take(column.len()).collect();
+            let numbers = Int64Array::new(numbers, column.logical_nulls());
+            payload.entry(index).or_default().push(std::mem::replace(column, Arc::new(numbers)));
+            fields[index] = Arc::new(Field::new("payload", DataType::Int64, true));
         }
     }
-    Ok(batches)
+    Ok(RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), columns)?)
 }
 
-fn batch(request: &ScanRequest, rows: &[&Row]) -> Result<RecordBatch> {
+fn batch(request: &ScanRequest, held: &Held, rows: &[&Row]) -> Result<RecordBatch> {
     let schema = request.schema.project(&request.projection)?;
     let column = |index: usize| {
+        let stored = request.schema.index_of(request.projection[index]);
+        if let Some(payload) = stored.and_then(|stored| held.payload.get(&stored)) {
+            let number = |row: &&Row| match row[index] {
+                Some(Value::Int(number)) => Some(number as u32),
+                _ => None,
+            };
+            return Ok(take(payload, &rows.iter().map(number).collect::<UInt32Array>(), None)?);
+        }
         let cells: Vec<Option<Cell>> = rows.iter().map(|row| row[index].as_ref().map(cell_of)).collect();
         build(schema.field(index).data_type(), &cells, Layout::COMPACT).map_err(internal)
     };
@@ -200,16 +209,18 @@ impl Tier for ReferenceTier {
         if self.capabilities.max_segment_bytes.is_some_and(|limit| meta.plain_bytes > limit) {
             return Ok(Put::Declined("segment is too large".into()));
         }
-        let has_payload = source.schema().columns().iter().any(|column| is_payload_type(&column.data_type));
-        let (mut rows, mut payload) = (Vec::new(), Vec::new());
+        let (mut rows, mut payload) = (Vec::new(), BTreeMap::new());
         let mut batches = source.batches();
         while let Some(batch) = batches.try_next().await? {
-            if has_payload {
-                payload.push(batch);
-                continue;
-            }
+            let batch = number_payload(&batch, rows.len(), &mut payload)?;
             rows.extend(rows_of(&batch).map_err(internal)?);
         }
+        let joined = |arrays: &Vec<ArrayRef>| {
+            let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+            concat(&arrays)
+        };
+        let payload = payload.iter().map(|(index, arrays)| Ok((*index, joined(arrays)?)));
+        let payload = payload.collect::<Result<_>>()?;
         let held = Held { meta: (*meta).clone(), rows, payload };
         let stored = Stored { bytes: held.bytes(), record: Bytes::from(meta.id.to_string()) };
         let (world, path, durable) = (self.world.clone(), path_of(&self.directory, meta.id), self.durable());

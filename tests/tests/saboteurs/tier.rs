@@ -13,7 +13,7 @@ use tsds_traits::{
     AggregateRequest, BlockLayout, BuildContext, ColumnId, Comparison, Durability, EncodedColumn, Error,
     ErrorKind, Function, Predicate, Presence, Put, Result, ScanRequest, SegmentBatch, SegmentMeta,
     SegmentSource, SortKey, StoredSegment, TableSchema, Tier, TierCapabilities, TierUsage, TimeBucket, Value,
-    World,
+    World, is_payload_type,
 };
 
 use crate::lying_disk::{self, Lie};
@@ -30,6 +30,7 @@ enum Sabotage {
     CanonicalisesNan,
     LosesTheSignOfZero,
     TakesEmptyListsForNull,
+    GivesPayloadOfOtherRows,
     IgnoresBatchRows,
     TakesOneRowMoreThanTheLimit,
     CountsTheLimitOverOrderedSegments,
@@ -141,6 +142,7 @@ impl Saboteur {
                 change_floats(&batch.rows, |value| if value.is_nan() { f64::NAN } else { value })
             }
             Sabotage::TakesEmptyListsForNull => without_empty_lists(&batch.rows),
+            Sabotage::GivesPayloadOfOtherRows if asks_for_some(request) => with_payload_turned(&batch.rows),
             Sabotage::LosesTheSignOfZero => change_floats(&batch.rows, |value| value + 0.0),
             Sabotage::TellsZerosApart => without_other_zeros(request, &batch.rows)?,
             _ => return Some(batch),
@@ -181,6 +183,23 @@ fn without_empty_lists(batch: &RecordBatch) -> RecordBatch {
             make_array(data)
         }
         None => array.clone(),
+    };
+    let columns = batch.columns().iter().map(column).collect();
+    RecordBatch::try_new(batch.schema(), columns).unwrap()
+}
+
+fn asks_for_some(request: &ScanRequest) -> bool {
+    request.predicate.is_some() || !request.order.is_empty()
+}
+
+/// Gives each row the payload of the one after it.
+fn with_payload_turned(batch: &RecordBatch) -> RecordBatch {
+    let column = |array: &ArrayRef| match is_payload_type(array.data_type()) && !array.is_empty() {
+        true => {
+            let (first, others) = (array.slice(0, 1), array.slice(1, array.len() - 1));
+            arrow_select::concat::concat(&[&others, &first]).unwrap()
+        }
+        false => array.clone(),
     };
     let columns = batch.columns().iter().map(column).collect();
     RecordBatch::try_new(batch.schema(), columns).unwrap()
@@ -376,6 +395,9 @@ saboteurs! { "tier", suite, twin Sabotage::None;
     canonicalises_nan: Sabotage::CanonicalisesNan => every_edge_value_is_read_as_it_was_put,
     loses_the_sign_of_zero: Sabotage::LosesTheSignOfZero => every_edge_value_is_read_as_it_was_put,
     takes_empty_lists_for_null: Sabotage::TakesEmptyListsForNull => payload_is_read_as_it_was_put,
+    filters_without_payload: Sabotage::GivesPayloadOfOtherRows => payload_follows_the_rows_that_match,
+    sorts_without_payload: Sabotage::GivesPayloadOfOtherRows => payload_follows_its_rows_into_an_order,
+    counts_null_payload: Sabotage::CountsNulls => a_count_of_payload_is_of_what_is_not_null,
     ignores_batch_rows: Sabotage::IgnoresBatchRows => a_batch_holds_no_more_rows_than_asked,
     a_closed_limit: Sabotage::TakesOneRowMoreThanTheLimit => a_limit_counts_over_the_whole_request,
     limits_ordered_scans_as_a_whole: Sabotage::CountsTheLimitOverOrderedSegments

@@ -67,7 +67,8 @@ impl<D: Device> Aggregation<D> {
     /// The states of the rows of a wave.
     async fn states_of(self: Arc<Self>, planned: PlannedWave<D>) -> Result<Vec<RecordBatch>> {
         let wave = self.reading.begin(planned).await?;
-        let Some(starts) = self.bucket_starts(&wave)? else {
+        let starts = if self.adds_up(&wave)? { self.bucket_starts(&wave)? } else { None };
+        let Some(starts) = starts else {
             let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
             return self.on_host(&wave, found).await;
         };
@@ -87,6 +88,20 @@ impl<D: Device> Aggregation<D> {
             folded,
         };
         states.batches().await
+    }
+
+    /// Whether every sum that is asked for is a sum of numbers on the device.
+    fn adds_up(&self, wave: &Wave<D>) -> Result<bool> {
+        let sums =
+            self.plan.aggregates.iter().filter(|one| matches!(one.function, Function::Sum | Function::Avg));
+        for column in sums.filter_map(|one| one.column) {
+            for part in &wave.parts {
+                if !part.segment.column(column)?.meaning.adds_up() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The runs of the rows that match, folded; `None` if that is not worthwhile.

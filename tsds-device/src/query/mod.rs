@@ -128,10 +128,11 @@ impl<D: Device> Reading<D> {
         self.meter.blocks_skipped((segment.parts.len() - worked_on) as u64 * columns);
     }
 
-    /// What a wave takes for so many rows of a segment.
+    /// What a wave takes for so many rows of a segment, with what it makes of them on the host.
     fn bytes_for(&self, segment: &DeviceSegment<D>, rows: u64) -> u64 {
         let read = segment.columns.iter().filter(|column| self.columns.contains(&column.id));
-        let row_bits: u64 = read.map(|column| column.form.bytes(8) + 1).sum();
+        let row_bits: u64 =
+            read.map(|column| column.form.bytes(8) + 1 + column.meaning.host_row_bits()).sum();
         room::taken(rows, row_bits, self.columns.len() as u64)
     }
 

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
-use arrow_array::{
-    Array, ArrayRef, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array,
-};
+use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, UInt64Array};
 use arrow_buffer::NullBuffer;
 use tsds_compute::{Bucketer, ExactSum, conform, from_keys, sum_state_columns};
 use tsds_traits::{AggregatePlan, ColumnId, Error, Function, Result, SumState, TableSchema, key_of_i64};
@@ -184,14 +182,7 @@ impl<D: Device> States<D> {
         let nulls = Some(NullBuffer::from_iter(valid)).filter(|nulls| nulls.null_count() > 0);
         let on_device = part.segment.column(column)?;
         let array = from_keys(&on_device.data_type, &keys, nulls)?;
-        match &on_device.dictionary {
-            None => Ok(array),
-            Some(dictionary) => {
-                let codes = UInt32Array::from(array.to_data());
-                let coded = DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?;
-                self.typed(&(Arc::new(coded) as ArrayRef), column)
-            }
-        }
+        self.typed(&on_device.meaning.values(array)?, column)
     }
 
     /// The values of the pieces whose sums the device found too wide.

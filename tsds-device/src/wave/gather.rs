@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::UInt32Type;
-use arrow_array::{ArrayRef, DictionaryArray, RecordBatch, RecordBatchOptions, UInt32Array, make_array};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_buffer::{BooleanBuffer, Buffer};
 use arrow_data::ArrayData;
 use arrow_schema::{Field, Schema};
@@ -14,6 +13,7 @@ use super::{Rows, Wave, launch};
 use crate::device::{Device, Step};
 use crate::kernel::{Form, Kernel, NONE};
 use crate::load::nulls_of;
+use crate::meaning::Meaning;
 use crate::segment::DeviceColumn;
 use crate::tables::Tables;
 
@@ -52,6 +52,25 @@ impl<D: Device> Wave<D> {
     ///
     /// What the device says.
     pub(crate) async fn gather(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        let found = self.numbers(rows, columns).await?;
+        let mut meanings = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let of_part = columns.iter().map(|column| Ok(part.segment.column(*column)?.meaning.clone()));
+            meanings.push(of_part.collect::<Result<Vec<_>>>()?);
+        }
+        let is_work = meanings.iter().flatten().any(Meaning::is_work);
+        let job = move || {
+            let parts = found.into_iter().zip(meanings);
+            parts.map(|(part, meanings)| part.meant(&meanings)).collect()
+        };
+        match is_work {
+            true => (*self.world.executor).blocking(job).await,
+            false => job(),
+        }
+    }
+
+    /// The numbers of columns on the device, at rows.
+    async fn numbers(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
         if self.is_stored(&rows)? {
             return self.copied(rows, columns).await;
         }
@@ -94,7 +113,7 @@ impl<D: Device> Wave<D> {
         Ok(rows.list.is_none() && is_stored)
     }
 
-    /// As [`Wave::gather`], of the first rows of each part: they are read from where they are.
+    /// As [`Wave::numbers`], of the first rows of each part: they are read from where they are.
     async fn copied(&self, mut rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
         let views = self.plain(columns, &mut rows).await?;
         let Rows { items, steps, .. } = rows;
@@ -252,6 +271,15 @@ impl<D: Device> Wave<D> {
     }
 }
 
+impl PartRows {
+    /// What numbers of columns stand for.
+    fn meant(self, meanings: &[Meaning]) -> Result<Self> {
+        let columns = self.rows.columns().iter().zip(meanings);
+        let columns = columns.map(|(numbers, meaning)| meaning.values(Arc::clone(numbers)));
+        Ok(Self { rows: batch(columns.collect::<Result<_>>()?, self.rows.num_rows())?, ..self })
+    }
+}
+
 impl Region {
     /// Some output rows as an array.
     fn array(&self, column: &DeviceColumn, output: &Buffer, start: usize, count: usize) -> Result<ArrayRef> {
@@ -272,7 +300,7 @@ impl Region {
     }
 }
 
-/// An array of values as a device has them.
+/// An array of numbers as a device has them.
 fn array(column: &DeviceColumn, data: Buffer, validity: Option<Buffer>, count: usize) -> Result<ArrayRef> {
     let is_whole = |buffer: &Buffer, form: Form| buffer.len() as u64 >= form.bytes(count as u64);
     if !is_whole(&data, column.form) || !validity.iter().all(|bits| is_whole(bits, Form::Bits)) {
@@ -280,10 +308,7 @@ fn array(column: &DeviceColumn, data: Buffer, validity: Option<Buffer>, count: u
     }
     let nulls = validity.and_then(|bits| nulls_of(BooleanBuffer::new(bits, 0, count)));
     let array = ArrayData::builder(column.data_type.clone()).len(count).add_buffer(data).nulls(nulls);
-    let array = make_array(array.align_buffers(true).build()?);
-    let Some(dictionary) = &column.dictionary else { return Ok(array) };
-    let codes = UInt32Array::from(array.to_data());
-    Ok(Arc::new(DictionaryArray::<UInt32Type>::try_new(codes, Arc::clone(dictionary))?))
+    Ok(make_array(array.align_buffers(true).build()?))
 }
 
 /// Where the rows of each part begin in the output, and how many rows it has.

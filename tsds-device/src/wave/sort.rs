@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tsds_traits::{ColumnId, Error, Result, SortKey};
+use tsds_traits::{ColumnId, Error, Result, SortKey, Value, key_of_i64};
 
 use super::views::{Blocks, Views};
 use super::{Rows, TablesAt, Wave, launch};
@@ -129,19 +129,23 @@ impl<D: Device> Wave<D> {
         let (mut least, mut most) = (u64::MAX, 0);
         let mut all = u64::BITS;
         for part in &self.parts {
-            if let Some(dictionary) = &part.segment.column(column)?.dictionary {
-                (least, most) = (0, most.max(dictionary.len().saturating_sub(1) as u64));
+            let own = part.segment.column(column)?;
+            if let Some(codes) = own.meaning.codes() {
+                let key = |code: u64| if own.class == Class::Signed { key_of_i64(code as i64) } else { code };
+                (least, most) = (least.min(key(0)), most.max(key(codes.saturating_sub(1))));
                 continue;
             }
-            if part.segment.column(column)?.class == Class::Float32 {
+            if own.class == Class::Float32 {
                 all = u32::BITS;
             }
             let Some(stats) = part.part()?.stats(column) else { return Ok(all) };
             if stats.null_count == u64::from(part.part()?.rows) {
                 continue;
             }
-            let bound =
-                |value: &Option<tsds_traits::Value>| value.as_ref().and_then(|value| value.order_key());
+            let bound = |value: &Option<Value>| match value {
+                Some(Value::Decimal(digits)) => i64::try_from(*digits).ok().map(key_of_i64),
+                other => other.as_ref().and_then(Value::order_key),
+            };
             match (bound(&stats.min), bound(&stats.max)) {
                 (Some(min), Some(max)) if !stats.has_nan => (least, most) = (least.min(min), most.max(max)),
                 _ => return Ok(all),

@@ -9,22 +9,30 @@ use arrow_array::{
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
-use tsds_traits::{Put, SegmentHandle, SegmentMeta, Value};
+use tsds_traits::{
+    Aggregate, AggregatePlan, AggregateRequest, ColumnId, Comparison, Function, Predicate, Put, ScanRequest,
+    SegmentHandle, SegmentMeta, SortKey, TableSchema, Tier, Value,
+};
 
-use super::bench::{TierBench, collect, plain_scan, with_tier};
+use super::bench::{TierBench, aggregate, collect, plain_scan, with_tier};
 use crate::case::{Case, cases};
 use crate::data::MemorySource;
 use crate::data::arrays::read;
 use crate::data::schemas::{self, ColumnSpec};
-use crate::data::segments::Segment;
+use crate::data::segments::{Row, Segment};
 use crate::fixture::TierFixture;
 use crate::outcome::{ensure, ensure_eq};
-use crate::{CaseResult, Failure};
+use crate::{CaseResult, Failure, model};
 
 const ROWS: usize = 60;
 
 pub(super) fn cases() -> Vec<Case<dyn TierFixture>> {
-    cases![[] payload_is_read_as_it_was_put]
+    cases![
+        [] payload_is_read_as_it_was_put,
+        [claims Predicate] payload_follows_the_rows_that_match,
+        [claims Order, claims Limit] payload_follows_its_rows_into_an_order,
+        [claims Aggregate] a_count_of_payload_is_of_what_is_not_null,
+    ]
 }
 
 /// One column of each kind. Lists are empty, null, and of nulls; there are NaNs of several payloads.
@@ -100,60 +108,161 @@ fn shown(array: &dyn Array, row: usize) -> CaseResult<String> {
     })
 }
 
-/// A segment of times, numbers and one payload column is read as it was put, in batches of any size and alone. A tier may decline
-/// it.
+/// A segment of times, numbers and one payload column.
+struct Stored {
+    schema: Arc<TableSchema>,
+    meta: Arc<SegmentMeta>,
+    handle: SegmentHandle,
+    payload: ArrayRef,
+}
+
+/// Stores a segment with a column of payload; `None` if the tier declines it.
+async fn store(tier: &Arc<dyn Tier>, number: u64, payload: ArrayRef) -> CaseResult<Option<Stored>> {
+    let column = |name: &str, data_type, nullable| ColumnSpec { name: name.into(), data_type, nullable };
+    let schema = schemas::schema(
+        &[
+            column("payload", payload.data_type().clone(), true),
+            column("time", DataType::Timestamp(TimeUnit::Microsecond, None), false),
+            column("reading", DataType::Int64, false),
+        ],
+        1,
+        &[],
+    )?;
+    // The same rows without payload have the same metadata, but for what they say of columns.
+    let row = |row: i64| vec![Some(Value::Int(row * 1_000)), Some(Value::Int(-row))];
+    let plain = Segment::new(&schemas::readings()?, number, 0, (0..ROWS as i64).map(row).collect());
+    let meta = Arc::new(SegmentMeta { columns: Vec::new(), ..(*plain.meta).clone() });
+    let mut batches = Vec::new();
+    for batch in plain.batches()? {
+        let columns = std::iter::once(Arc::clone(&payload)).chain(batch.columns().iter().cloned());
+        let batch = RecordBatch::try_new(schema.arrow().clone(), columns.collect())
+            .map_err(|error| Failure::new(format!("generating a batch: {error}")))?;
+        batches.extend([batch.slice(0, 17), batch.slice(17, ROWS - 17)]);
+    }
+    let source = MemorySource::new(meta.clone(), schema.clone(), batches);
+    let Put::Stored(stored) = tier.put(Arc::new(source)).await? else { return Ok(None) };
+    let handle = SegmentHandle { meta: meta.clone(), record: stored.record };
+    Ok(Some(Stored { schema, meta, handle, payload }))
+}
+
+impl Stored {
+    /// The rows as the model has them: what stands for a value of payload is its row number.
+    fn rows(&self) -> Vec<Row> {
+        let row = |row: usize| {
+            let number = row as i64;
+            let payload = self.payload.is_valid(row).then_some(Value::Int(number));
+            vec![payload, Some(Value::Int(number * 1_000)), Some(Value::Int(-number))]
+        };
+        (0..ROWS).map(row).collect()
+    }
+
+    /// The columns `payload` and `reading`.
+    fn columns(&self) -> (ColumnId, ColumnId) {
+        (self.schema.columns()[0].id, self.schema.columns()[2].id)
+    }
+
+    /// Asks for rows, the payload of which is the first column, and compares with the model.
+    async fn ensure_scan(&self, tier: &Arc<dyn Tier>, request: ScanRequest) -> CaseResult {
+        let expected = model::scan(&[&self.rows()], &request);
+        let batch_rows = request.batch_rows;
+        let (found, error) = collect(tier, request).await;
+        if let Some(error) = error {
+            return Err(Failure::from(error).during("scan"));
+        }
+        let mut next = expected.iter();
+        for batch in &found {
+            let array = batch.rows.column(0);
+            ensure_eq(array.data_type(), self.payload.data_type(), "type of a payload column")?;
+            ensure(array.len() <= batch_rows, || format!("a batch has {} rows", array.len()))?;
+            for row in 0..array.len() {
+                let Some((_, expected)) = next.next() else {
+                    return Err(Failure::new("there are more rows than match"));
+                };
+                let given = match expected.first() {
+                    Some(Some(Value::Int(number))) => shown(&self.payload, *number as usize)?,
+                    _ => "null".to_string(),
+                };
+                ensure_eq(&shown(array, row)?, &given, "a value of payload")?;
+            }
+        }
+        ensure(next.next().is_none(), || "a scan lacks rows".into())
+    }
+}
+
+/// A segment with payload is read as it was put, in batches of any size and alone. A tier may decline it.
 fn payload_is_read_as_it_was_put(bench: &TierBench) -> CaseResult {
     with_tier(bench, async |tier| {
         for (number, payload) in (0..).zip(columns()?) {
-            let column =
-                |name: &str, data_type, nullable| ColumnSpec { name: name.into(), data_type, nullable };
-            let schema = schemas::schema(
-                &[
-                    column("payload", payload.data_type().clone(), true),
-                    column("time", DataType::Timestamp(TimeUnit::Microsecond, None), false),
-                    column("reading", DataType::Int64, false),
-                ],
-                1,
-                &[],
-            )?;
-            // The same rows without payload have the same metadata, but for what they say of columns.
-            let row = |row: i64| vec![Some(Value::Int(row * 1_000)), Some(Value::Int(-row))];
-            let plain = Segment::new(&schemas::readings()?, number, 0, (0..ROWS as i64).map(row).collect());
-            let meta = Arc::new(SegmentMeta { columns: Vec::new(), ..(*plain.meta).clone() });
-            let mut batches = Vec::new();
-            for batch in plain.batches()? {
-                let columns = std::iter::once(Arc::clone(&payload)).chain(batch.columns().iter().cloned());
-                let batch = RecordBatch::try_new(schema.arrow().clone(), columns.collect())
-                    .map_err(|error| Failure::new(format!("generating a batch: {error}")))?;
-                batches.extend([batch.slice(0, 17), batch.slice(17, ROWS - 17)]);
-            }
-            let source = MemorySource::new(meta.clone(), schema.clone(), batches);
-            let Put::Stored(stored) = tier.put(Arc::new(source)).await? else { continue };
-            let handle = SegmentHandle { meta, record: stored.record };
+            let Some(stored) = store(&tier, number, payload).await? else { continue };
             for (batch_rows, alone) in [(8_192, false), (7, false), (25, true)] {
-                let mut request = plain_scan(&schema, std::slice::from_ref(&handle));
+                let mut request = plain_scan(&stored.schema, std::slice::from_ref(&stored.handle));
                 request.batch_rows = batch_rows;
                 if alone {
                     request.projection.truncate(1);
                 }
-                let (found, error) = collect(&tier, request).await;
-                if let Some(error) = error {
-                    return Err(Failure::from(error).during("scan"));
-                }
-                let mut next = 0;
-                for batch in &found {
-                    let array = batch.rows.column(0);
-                    ensure_eq(array.data_type(), payload.data_type(), "type of a payload column")?;
-                    ensure(array.len() <= batch_rows, || format!("a batch has {} rows", array.len()))?;
-                    for row in 0..array.len() {
-                        ensure(next < ROWS, || "there are more rows than were put".into())?;
-                        let (given, read) = (shown(&payload, next)?, shown(array, row)?);
-                        ensure_eq(&read, &given, "a value of payload")?;
-                        next += 1;
-                    }
-                }
-                ensure_eq(&next, &ROWS, "rows of a scan")?;
+                stored.ensure_scan(&tier, request).await?;
             }
+        }
+        Ok(())
+    })
+}
+
+/// A predicate tests other columns, and whether payload is there at all.
+fn payload_follows_the_rows_that_match(bench: &TierBench) -> CaseResult {
+    with_tier(bench, async |tier| {
+        for (number, payload) in (0..).zip(columns()?) {
+            let Some(stored) = store(&tier, number, payload).await? else { continue };
+            let (payload, reading) = stored.columns();
+            let below = |value| Predicate::Compare {
+                column: reading,
+                comparison: Comparison::Less,
+                value: Value::Int(value),
+            };
+            let absent = Predicate::IsNull(payload);
+            let present = Predicate::Not(Box::new(absent.clone()));
+            for predicate in
+                [below(-31), absent, present.clone(), Predicate::And(vec![present, below(-5)]), below(-1_000)]
+            {
+                let mut request = plain_scan(&stored.schema, std::slice::from_ref(&stored.handle));
+                request.predicate = Some(predicate);
+                request.batch_rows = 11;
+                stored.ensure_scan(&tier, request).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn payload_follows_its_rows_into_an_order(bench: &TierBench) -> CaseResult {
+    with_tier(bench, async |tier| {
+        for (number, payload) in (0..).zip(columns()?) {
+            let Some(stored) = store(&tier, number, payload).await? else { continue };
+            let (_, reading) = stored.columns();
+            for (descending, limit) in [(false, None), (true, Some(7)), (false, Some(23))] {
+                let mut request = plain_scan(&stored.schema, std::slice::from_ref(&stored.handle));
+                request.order = vec![SortKey { column: reading, descending, nulls_first: false }];
+                request.limit = limit;
+                stored.ensure_scan(&tier, request).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn a_count_of_payload_is_of_what_is_not_null(bench: &TierBench) -> CaseResult {
+    with_tier(bench, async |tier| {
+        for (number, payload) in (0..).zip(columns()?) {
+            let Some(stored) = store(&tier, number, payload).await? else { continue };
+            let (payload, _) = stored.columns();
+            let aggregates = vec![Aggregate { function: Function::Count, column: Some(payload) }];
+            let plan = AggregatePlan { group_by: vec![], bucket: None, aggregates };
+            let rows = stored.rows();
+            let expected = model::aggregate(&stored.schema, &[(&stored.meta, &rows[..])], None, &plan);
+            let request =
+                AggregateRequest::new(stored.schema.clone(), vec![stored.handle.clone()], plan.clone());
+            let states = aggregate(&tier, request).await?;
+            let found = model::merge_states(&stored.schema, &plan, &states)?;
+            ensure_eq(&found, &expected, "count of payload")?;
         }
         Ok(())
     })

@@ -13,6 +13,7 @@ use crate::kernel::{
     BLOCK_ITEMS, BlockEntry, Class, ColumnEntry, Form, GROUP_THREADS, Kernel, NONE, PartEntry,
 };
 use crate::load::value_bytes;
+use crate::meaning::Meaning;
 use crate::segment::DeviceColumn;
 use crate::tables::blocks_of;
 
@@ -74,7 +75,7 @@ fn kind_of(form: Form, class: Class) -> Option<Kind> {
 /// A column, if it has no nulls and can stay encoded.
 fn column(name: &'static str, array: &ArrayRef, blocks: &[EncodedBlock]) -> Option<Column> {
     let id = tsds_traits::ColumnId(1);
-    let column = DeviceColumn::new(id, array.data_type(), None).unwrap();
+    let column = DeviceColumn::new(id, array.data_type(), Meaning::Values).unwrap();
     let kind = kind_of(column.form, column.class).filter(|_| array.null_count() == 0)?;
     let encoded = encode(kind, &blocks.iter().collect::<Vec<_>>(), 0, array).unwrap()?;
     let blocks = encoded.blocks;
