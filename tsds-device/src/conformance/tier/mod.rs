@@ -6,6 +6,7 @@ mod digits;
 mod life;
 mod memory;
 pub(super) mod source;
+mod wide;
 
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
             readings_take_little_more_than_their_encoded_blocks,
         ),
     ];
-    [own, classic::tests(), digits::tests(), life::tests(), memory::tests()].concat()
+    [own, classic::tests(), digits::tests(), life::tests(), memory::tests(), wide::tests()].concat()
 }
 
 fn tier<S: Subject>(bench: &Bench<S>, limit_mb: u64) -> Shared<S> {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::wide;
 use arrow_array::{ArrayRef, RecordBatch};
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -88,15 +89,19 @@ impl Blocks {
 
     /// How long all blocks are together.
     pub(crate) fn encoded_bytes(&self) -> u64 {
-        let blocks = self.schema.columns().iter().flat_map(|column| self.encode(column.id));
+        let blocks = self.schema.columns().iter().flat_map(|column| self.encode(column.id)).flatten();
         blocks.map(|block| block.bytes.len() as u64).sum()
     }
 
-    fn encode(&self, id: ColumnId) -> Vec<EncodedBlock> {
+    /// The blocks of a column, if the codec takes it as it is or as a file holds it.
+    fn encode(&self, id: ColumnId) -> Option<Vec<EncodedBlock>> {
         let index = self.schema.index_of(id).unwrap();
+        let values = self.batch.column(index);
+        let values = wide::digits(values).unwrap_or_else(|| Arc::clone(values));
+        GorillaCodec::new().capabilities().types.contains(values.data_type()).then_some(())?;
         let block = |(number, rows): (usize, &Range<usize>)| {
             let codec = &self.codecs[(index + number) % self.codecs.len()];
-            let array = self.batch.column(index).slice(rows.start, rows.len());
+            let array = values.slice(rows.start, rows.len());
             let mut bytes = Vec::new();
             codec.encode(&array, &EncodeHints::default(), &mut bytes).unwrap();
             let layout = BlockLayout {
@@ -110,7 +115,7 @@ impl Blocks {
             };
             EncodedBlock { layout, bytes: bytes.into() }
         };
-        self.cuts.iter().enumerate().map(block).collect()
+        Some(self.cuts.iter().enumerate().map(block).collect())
     }
 }
 
@@ -129,10 +134,10 @@ impl SegmentSource for Blocks {
     }
 
     fn layout(&self, column: ColumnId) -> Result<Option<Vec<BlockLayout>>> {
-        Ok(Some(self.encode(column).into_iter().map(|block| block.layout).collect()))
+        Ok(self.encode(column).map(|blocks| blocks.into_iter().map(|block| block.layout).collect()))
     }
 
     async fn blocks(&self, column: ColumnId, _: Range<u64>) -> Result<Option<EncodedColumn>> {
-        Ok(Some(EncodedColumn { dictionary: None, blocks: self.encode(column) }))
+        Ok(self.encode(column).map(|blocks| EncodedColumn { dictionary: None, blocks }))
     }
 }
