@@ -11,16 +11,6 @@ use tsds_traits::{
 use super::arrays::value_of;
 use super::edges;
 
-/// Every comparison.
-pub const COMPARISONS: [Comparison; 6] = [
-    Comparison::Equal,
-    Comparison::NotEqual,
-    Comparison::Less,
-    Comparison::LessOrEqual,
-    Comparison::Greater,
-    Comparison::GreaterOrEqual,
-];
-
 /// Literals of a column: what its cells are drawn from.
 fn literals(column: &Column) -> BoxedStrategy<Value> {
     let data_type = column.data_type.clone();
@@ -34,7 +24,7 @@ pub fn tests_of(column: &Column) -> BoxedStrategy<Predicate> {
     let id = column.id;
     let list = proptest::collection::vec(literals(column), 0..5);
     prop_oneof![
-        6 => (proptest::sample::select(COMPARISONS.to_vec()), literals(column))
+        6 => (proptest::sample::select(Comparison::ALL.to_vec()), literals(column))
             .prop_map(move |(comparison, value)| Predicate::Compare { column: id, comparison, value }),
         2 => (list, any::<bool>())
             .prop_map(move |(values, has_null)| Predicate::In { column: id, values, has_null }),

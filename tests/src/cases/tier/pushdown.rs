@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tsds_traits::{ColumnId, Predicate, ScanRequest, SortKey, TableSchema, Tier, Value};
+use tsds_traits::{ColumnId, Comparison, Predicate, ScanRequest, SortKey, TableSchema, Tier, Value};
 
 use super::bench::{TierBench, ensure_scan, offer_all, plain_scan, sensor_segments, store_all, with_tier};
 use super::edges::store_edges;
@@ -11,7 +11,7 @@ use crate::CaseResult;
 use crate::case::{Case, cases};
 use crate::data::arrays::value_of;
 use crate::data::edges::edge_cells;
-use crate::data::queries::{self, COMPARISONS};
+use crate::data::queries;
 use crate::data::segments::Segment;
 use crate::data::{schemas, segments};
 use crate::fixture::TierFixture;
@@ -69,7 +69,7 @@ fn for_every_column(
 fn every_comparison_of_every_type_keeps_the_right_rows(bench: &TierBench) -> CaseResult {
     for_every_column(bench, async |tier, segments, request, column| {
         for value in edge_values(&request.schema, column) {
-            for comparison in COMPARISONS {
+            for comparison in Comparison::ALL {
                 let predicate = Predicate::Compare { column, comparison, value: value.clone() };
                 let request = ScanRequest { predicate: Some(predicate), ..request.clone() };
                 ensure_scan(tier, segments, &request)

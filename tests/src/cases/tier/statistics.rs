@@ -11,7 +11,6 @@ use super::bench::{TierBench, ensure_scan, offer_all, plain_scan, with_tier};
 use crate::CaseResult;
 use crate::case::{Case, cases};
 use crate::claims::Claim;
-use crate::data::queries::COMPARISONS;
 use crate::data::schemas::{self, ColumnSpec};
 use crate::data::segments::{Row, Segment, Statistics};
 use crate::fixture::TierFixture;
@@ -62,7 +61,7 @@ fn predicates(column: ColumnId, data_type: &DataType) -> Vec<Predicate> {
     let compare = |comparison, value: &Value| Predicate::Compare { column, comparison, value: value.clone() };
     let mut all = vec![Predicate::IsNull(column), Predicate::IsNan(column)];
     for value in &literals {
-        all.extend(COMPARISONS.map(|comparison| compare(comparison, value)));
+        all.extend(Comparison::ALL.map(|comparison| compare(comparison, value)));
         all.push(Predicate::In { column, values: vec![value.clone()], has_null: false });
         // Half-open, closed and empty ranges.
         for upper in &literals {

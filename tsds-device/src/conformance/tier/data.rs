@@ -26,14 +26,6 @@ pub(crate) const SHAPES: &[(usize, &[usize])] = &[
     (9_000, &[9_000]),
 ];
 
-const COMPARISONS: [Comparison; 5] = [
-    Comparison::Equal,
-    Comparison::NotEqual,
-    Comparison::Less,
-    Comparison::GreaterOrEqual,
-    Comparison::Greater,
-];
-
 const SPECIAL: [u64; 8] = [
     0x8000_0000_0000_0000,
     0x7ff0_0000_0000_0000,
@@ -180,7 +172,7 @@ pub(crate) fn predicates(column: ColumnId, array: &ArrayRef, seed: u64) -> Vec<P
         predicates.push(Predicate::IsNan(column));
         predicates.push(Predicate::Not(Box::new(Predicate::IsNan(column))));
     }
-    for comparison in COMPARISONS {
+    for comparison in Comparison::ALL {
         let row = numbers.below(array.len() as u64) as usize;
         if let Some(value) = value(array, row) {
             predicates.push(Predicate::Compare { column, comparison, value });

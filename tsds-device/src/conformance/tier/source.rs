@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::wide;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Decimal128Type, Int64Type};
 use arrow_array::{ArrayRef, RecordBatch};
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -97,7 +98,7 @@ impl Blocks {
     fn encode(&self, id: ColumnId) -> Option<Vec<EncodedBlock>> {
         let index = self.schema.index_of(id).unwrap();
         let values = self.batch.column(index);
-        let values = wide::digits(values).unwrap_or_else(|| Arc::clone(values));
+        let values = digits(values).unwrap_or_else(|| Arc::clone(values));
         GorillaCodec::new().capabilities().types.contains(values.data_type()).then_some(())?;
         let block = |(number, rows): (usize, &Range<usize>)| {
             let codec = &self.codecs[(index + number) % self.codecs.len()];
@@ -140,4 +141,11 @@ impl SegmentSource for Blocks {
     async fn blocks(&self, column: ColumnId, _: Range<u64>) -> Result<Option<EncodedColumn>> {
         Ok(self.encode(column).map(|blocks| EncodedColumn { dictionary: None, blocks }))
     }
+}
+
+/// Decimals as segment files hold them: digits, where all fit 64 bits.
+fn digits(array: &ArrayRef) -> Option<ArrayRef> {
+    let decimals = array.as_primitive_opt::<Decimal128Type>()?;
+    let fit = decimals.iter().flatten().all(|value| i64::try_from(value).is_ok());
+    fit.then(|| Arc::new(decimals.unary::<_, Int64Type>(|value| value as i64)) as ArrayRef)
 }

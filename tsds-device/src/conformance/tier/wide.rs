@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::Decimal128Type;
 use arrow_array::{
     Array, ArrayRef, BinaryArray, Decimal128Array, Int64Array, RecordBatch, TimestampNanosecondArray,
 };
@@ -49,7 +49,7 @@ fn columns(rows: i64) -> Vec<(&'static str, ArrayRef)> {
 }
 
 fn predicates(column: ColumnId, array: &ArrayRef) -> Vec<Predicate> {
-    let decimals = array.as_primitive::<arrow_array::types::Decimal128Type>();
+    let decimals = array.as_primitive::<Decimal128Type>();
     let members = [17, 1_000, 4_999].map(|row| decimals.value(row));
     let mut predicates = Vec::new();
     for member in members {
@@ -182,11 +182,4 @@ fn payload<S: Subject>(bench: &Bench<S>) {
     for limit in [None, Some(2_000), Some(10)] {
         check_order(bench, &tier, &source, [column, ColumnId(1)], 0, limit);
     }
-}
-
-/// Decimals as segment files hold them: digits, where all fit 64 bits.
-pub(super) fn digits(array: &ArrayRef) -> Option<ArrayRef> {
-    let decimals = array.as_primitive_opt::<arrow_array::types::Decimal128Type>()?;
-    let fit = decimals.iter().flatten().all(|value| i64::try_from(value).is_ok());
-    fit.then(|| Arc::new(decimals.unary::<_, Int64Type>(|value| value as i64)) as ArrayRef)
 }

@@ -165,16 +165,7 @@ fn wide_int() -> impl Strategy<Value = i64> {
 }
 
 fn leaf() -> impl Strategy<Value = Predicate> {
-    let comparison = || {
-        prop::sample::select(vec![
-            Comparison::Equal,
-            Comparison::NotEqual,
-            Comparison::Less,
-            Comparison::LessOrEqual,
-            Comparison::Greater,
-            Comparison::GreaterOrEqual,
-        ])
-    };
+    let comparison = || prop::sample::select(Comparison::ALL.to_vec());
     let integers = || prop::sample::select(vec![TINY, SMALL]);
     let floats = || prop::sample::select(vec![FLOAT, NUMBER]);
     let bits = |value: i64, column| if column == SMALL { value.clamp(-70_000, 70_000) } else { value };
