@@ -5,6 +5,7 @@ mod aggregation;
 pub(crate) mod analyze;
 mod bind;
 mod decimal;
+mod estimate;
 mod explain;
 mod expr;
 mod fallback;
@@ -170,7 +171,7 @@ impl Query {
         let rows = match (&plan.aggregate, plan.order.is_empty()) {
             (Some(_), _) => aggregate::run(plan).await?,
             (None, true) => unordered::run(plan),
-            (None, false) => ordered::run(plan).await?,
+            (None, false) => ordered::run(plan)?,
         };
         Ok(QueryStream { schema, rows, span: tracing::Span::current() })
     }
