@@ -35,6 +35,7 @@ pub use predicate::{CompiledPredicate, Verdict, prune};
 pub use scan::{SegmentScan, is_storage_order, needed_columns};
 pub use sort::{KeyedBatch, RowOrder, SortedBatches, SortedRows, sort_for_segment, sort_indices};
 pub use stats::{
-    SegmentDescriber, StatsBuilder, array_bytes, column_stats, describe_segment, merge_stats, plain_bytes,
+    SegmentDescriber, StatsBuilder, array_bytes, column_stats, describe_segment, expected_bytes,
+    expected_long_bytes, merge_stats, plain_bytes,
 };
 pub use sum::ExactSum;

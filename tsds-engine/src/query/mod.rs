@@ -5,7 +5,6 @@ mod aggregation;
 pub(crate) mod analyze;
 mod bind;
 mod decimal;
-mod estimate;
 mod explain;
 mod expr;
 mod fallback;

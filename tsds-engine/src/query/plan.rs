@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow_schema::SchemaRef;
-use tsds_compute::{BatchSize, Verdict, prune};
+use tsds_compute::{BatchSize, Verdict, expected_bytes, prune};
 use tsds_traits::{
     AggregatePlan, ColumnId, Error, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
     refuse_payload,
@@ -13,7 +13,6 @@ use tsds_traits::{
 
 use super::analyze::Measuring;
 use super::bind::{bind, column_named};
-use super::estimate;
 use super::fallback::Reader;
 use super::older::{self, View};
 use super::snapshot::TableSnapshot;
@@ -313,7 +312,7 @@ impl Plan {
     /// About what columns of a segment take in memory. Those that the segment lacks take next to nothing.
     pub(super) fn held_bytes(&self, entry: &SegmentEntry, columns: &[ColumnId]) -> u64 {
         let Some(view) = self.views.get(&entry.meta.schema_version) else { return 0 };
-        estimate::held_bytes(&entry.meta, view.schema(), &view.present(columns))
+        expected_bytes(&entry.meta, view.schema(), &view.present(columns))
     }
 
     pub(super) fn output_schema(&self) -> Result<SchemaRef> {

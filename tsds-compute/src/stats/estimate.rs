@@ -8,35 +8,55 @@ const UNKNOWN_TEXT: u64 = 64;
 
 /// About how many bytes some columns of a segment take in memory. Metadata says what all columns take together: where widths are
 /// fixed, each column's part is known; what is left belongs to long text and payload, and is counted whole as soon as one such
-/// column is wanted. So it is rather too much than too little: what does not fit is sorted on disk, where it is measured.
-pub(super) fn held_bytes(meta: &SegmentMeta, schema: &TableSchema, wanted: &[ColumnId]) -> u64 {
-    let columns = schema.columns();
-    let kinds: Vec<(Kind, bool)> = columns
-        .iter()
-        .enumerate()
-        .map(|(index, column)| {
+/// column is wanted. So it is rather too much than too little.
+pub fn expected_bytes(meta: &SegmentMeta, schema: &TableSchema, wanted: &[ColumnId]) -> u64 {
+    Parts::of(meta, schema).wanted(meta, wanted)
+}
+
+/// As [`expected_bytes`], of long text and payload alone: rows of which can be of any size, whatever they are on an average.
+pub fn expected_long_bytes(meta: &SegmentMeta, schema: &TableSchema, wanted: &[ColumnId]) -> u64 {
+    let parts = Parts::of(meta, schema);
+    let is_wanted = parts.kinds.iter().any(|(id, kind)| matches!(kind, Kind::Open) && wanted.contains(id));
+    if is_wanted { parts.rest(meta) } else { 0 }
+}
+
+/// The columns of a segment.
+struct Parts {
+    kinds: Vec<(ColumnId, Kind)>,
+}
+
+impl Parts {
+    fn of(meta: &SegmentMeta, schema: &TableSchema) -> Self {
+        let kinds = schema.columns().iter().enumerate().map(|(index, column)| {
             let is_series = schema.series_indices().contains(&index);
-            (Kind::of(column, is_series, meta), wanted.contains(&column.id))
-        })
-        .collect();
-    let fixed = |(kind, _): &(Kind, bool)| kind.fixed_bytes(meta.rows);
-    let all: u64 = kinds.iter().map(fixed).sum();
-    let rest = meta.plain_bytes.saturating_sub(all);
-    let known: u64 = kinds.iter().filter(|(_, wanted)| *wanted).map(fixed).sum();
-    let is_open = |(kind, _): &&(Kind, bool)| matches!(kind, Kind::Open);
-    if kinds.iter().filter(is_open).any(|(_, wanted)| *wanted) {
-        return known + rest;
+            (column.id, Kind::of(column, is_series, meta))
+        });
+        Self { kinds: kinds.collect() }
     }
-    let coded = |only_wanted: bool| {
-        let of = kinds.iter().filter(move |(_, wanted)| *wanted || !only_wanted);
-        of.map(|(kind, _)| kind.text_bytes(meta.rows)).fold(0_u64, u64::saturating_add)
-    };
-    let text = coded(true);
-    if kinds.iter().any(|kind| is_open(&kind)) {
-        return known + text.min(rest);
+
+    /// What is left of the bytes of all columns.
+    fn rest(&self, meta: &SegmentMeta) -> u64 {
+        let fixed: u64 = self.kinds.iter().map(|(_, kind)| kind.fixed_bytes(meta.rows)).sum();
+        meta.plain_bytes.saturating_sub(fixed)
     }
-    let share = u128::from(rest) * u128::from(text) / u128::from(coded(false).max(1));
-    known + u64::try_from(share).unwrap_or(rest)
+
+    fn wanted(&self, meta: &SegmentMeta, wanted: &[ColumnId]) -> u64 {
+        let rest = self.rest(meta);
+        let own: Vec<Kind> =
+            self.kinds.iter().filter(|(id, _)| wanted.contains(id)).map(|(_, kind)| *kind).collect();
+        let fixed: u64 = own.iter().map(|kind| kind.fixed_bytes(meta.rows)).sum();
+        if own.iter().any(|kind| matches!(kind, Kind::Open)) {
+            return fixed + rest;
+        }
+        let text = |sum: u64, kind: &Kind| sum.saturating_add(kind.text_bytes(meta.rows));
+        let own = own.iter().fold(0, text);
+        if self.kinds.iter().any(|(_, kind)| matches!(kind, Kind::Open)) {
+            return fixed + own.min(rest);
+        }
+        let all = self.kinds.iter().map(|(_, kind)| kind).fold(0, text);
+        let share = u128::from(rest) * u128::from(own) / u128::from(all.max(1));
+        fixed + u64::try_from(share).unwrap_or(rest)
+    }
 }
 
 /// How a column takes memory.
@@ -158,7 +178,7 @@ mod tests {
 
     fn held(meta: &SegmentMeta, schema: &TableSchema, wanted: &[u32]) -> u64 {
         let wanted: Vec<ColumnId> = wanted.iter().map(|id| ColumnId(*id)).collect();
-        held_bytes(meta, schema, &wanted)
+        expected_bytes(meta, schema, &wanted)
     }
 
     #[test]
@@ -172,6 +192,8 @@ mod tests {
         assert_eq!(held(&wide, &schema, &[1, 3]), 16 * ROWS, "numbers take what they take");
         assert_eq!(held(&wide, &schema, &[1, 2]), (8 + 4 + 7) * ROWS);
         assert_eq!(held(&wide, &schema, &[]), 0);
+        let long = |id: u32| expected_long_bytes(&wide, &schema, &[ColumnId(id)]);
+        assert!(long(5) > 999 << 20 && long(3) == 0 && long(2) == 0);
     }
 
     #[test]
