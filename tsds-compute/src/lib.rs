@@ -27,14 +27,15 @@ pub mod stats;
 pub mod sum;
 
 pub use aggregate::{Aggregator, SegmentPosition, result_schema, sum_state_columns};
-pub use array::{code_text, conform, conform_batch, from_keys, relabelled};
+pub use array::{BatchSize, RowBytes, code_text, conform, conform_batch, from_keys, relabelled};
 pub use bucket::{BucketSpan, Bucketer};
 pub use chunk::ChunkInterval;
 pub use merge::{MergeInput, merge};
 pub use predicate::{CompiledPredicate, Verdict, prune};
 pub use scan::{SegmentScan, is_storage_order, needed_columns};
-pub use sort::{KeyedBatch, RowOrder, SortedRows, sort_for_segment, sort_indices};
+pub use sort::{KeyedBatch, RowOrder, SortedBatches, SortedRows, sort_for_segment, sort_indices};
 pub use stats::{
-    SegmentDescriber, StatsBuilder, array_bytes, column_stats, describe_segment, merge_stats, plain_bytes,
+    SegmentDescriber, StatsBuilder, array_bytes, column_stats, describe_segment, expected_bytes,
+    expected_long_bytes, merge_stats, plain_bytes,
 };
 pub use sum::ExactSum;

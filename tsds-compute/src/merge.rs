@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 use futures::stream::{BoxStream, StreamExt, try_unfold};
 use tsds_traits::{ColumnId, Error, Result, SortKey, Value};
 
-use crate::array::record_batch;
+use crate::array::{BatchSize, RowBytes, record_batch};
 use crate::sort::{KeyedBatch, RowOrder};
 
 /// One sorted stream.
@@ -39,18 +39,18 @@ impl std::fmt::Debug for MergeInput {
 /// Merges streams whose rows are sorted by `keys` into one. Equal rows come by the position of their input, and in the order
 /// of their input, so that the result is a function of the inputs alone.
 ///
-/// `ids` names the columns of every batch, `schema` is their schema and that of the result. Batches have at most `batch_rows`
-/// rows and at least one; after `limit` rows the stream ends and drops its inputs. Memory: one batch of each open input, and
-/// the batches behind one batch of output.
+/// `ids` names the columns of every batch, `schema` is their schema and that of the result. Batches are as large as `size` says;
+/// after `limit` rows the stream ends and drops its inputs. Memory: one batch of each open input, and the batches behind one
+/// batch of output.
 pub fn merge(
     inputs: Vec<MergeInput>,
     schema: SchemaRef,
     ids: Vec<ColumnId>,
     keys: Vec<SortKey>,
     limit: Option<u64>,
-    batch_rows: usize,
+    size: BatchSize,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let merge = Merge::new(inputs, schema, ids, keys, limit, batch_rows);
+    let merge = Merge::new(inputs, schema, ids, keys, limit, size);
     try_unfold(merge, |mut merge| async move { Ok(merge.next().await?.map(|batch| (batch, merge))) }).boxed()
 }
 
@@ -59,7 +59,7 @@ struct Merge {
     ids: Vec<ColumnId>,
     order: RowOrder,
     left: u64,
-    batch_rows: usize,
+    size: BatchSize,
     /// Inputs that are not open, the one that is reached first at the end.
     waiting: Vec<Waiting>,
     /// Open inputs as a binary heap, the one with the first row at the top.
@@ -67,6 +67,7 @@ struct Merge {
     /// The rows of the next batch of output.
     runs: Vec<RunOfRows>,
     run_rows: usize,
+    run_bytes: u64,
 }
 
 struct Waiting {
@@ -80,6 +81,7 @@ struct Open {
     stream: BoxStream<'static, Result<RecordBatch>>,
     batch: RecordBatch,
     keyed: KeyedBatch,
+    sizes: RowBytes,
     row: usize,
     /// How many batches the input gave before this one.
     number: u64,
@@ -100,7 +102,7 @@ impl Merge {
         ids: Vec<ColumnId>,
         keys: Vec<SortKey>,
         limit: Option<u64>,
-        batch_rows: usize,
+        size: BatchSize,
     ) -> Self {
         let order = RowOrder::new(keys);
         let mut waiting: Vec<Waiting> = inputs
@@ -121,16 +123,17 @@ impl Merge {
             ids,
             order,
             left: limit.unwrap_or(u64::MAX),
-            batch_rows: batch_rows.max(1),
+            size: BatchSize::new(size.rows, size.bytes),
             waiting,
             heap: Vec::new(),
             runs: Vec::new(),
             run_rows: 0,
+            run_bytes: 0,
         }
     }
 
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.batch_rows);
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.size.rows);
         if wanted == 0 {
             return Ok(None);
         }
@@ -139,11 +142,24 @@ impl Merge {
             self.open_reached().await?;
             let end = self.run_end(wanted - self.run_rows);
             let Some(top) = self.heap.first_mut() else { break };
+            let left = self.size.bytes.saturating_sub(self.run_bytes);
+            let fitting = top.sizes.end(top.row..end, BatchSize::new(end - top.row, left));
+            let bytes = top.sizes.of(top.row..fitting);
+            // The first row of a batch has room whatever it takes; another one waits for the next batch.
+            if bytes > left && self.run_rows > 0 {
+                break;
+            }
+            self.run_bytes += bytes;
+            let is_full = fitting < end;
+            let end = fitting;
             let (source, start) = ((top.input, top.number), std::mem::replace(&mut top.row, end));
             self.run_rows += end - start;
             self.runs.push(RunOfRows { source, batch: top.batch.clone(), start, len: end - start });
             if end < top.keyed.rows() {
                 self.sift_down(0);
+            }
+            if is_full {
+                break;
             }
         }
         self.left -= self.run_rows as u64;
@@ -184,6 +200,7 @@ impl Merge {
                 Ok::<_, Error>(first.map(|(batch, keyed)| Open {
                     input,
                     stream,
+                    sizes: RowBytes::of_batch(&batch),
                     batch,
                     keyed,
                     row: 0,
@@ -243,6 +260,7 @@ impl Merge {
         };
         match next_batch(&mut top.stream, &self.order, &self.ids).await? {
             Some((batch, keyed)) => {
+                top.sizes = RowBytes::of_batch(&batch);
                 (top.batch, top.keyed, top.row) = (batch, keyed, 0);
                 top.number += 1;
             }
@@ -290,6 +308,7 @@ impl Merge {
     /// The runs as one batch.
     fn gather(&mut self) -> Result<Option<RecordBatch>> {
         let rows = std::mem::take(&mut self.run_rows);
+        self.run_bytes = 0;
         let runs = std::mem::take(&mut self.runs);
         let Some(first) = runs.first() else { return Ok(None) };
         if runs.len() == 1 {

@@ -258,6 +258,9 @@ pub struct ScanRequest {
     pub limit: Option<u64>,
     /// How many rows a batch holds at most; positive.
     pub batch_rows: usize,
+    /// How many bytes of rows a batch should hold at most, unless it is one row: a tier that can ends its batches there, and reads
+    /// no more than about 16 times as much ahead. The engine cuts what is larger, so that nothing depends on it but memory.
+    pub batch_bytes: u64,
     /// Counts what is read.
     pub meter: ReadMeter,
 }
@@ -273,6 +276,7 @@ impl ScanRequest {
             order: Vec::new(),
             limit: None,
             batch_rows: 65_536,
+            batch_bytes: 16 << 20,
             meter: ReadMeter::default(),
         }
     }

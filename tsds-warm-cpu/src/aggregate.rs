@@ -53,6 +53,7 @@ impl Aggregation {
             reading: Arc::new(Reading {
                 schema: Arc::clone(schema),
                 columns,
+                group_bytes: u64::MAX,
                 finder,
                 stop,
                 meter: meter.clone(),

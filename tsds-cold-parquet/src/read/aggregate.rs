@@ -75,7 +75,7 @@ impl Folding {
         let filter = predicate.map(|predicate| Filter::new(predicate, &schema)).transpose()?;
         let columns = ColumnSet::new(&schema, plan.columns(&schema))?;
         let idle = Idle { schema: Arc::clone(&schema), plan, aggregators: Mutex::new(vec![first]) };
-        let request = Arc::new(Request { shared, schema, segments, filter, meter });
+        let request = Arc::new(Request { shared, schema, segments, filter, meter, room: None });
         Ok(Self { request, columns, idle: Arc::new(idle) })
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::RowSelection;
 use tokio::sync::OwnedSemaphorePermit;
 use tsds_compute::{CompiledPredicate, Verdict};
 use tsds_traits::{
@@ -17,6 +18,7 @@ use crate::path::{segment_at, segment_path};
 use crate::record::FileRecord;
 use crate::store::from_store;
 use crate::tier::Shared;
+use crate::write::PAGE_ROWS;
 
 /// The file of one segment while a request needs it.
 #[derive(Debug)]
@@ -42,6 +44,31 @@ pub(super) struct Group {
     pub(super) rows: usize,
     /// Whether every row matches for certain.
     pub(super) all_match: bool,
+    /// The rows that are read at a time, by first row and number, where they are not all.
+    pub(super) span: Option<(usize, usize)>,
+}
+
+impl Group {
+    /// How many rows are read.
+    pub(super) fn span_rows(&self) -> usize {
+        self.span.map_or(self.rows, |(_, rows)| rows)
+    }
+
+    /// Which of its rows are read; `None` for all.
+    pub(super) fn span_selection(&self) -> Option<RowSelection> {
+        let (start, rows) = self.span?;
+        Some(RowSelection::from_consecutive_ranges(std::iter::once(start..start + rows), self.rows))
+    }
+
+    /// Its rows in parts of at most so many, whole pages where a part is longer than one.
+    pub(super) fn split(self, most: usize) -> Vec<Self> {
+        let each = if most > PAGE_ROWS { most / PAGE_ROWS * PAGE_ROWS } else { most.max(1) };
+        if each >= self.rows {
+            return vec![self];
+        }
+        let starts = (0..self.rows).step_by(each);
+        starts.map(|start| Self { span: Some((start, each.min(self.rows - start))), ..self }).collect()
+    }
 }
 
 impl OpenFile {
@@ -115,7 +142,8 @@ impl OpenFile {
                 return Err(Error::corrupt("record of a cold file has impossible row groups"));
             };
             if verdict != Verdict::None && rows > 0 {
-                groups.push(Group { index, first_row, rows, all_match: verdict == Verdict::All });
+                let all_match = verdict == Verdict::All;
+                groups.push(Group { index, first_row, rows, all_match, span: None });
             }
             first_row = next;
         }

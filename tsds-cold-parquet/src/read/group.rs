@@ -144,7 +144,8 @@ impl Tested {
 impl GroupReader {
     /// Which rows can match, by bloom filters and by the statistics of pages.
     async fn candidates(&self, filter: &Filter) -> Result<Candidates> {
-        let all = Candidates { selection: None, rows: self.group.rows };
+        let span = self.group.span_selection();
+        let all = Candidates { selection: span.clone(), rows: self.group.span_rows() };
         let many_pages = self.group.rows > PAGE_ROWS;
         if filter.columns.is_empty() || !(many_pages || filter.asks_for_members) {
             return Ok(all);
@@ -160,7 +161,10 @@ impl GroupReader {
         };
         Ok(match self.blocking(job).await? {
             None => all,
-            Some(selection) => Candidates { rows: selection.row_count(), selection: Some(selection) },
+            Some(selection) => {
+                let selection = span.map_or(selection.clone(), |span| selection.intersection(&span));
+                Candidates { rows: selection.row_count(), selection: Some(selection) }
+            }
         })
     }
 
@@ -211,7 +215,8 @@ impl GroupReader {
             return Ok(state);
         }
         // A part of many pages may be few of them.
-        let partly = rows < self.group.rows && self.group.rows > PAGE_ROWS;
+        let many_pages = self.group.rows > PAGE_ROWS || self.group.span.is_some();
+        let partly = rows < self.group.rows && many_pages;
         let footer = self.file.footer(if partly { Detail::Index } else { Detail::Footer }).await?;
         let positions = columns.set.positions.clone();
         let selection = match columns.selection {

@@ -10,6 +10,7 @@ use arrow_select::take::take_record_batch;
 use tsds_compute::sort_indices;
 use tsds_traits::{Error, Result, SortKey};
 
+use super::file::Group;
 use super::footer::TextForm;
 use super::group::{ColumnSet, Columns, Filter, GroupReader};
 
@@ -43,8 +44,11 @@ pub(super) async fn matching_rows(reader: &GroupReader, wanted: &Wanted) -> Resu
 }
 
 async fn all_rows(reader: &GroupReader, wanted: &Wanted) -> Result<Vec<RecordBatch>> {
-    let rows = if wanted.order.is_empty() { reader.group.rows.min(wanted.limit) } else { reader.group.rows };
-    let columns = Columns { set: &wanted.columns, text: TextForm::Own, selection: None, rows };
+    let all = reader.group.span_rows();
+    let rows = if wanted.order.is_empty() { all.min(wanted.limit) } else { all };
+    let group = Group { span: reader.group.span.map(|(start, _)| (start, rows)), ..reader.group };
+    let selection = group.span_selection();
+    let columns = Columns { set: &wanted.columns, text: TextForm::Own, selection, rows };
     reader.read(columns, Vec::new(), collect).await
 }
 

@@ -11,7 +11,7 @@ use tsds_traits::{Error, Result, ScanRequest, SegmentBatch};
 
 use super::group::{ColumnSet, Filter};
 use super::matching::{Wanted, matching_rows};
-use super::units::{Request, Unit};
+use super::units::{Request, Room, Unit};
 use crate::tier::Shared;
 
 /// The rows that `request` asks for. No I/O before the first poll.
@@ -34,15 +34,23 @@ struct Scan {
 impl Scan {
     fn plan(shared: Arc<Shared>, request: ScanRequest) -> Result<Self> {
         let assembly = SegmentScan::new(&request)?;
-        let ScanRequest { schema, segments, projection, order, limit, meter, .. } = request;
+        let ScanRequest { schema, segments, projection, order, limit, meter, batch_bytes, .. } = request;
         let ordered = order.iter().map(|key| key.column);
         let columns = ColumnSet::new(&schema, projection.into_iter().chain(ordered))?;
         let filter =
             assembly.predicate().map(|predicate| Filter::new(predicate.clone(), &schema)).transpose()?;
         let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let wanted = Arc::new(Wanted { columns, filter: filter.clone(), order, limit });
-        let request = Arc::new(Request { shared, schema, segments, filter, meter });
-        Ok(Self { request, wanted, assembly, settled: Arc::new(AtomicUsize::new(usize::MAX)) })
+        let wanted = Wanted { columns: columns.clone(), filter: filter.clone(), order, limit };
+        let read = filter.iter().flat_map(|filter| filter.columns.ids.iter());
+        let read = columns.ids.iter().chain(read).copied().collect();
+        let room = Some(Room::new(read, batch_bytes));
+        let request = Arc::new(Request { shared, schema, segments, filter, meter, room });
+        Ok(Self {
+            request,
+            wanted: Arc::new(wanted),
+            assembly,
+            settled: Arc::new(AtomicUsize::new(usize::MAX)),
+        })
     }
 
     fn rows(self) -> BoxStream<'static, Result<SegmentBatch>> {
@@ -85,7 +93,7 @@ fn until_certain(
         if let Ok(Unit { group: Some(group), .. }) = &unit
             && group.all_match
         {
-            *certain = certain.saturating_add(group.rows);
+            *certain = certain.saturating_add(group.span_rows());
         }
         ready(Some(unit))
     })

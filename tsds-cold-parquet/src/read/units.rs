@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::Semaphore;
-use tsds_traits::{Error, ErrorKind, ReadMeter, Result, SegmentHandle, TableSchema};
+use tsds_compute::expected_bytes;
+use tsds_traits::{ColumnId, Error, ErrorKind, ReadMeter, Result, SegmentHandle, SegmentMeta, TableSchema};
 
 use super::file::{Group, OpenFile};
 use super::group::{Filter, GroupReader};
@@ -27,6 +28,43 @@ pub(super) struct Request {
     pub(super) segments: Vec<SegmentHandle>,
     pub(super) filter: Option<Filter>,
     pub(super) meter: ReadMeter,
+    /// What a scan may read at a time.
+    pub(super) room: Option<Room>,
+}
+
+/// How much of a file is read at a time, and ahead.
+#[derive(Debug)]
+pub(super) struct Room {
+    columns: Vec<ColumnId>,
+    unit_bytes: u64,
+    ahead_bytes: u64,
+}
+
+/// What a unit is at most, in batches.
+const BATCHES_OF_UNIT: u64 = 4;
+/// What is read ahead, in batches.
+const BATCHES_AHEAD: u64 = 16;
+
+impl Room {
+    /// For a scan of these columns.
+    pub(super) fn new(columns: Vec<ColumnId>, batch_bytes: u64) -> Self {
+        let unit_bytes = batch_bytes.saturating_mul(BATCHES_OF_UNIT).max(1);
+        Self { columns, unit_bytes, ahead_bytes: batch_bytes.saturating_mul(BATCHES_AHEAD) }
+    }
+
+    /// How many rows of a segment make a unit.
+    fn rows(&self, meta: &SegmentMeta, schema: &TableSchema) -> usize {
+        let bytes = expected_bytes(meta, schema, &self.columns).max(1);
+        let rows = u128::from(self.unit_bytes) * u128::from(meta.rows) / u128::from(bytes);
+        usize::try_from(rows).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// How many units of the largest segment have room; at least one.
+    fn units(&self, segments: &[SegmentHandle], schema: &TableSchema) -> usize {
+        let bytes = |segment: &SegmentHandle| expected_bytes(&segment.meta, schema, &self.columns);
+        let largest = segments.iter().map(bytes).max().unwrap_or(0).min(self.unit_bytes).max(1);
+        usize::try_from(self.ahead_bytes / largest).unwrap_or(usize::MAX).max(1)
+    }
 }
 
 impl Unit {
@@ -61,7 +99,11 @@ impl Request {
         let permit = allowed.acquire_owned().await.map_err(closed)?;
         let (shared, schema) = (Arc::clone(&self.shared), Arc::clone(&self.schema));
         let file = Arc::new(OpenFile::new(shared, schema, segment, handle, permit, &self.meter).await?);
-        let groups = file.groups(self.filter.as_ref().map(Filter::predicate))?;
+        let mut groups = file.groups(self.filter.as_ref().map(Filter::predicate))?;
+        if let Some(room) = &self.room {
+            let rows = room.rows(&file.meta, &self.schema);
+            groups = groups.into_iter().flat_map(|group| group.split(rows)).collect();
+        }
         if groups.is_empty() {
             return Ok(vec![Unit { file, group: None, last_of_file: true }]);
         }
@@ -74,9 +116,11 @@ impl Request {
         Ok(units.collect())
     }
 
-    /// How many units are worked on at the same time: enough for every core, and for as many files as are allowed.
+    /// How many units are worked on at the same time: enough for every core, and for as many files as are allowed, as far as they
+    /// have room.
     pub(super) fn window(&self) -> usize {
         let cores = self.shared.world.executor.parallelism();
-        self.shared.settings.max_concurrent_files.max(cores.saturating_add(1))
+        let most = self.shared.settings.max_concurrent_files.max(cores.saturating_add(1));
+        self.room.as_ref().map_or(most, |room| room.units(&self.segments, &self.schema).min(most))
     }
 }

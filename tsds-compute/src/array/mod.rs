@@ -7,6 +7,7 @@ mod changes;
 mod coded;
 mod decimals;
 mod interner;
+mod row_bytes;
 mod view;
 
 pub(crate) use batch::Columns;
@@ -18,4 +19,6 @@ pub(crate) use changes::{changes, views};
 pub use coded::code_text;
 pub(crate) use decimals::{Decimals, ranks as decimal_ranks};
 pub(crate) use interner::{Interner, fixed_hasher};
+pub(crate) use row_bytes::plain_row_bytes;
+pub use row_bytes::{BatchSize, RowBytes};
 pub(crate) use view::{Codes, Column, Native, Text, Values, with_values};

@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 use arrow_select::filter::FilterBuilder;
 use tsds_traits::{ColumnId, Error, Result, ScanRequest, SegmentBatch, SortKey, TableSchema};
 
-use crate::array::{Columns, conform, record_batch};
+use crate::array::{BatchSize, Columns, conform, record_batch};
 use crate::predicate::CompiledPredicate;
 use assemble::Assembler;
 use ordered::Ordered;
@@ -39,6 +39,7 @@ pub struct SegmentScan {
     predicate: Option<CompiledPredicate>,
     order: Vec<SortKey>,
     limit: u64,
+    size: BatchSize,
     /// Whether each segment of the request has a single series.
     single_series: Vec<bool>,
     segment: usize,
@@ -68,14 +69,16 @@ impl SegmentScan {
         let predicate =
             predicate.map(|predicate| CompiledPredicate::new(predicate, &request.schema)).transpose()?;
         let limit = request.limit.unwrap_or(u64::MAX);
+        let size = BatchSize::new(request.batch_rows, request.batch_bytes);
         let mut scan = Self {
             schema: std::sync::Arc::clone(&request.schema),
             projection: request.projection.clone(),
-            assembler: Assembler::new(std::sync::Arc::clone(&output), request.batch_rows),
+            assembler: Assembler::new(std::sync::Arc::clone(&output), size),
             output,
             predicate,
             order: request.order.clone(),
             limit,
+            size,
             single_series: request.segments.iter().map(|segment| segment.meta.series == 1).collect(),
             segment: 0,
             left: limit,
@@ -142,7 +145,7 @@ impl SegmentScan {
         if let Some(ordered) = &mut self.ordered {
             let kept = ordered.columns().iter().map(|id| columns.array(*id)).collect::<Result<Vec<_>>>()?;
             let kept = select(&kept, mask, selected, 0..rows)?;
-            ordered.push(&self.schema, kept, selected)?;
+            ordered.push(kept, selected)?;
             return Ok(Vec::new());
         }
         let taken = usize::try_from(self.left).unwrap_or(usize::MAX).min(selected);
@@ -167,8 +170,7 @@ impl SegmentScan {
     /// `Internal` where Arrow fails to join what was pushed.
     pub fn finish_segment(&mut self) -> Result<Vec<SegmentBatch>> {
         if let Some(ordered) = self.ordered.take() {
-            let (arrays, rows) = ordered.finish(&self.projection)?;
-            if rows > 0 {
+            for (arrays, rows) in ordered.finish(&self.projection)? {
                 let batch = self.conform(arrays, rows)?;
                 self.assembler.push(batch);
             }
@@ -186,7 +188,8 @@ impl SegmentScan {
         self.left = self.limit;
         let single_series = self.single_series.get(self.segment).copied().unwrap_or(false);
         if !is_storage_order(&self.order, &self.schema, single_series) {
-            self.ordered = Some(Ordered::new(&self.projection, &self.order, self.limit));
+            let ordered = Ordered::new(&self.schema, &self.projection, &self.order, self.limit, self.size)?;
+            self.ordered = Some(ordered);
         }
         Ok(())
     }

@@ -1,29 +1,45 @@
 //! Sorting the rows of one segment.
 
-use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow_select::concat::concat_batches;
-use arrow_select::take::{take, take_record_batch};
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::SchemaRef;
 use tsds_traits::{ColumnId, Result, SortKey, TableSchema};
 
-use crate::array::{conform, record_batch};
-use crate::sort::sort_indices;
+use crate::array::{BatchSize, conform, plain_row_bytes, record_batch};
+use crate::sort::SortedBatches;
 
 /// Gathers rows and sorts them at the end; with a limit it never keeps many more rows than that.
 #[derive(Debug)]
 pub(super) struct Ordered {
     columns: Vec<ColumnId>,
+    /// Of those columns.
+    schema: SchemaRef,
     order: Vec<SortKey>,
     limit: usize,
+    size: BatchSize,
     /// Rows; equal ones in order of arrival.
     batches: Vec<RecordBatch>,
     rows: usize,
+    bytes: u64,
+    /// What the rows took when those beyond the limit were last dropped.
+    kept_bytes: u64,
 }
 
-/// Below this many rows it is not worth dropping any.
+/// Below this many rows it is not worth dropping any,
 const MIN_KEPT_ROWS: usize = 8_192;
+/// nor below so many bytes.
+const MIN_KEPT_BYTES: u64 = 16 << 20;
 
 impl Ordered {
-    pub(super) fn new(projection: &[ColumnId], order: &[SortKey], limit: u64) -> Self {
+    /// # Errors
+    ///
+    /// As [`TableSchema::project`].
+    pub(super) fn new(
+        schema: &TableSchema,
+        projection: &[ColumnId],
+        order: &[SortKey],
+        limit: u64,
+        size: BatchSize,
+    ) -> Result<Self> {
         let mut columns = Vec::with_capacity(projection.len() + order.len());
         for id in projection.iter().copied().chain(order.iter().map(|key| key.column)) {
             if !columns.contains(&id) {
@@ -31,7 +47,17 @@ impl Ordered {
             }
         }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Self { columns, order: order.to_vec(), limit, batches: Vec::new(), rows: 0 }
+        Ok(Self {
+            schema: schema.project(&columns)?,
+            columns,
+            order: order.to_vec(),
+            limit,
+            size,
+            batches: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            kept_bytes: 0,
+        })
     }
 
     /// The columns to push: projection and order, each once.
@@ -39,45 +65,41 @@ impl Ordered {
         &self.columns
     }
 
-    pub(super) fn push(&mut self, schema: &TableSchema, arrays: Vec<ArrayRef>, rows: usize) -> Result<()> {
-        let output = schema.project(&self.columns)?;
-        let typed = arrays.iter().zip(output.fields());
+    pub(super) fn push(&mut self, arrays: Vec<ArrayRef>, rows: usize) -> Result<()> {
+        let typed = arrays.iter().zip(self.schema.fields());
         let typed =
             typed.map(|(array, field)| conform(array, field.data_type())).collect::<Result<Vec<_>>>()?;
-        self.batches.push(record_batch(&output, typed, rows)?);
+        self.bytes += plain_row_bytes(&typed, rows);
+        self.batches.push(record_batch(&self.schema, typed, rows)?);
         self.rows += rows;
-        if self.rows / 2 > self.limit.max(MIN_KEPT_ROWS) {
-            let joined = self.join()?;
+        let many_rows = self.rows / 2 > self.limit.max(MIN_KEPT_ROWS);
+        let many_bytes = self.rows > self.limit && self.bytes / 2 > self.kept_bytes.max(MIN_KEPT_BYTES);
+        if many_rows || many_bytes {
             // Equal rows stay in order of arrival, and all that comes later comes after them.
-            let kept = self.sorted(&joined)?;
-            self.rows = kept.values().len();
-            self.batches = vec![take_record_batch(&joined, &kept)?];
+            let sorted = self.sorted()?;
+            self.rows = sorted.rows();
+            self.batches = sorted.into_batches(self.size)?;
+            self.bytes =
+                self.batches.iter().map(|batch| plain_row_bytes(batch.columns(), batch.num_rows())).sum();
+            self.kept_bytes = self.bytes;
         }
         Ok(())
     }
 
-    /// The sorted rows: the arrays of `projection`, and how many rows they have.
-    pub(super) fn finish(mut self, projection: &[ColumnId]) -> Result<(Vec<ArrayRef>, usize)> {
-        if self.rows == 0 {
-            return Ok((Vec::new(), 0));
+    /// The sorted rows in batches: the arrays of `projection`, and how many rows they have.
+    pub(super) fn finish(mut self, projection: &[ColumnId]) -> Result<Vec<(Vec<ArrayRef>, usize)>> {
+        let mut sorted = self.sorted()?;
+        let mut found = Vec::new();
+        while let Some(batch) = sorted.next(self.size)? {
+            let place = |id: &ColumnId| self.columns.iter().position(|own| own == id);
+            let arrays = projection.iter().filter_map(place).map(|at| batch.column(at).clone());
+            found.push((arrays.collect(), batch.num_rows()));
         }
-        let joined = self.join()?;
-        let order = self.sorted(&joined)?;
-        // One by one: a batch without columns cannot be taken from.
-        let sorted = projection.iter().filter_map(|id| self.columns.iter().position(|own| own == id));
-        let sorted = sorted.map(|index| Ok(take(joined.column(index), &order, None)?));
-        Ok((sorted.collect::<Result<Vec<_>>>()?, order.values().len()))
+        Ok(found)
     }
 
-    fn join(&mut self) -> Result<RecordBatch> {
+    fn sorted(&mut self) -> Result<SortedBatches> {
         let batches = std::mem::take(&mut self.batches);
-        match batches.as_slice() {
-            [single] => Ok(single.clone()),
-            many => Ok(concat_batches(many[0].schema_ref(), many)?),
-        }
-    }
-
-    fn sorted(&self, joined: &RecordBatch) -> Result<UInt32Array> {
-        sort_indices(&self.columns, joined, &self.order, Some(self.limit))
+        SortedBatches::new(&self.schema, &self.columns, batches, &self.order, Some(self.limit))
     }
 }

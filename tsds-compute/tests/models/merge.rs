@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 use arrow_array::RecordBatch;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use proptest::prelude::*;
-use tsds_compute::{MergeInput, conform_batch, merge};
+use tsds_compute::{BatchSize, MergeInput, RowBytes, conform_batch, merge};
 use tsds_traits::{Error, ErrorKind, Result, SortKey, TableSchema, Value};
 
 use crate::common::*;
@@ -35,7 +35,8 @@ proptest! {
     #[test]
     fn merged_rows_are_those_of_a_stable_sort(
         pieces in prop::collection::vec((rows(&schema(), 0..25), cuts(), any::<bool>(), 0usize..3), 0..6),
-        keys in sort_keys(&schema(), 0..4), limit in prop::option::of(0u64..60), batch_rows in 1usize..20) {
+        keys in sort_keys(&schema(), 0..4), limit in prop::option::of(0u64..60), batch_rows in 1usize..20,
+        bytes in prop_oneof![Just(u64::MAX), 0u64..2_000]) {
         let schema = schema();
         let mut inputs = Vec::new();
         let mut all: Vec<Row> = Vec::new();
@@ -50,12 +51,19 @@ proptest! {
         }
         all.sort_by(|a, b| compare_rows(&schema, &keys, a, b));
         all.truncate(limit.map_or(usize::MAX, |limit| limit as usize));
-        let merged = merge(inputs, schema.arrow().clone(), ids(&schema), keys, limit, batch_rows);
+        let merged = merge(inputs, schema.arrow().clone(), ids(&schema), keys, limit, BatchSize::new(batch_rows, bytes));
         let merged: Vec<RecordBatch> = block_on(merged.try_collect()).unwrap();
         prop_assert!(merged.iter().all(|batch| (1..=batch_rows).contains(&batch.num_rows())));
+        // Dictionaries share short text only, which counts alike in every batch.
+        let taken = |batch: &RecordBatch| RowBytes::of_batch(batch).of(0..batch.num_rows());
+        prop_assert!(merged.iter().all(|batch| batch.num_rows() == 1 || taken(batch) <= bytes.saturating_add(64)));
         prop_assert!(merged.iter().all(|batch| batch.schema() == *schema.arrow()));
         prop_assert_eq!(merged.iter().flat_map(rows_of).collect::<Vec<_>>(), all);
     }
+}
+
+fn roomy(rows: usize) -> BatchSize {
+    BatchSize::new(rows, u64::MAX)
 }
 
 fn by_time() -> Vec<SortKey> {
@@ -92,7 +100,8 @@ fn an_input_is_opened_only_when_the_merge_reaches_its_bound() {
             }),
         }
     });
-    let mut merged = merge(inputs.collect(), schema.arrow().clone(), ids(&schema), by_time(), None, 50);
+    let mut merged =
+        merge(inputs.collect(), schema.arrow().clone(), ids(&schema), by_time(), None, roomy(50));
     for (batches, expected) in [(1, 1), (1, 1), (1, 2)] {
         for _ in 0..batches {
             block_on(merged.next()).unwrap().unwrap();
@@ -117,7 +126,7 @@ fn the_limit_stops_reading() {
         MergeInput::of_stream(stream::iter(batches).boxed())
     };
     let inputs = vec![counted(0), counted(5)];
-    let merged = merge(inputs, schema.arrow().clone(), ids(&schema), by_time(), Some(30), 30);
+    let merged = merge(inputs, schema.arrow().clone(), ids(&schema), by_time(), Some(30), roomy(30));
     let rows: Vec<RecordBatch> = block_on(merged.try_collect()).unwrap();
     assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 30);
     assert!(read.load(Atomic::Relaxed) <= 5, "{}", read.load(Atomic::Relaxed));
@@ -131,7 +140,7 @@ fn an_error_of_an_input_ends_the_merge() {
         MergeInput::of_stream(stream::iter(broken).boxed()),
         MergeInput::of_stream(stream::iter([Ok(times(&schema, 0..9))]).boxed()),
     ];
-    let merged = merge(inputs, schema.arrow().clone(), ids(&schema), by_time(), None, 2);
+    let merged = merge(inputs, schema.arrow().clone(), ids(&schema), by_time(), None, roomy(2));
     let results: Vec<Result<RecordBatch>> = block_on(merged.collect());
     assert_eq!(results.last().unwrap().as_ref().unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use proptest::prelude::*;
-use tsds_compute::{SegmentScan, describe_segment, needed_columns, sort_for_segment};
+use tsds_compute::{RowBytes, SegmentScan, describe_segment, needed_columns, sort_for_segment};
 use tsds_traits::{
     ChunkRange, ColumnId, Comparison, ErrorKind, KeyDomain, Predicate, ScanRequest, SegmentBatch,
     SegmentHandle, SegmentId, Sequence, SequenceInterval, SortKey, TableSchema, Value,
@@ -49,7 +49,8 @@ proptest! {
         segments in prop::collection::vec((rows(&schema(), 1..40), cuts(), layout()), 0..4),
         projection in prop::collection::vec(prop::sample::select(ids(&schema())), 0..5),
         predicate in prop::option::of(predicate(&schema())), order in sort_keys(&schema(), 0..4),
-        stored in any::<bool>(), limit in prop::option::of(0u64..50), batch_rows in 1usize..30, eager in any::<bool>()) {
+        stored in any::<bool>(), limit in prop::option::of(0u64..50), batch_rows in 1usize..30, eager in any::<bool>(),
+        bytes in prop_oneof![Just(u64::MAX), 0u64..2_000]) {
         let schema = schema();
         let built: Vec<(SegmentHandle, Vec<Row>)> =
             segments.iter().enumerate().map(|(n, (rows, _, _))| segment(&schema, n as u64, rows)).collect();
@@ -63,7 +64,8 @@ proptest! {
         let mut request = ScanRequest::new(schema.clone(), handles, projection);
         let stored_order = storage_keys(&schema);
         request.order = if stored { stored_order[..order.len().min(3)].to_vec() } else { order };
-        (request.predicate, request.limit, request.batch_rows) = (predicate, limit, batch_rows);
+        (request.predicate, request.limit) = (predicate, limit);
+        (request.batch_rows, request.batch_bytes) = (batch_rows, bytes);
         let all_rows: Vec<Vec<Row>> = built.into_iter().map(|(_, rows)| rows).collect();
         let expected = naive(&request, &all_rows);
 
@@ -86,6 +88,8 @@ proptest! {
         let mut last = 0;
         for SegmentBatch { segment, rows } in &batches {
             prop_assert!(*segment >= last && (1..=batch_rows).contains(&rows.num_rows()));
+            let taken = RowBytes::of_batch(rows).of(0..rows.num_rows());
+            prop_assert!(rows.num_rows() == 1 || taken <= bytes);
             prop_assert_eq!(&rows.schema(), &output);
             got[*segment].extend(rows_of(rows));
             last = *segment;

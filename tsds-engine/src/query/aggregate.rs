@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_select::concat::concat_batches;
-use arrow_select::take::take_record_batch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition, sort_indices};
+use tsds_compute::{Aggregator, BatchSize, CompiledPredicate, SegmentPosition, SortedBatches};
 use tsds_traits::{AggregateRequest, ColumnId, Result, ScanRequest, SortKey};
 
 use super::fallback::aggregate_part;
@@ -22,21 +20,15 @@ pub(super) async fn run(mut plan: Plan) -> Result<BoxStream<'static, Result<Reco
     let started = Arc::clone(&plan);
     let rows = stream::once(async move {
         let batches = compute(&started, aggregate).await?;
-        let cut = batches.into_iter().flat_map(move |batch| {
-            let (rows, each) = (batch.num_rows(), started.batch_rows);
-            (0..rows)
-                .step_by(each)
-                .map(move |at| Ok(batch.slice(at, each.min(rows - at))))
-                .collect::<Vec<_>>()
-        });
-        Ok::<_, tsds_traits::Error>(stream::iter(cut))
+        let cut = batches.into_iter().flat_map(move |batch| started.size.cut(&batch));
+        Ok::<_, tsds_traits::Error>(stream::iter(cut.map(Ok)))
     })
     .try_flatten();
     Ok(limited(rows.boxed(), plan))
 }
 
 async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<RecordBatch>> {
-    let limit = usize::try_from(plan.core.settings().query.memory_limit_mb << 20).unwrap_or(usize::MAX);
+    let limit = usize::try_from(plan.memory_limit).unwrap_or(usize::MAX);
     let mut merged =
         Aggregator::new(Arc::clone(&plan.schema), aggregate.plan.clone())?.with_memory_limit(limit);
     let memory = {
@@ -59,7 +51,7 @@ async fn compute(plan: &Arc<Plan>, aggregate: PlannedAggregate) -> Result<Vec<Re
     }
     let names = aggregate.names.clone();
     let groups = plan.core.blocking(move || merged.finish(&names)).await?;
-    sorted(groups, &aggregate, plan.limit)
+    sorted(groups, &aggregate, plan.limit, plan.size)
 }
 
 /// The states of one tier's segments.
@@ -115,12 +107,12 @@ fn sorted(
     groups: Vec<RecordBatch>,
     aggregate: &PlannedAggregate,
     limit: Option<u64>,
+    size: BatchSize,
 ) -> Result<Vec<RecordBatch>> {
     if aggregate.sort.is_empty() || groups.is_empty() {
         return Ok(groups);
     }
-    let all = concat_batches(&aggregate.output, &groups)?;
-    let ids: Vec<ColumnId> = (0..all.num_columns() as u32).map(ColumnId).collect();
+    let ids: Vec<ColumnId> = (0..aggregate.output.fields().len() as u32).map(ColumnId).collect();
     let keys: Vec<SortKey> = aggregate
         .sort
         .iter()
@@ -131,6 +123,5 @@ fn sorted(
         })
         .collect();
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    let indices = sort_indices(&ids, &all, &keys, limit)?;
-    Ok(vec![take_record_batch(&all, &indices)?])
+    SortedBatches::new(&aggregate.output, &ids, groups, &keys, limit)?.into_batches(size)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tsds_compute::BatchSize;
 use tsds_traits::{AggregateRequest, ColumnId, Error, Result, ScanRequest};
 
 use super::aggregate::plain_states;
@@ -30,11 +31,17 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Scans for what [`Plan::request`] made of these columns, and gives rows of the current schema.
+    /// Scans for what [`Plan::request`] made of these columns, and gives rows of the current schema, in batches of the size that
+    /// is asked for: a tier need not look at bytes.
     pub(super) fn rows(&self, request: ScanRequest, columns: &[ColumnId]) -> Rows {
         let (view, columns) = (Arc::clone(&self.view), columns.to_vec());
-        let scanned = self.scan(request);
-        scanned.map(move |item| item.and_then(|(at, batch)| Ok((at, view.rows(&columns, batch)?)))).boxed()
+        let size = BatchSize::new(request.batch_rows, request.batch_bytes);
+        let parts = self.scan(request).map_ok(move |(at, batch)| {
+            let parts = size.cut(&batch).into_iter().map(move |part| Ok((at, part)));
+            stream::iter(parts)
+        });
+        let rows = parts.try_flatten();
+        rows.map(move |item| item.and_then(|(at, batch)| Ok((at, view.rows(&columns, batch)?)))).boxed()
     }
 
     /// Scans the tier, and the fallback, if there is one, where that fails.

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use arrow_select::concat::concat_batches;
-use arrow_select::take::take_record_batch;
 use tsds_compute::scan::SegmentScan;
-use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition, sort_indices};
+use tsds_compute::{Aggregator, CompiledPredicate, SegmentPosition, SortedBatches};
 use tsds_hot::MemtableSnapshot;
 use tsds_traits::{ColumnId, Result, ScanRequest, Sequence, SortKey};
 
@@ -14,9 +12,8 @@ use super::older::View;
 use super::plan::Plan;
 use super::unplanned;
 
-/// A scan of memory, in the order of arrival or sorted. `ties` are appended to the order, since rows in memory are not in the
-/// order of series and time yet.
-pub(super) fn scan(plan: &Plan, columns: &[ColumnId], ties: &[SortKey]) -> Result<Vec<RecordBatch>> {
+/// A scan of memory, in the order of arrival.
+pub(super) fn scan(plan: &Plan, columns: &[ColumnId]) -> Result<Vec<RecordBatch>> {
     // A sort needs every row; without one the limit can stop the scan.
     let mut left = plan.limit.filter(|_| plan.order.is_empty());
     let mut rows: Vec<RecordBatch> = Vec::new();
@@ -26,7 +23,7 @@ pub(super) fn scan(plan: &Plan, columns: &[ColumnId], ties: &[SortKey]) -> Resul
         }
         let mut request = ScanRequest::new(Arc::clone(view.schema()), Vec::new(), view.present(columns));
         request.predicate = view.predicate.clone();
-        request.batch_rows = plan.batch_rows;
+        (request.batch_rows, request.batch_bytes) = (plan.size.rows, plan.size.bytes);
         request.limit = left;
         let found = scan_version(&request, memory)?;
         let given: u64 = found.iter().map(|batch| batch.num_rows() as u64).sum();
@@ -34,7 +31,7 @@ pub(super) fn scan(plan: &Plan, columns: &[ColumnId], ties: &[SortKey]) -> Resul
         let found = found.into_iter().map(|batch| view.rows(columns, batch));
         rows.extend(found.collect::<Result<Vec<_>>>()?);
     }
-    if plan.order.is_empty() { Ok(rows) } else { sorted(plan, columns, ties, &rows) }
+    Ok(rows)
 }
 
 /// The memtables, oldest first, those of one schema version together.
@@ -62,19 +59,12 @@ fn scan_version(request: &ScanRequest, memory: &[MemtableSnapshot]) -> Result<Ve
     Ok(output.into_iter().map(|batch| batch.rows).collect())
 }
 
-fn sorted(
-    plan: &Plan,
-    columns: &[ColumnId],
-    ties: &[SortKey],
-    rows: &[RecordBatch],
-) -> Result<Vec<RecordBatch>> {
-    let all = concat_batches(&plan.schema.project(columns)?, rows)?;
+/// A scan of memory, sorted. `ties` are appended to the order, since rows in memory are not in the order of series and time yet.
+pub(super) fn sorted(plan: &Plan, columns: &[ColumnId], ties: &[SortKey]) -> Result<SortedBatches> {
+    let rows = scan(plan, columns)?;
     let keys: Vec<SortKey> = plan.order.iter().chain(ties).copied().collect();
     let limit = plan.limit.and_then(|limit| usize::try_from(limit).ok());
-    let indices = sort_indices(columns, &all, &keys, limit)?;
-    let best = take_record_batch(&all, &indices)?;
-    let rows = best.num_rows();
-    Ok((0..rows).step_by(plan.batch_rows).map(|at| best.slice(at, plan.batch_rows.min(rows - at))).collect())
+    SortedBatches::new(&plan.schema.project(columns)?, columns, rows, &keys, limit)
 }
 
 /// The states of memory's rows.

@@ -170,7 +170,7 @@ impl Query {
         let rows = match (&plan.aggregate, plan.order.is_empty()) {
             (Some(_), _) => aggregate::run(plan).await?,
             (None, true) => unordered::run(plan),
-            (None, false) => ordered::run(plan).await?,
+            (None, false) => ordered::run(plan)?,
         };
         Ok(QueryStream { schema, rows, span: tracing::Span::current() })
     }

@@ -22,22 +22,22 @@ use crate::version::SegmentEntry;
 /// Up to this limit the candidates are kept in memory.
 const MAX_CANDIDATES: u64 = 100_000;
 
-pub(super) async fn run(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+pub(super) fn run(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     match plan.limit {
         Some(0) => Ok(stream::empty().boxed()),
-        Some(limit) if limit <= MAX_CANDIDATES => topk::run(plan, limit as usize).await,
-        _ => run_merge(plan).await,
+        Some(limit) if limit <= MAX_CANDIDATES => topk::run(Arc::new(plan), limit as usize),
+        _ => run_merge(Arc::new(plan)),
     }
 }
 
-async fn run_merge(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let plan = Arc::new(plan);
+/// Merges what segments give sorted.
+pub(super) fn run_merge(plan: Arc<Plan>) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let columns = plan.fetched_columns();
     let ties = plan.tie_keys();
     let keys: Vec<SortKey> = plan.order.iter().chain(&ties).copied().collect();
-    let limit = plan.core.settings().query.memory_limit_mb << 20;
+    let limit = plan.memory_limit;
     let memory = Arc::new(SortMemory::new(limit / 2));
-    let spill = Arc::new(Spill::new(&plan, &columns, &keys, limit / 4)?);
+    let spill = Arc::new(Spill::new(&plan, &columns, &keys)?);
     let sorter = Sorter { memory, spill };
     let mut inputs: Vec<(usize, MergeInput)> = Vec::new();
     for part in &plan.parts {
@@ -50,7 +50,7 @@ async fn run_merge(plan: Plan) -> Result<BoxStream<'static, Result<RecordBatch>>
     let mut inputs: Vec<MergeInput> = inputs.into_iter().map(|(_, input)| input).collect();
     inputs.push(memory_input(&plan, &columns, ties));
     let schema = plan.schema.project(&columns)?;
-    let merged = merge(inputs, schema, columns.clone(), keys, plan.limit, plan.batch_rows);
+    let merged = merge(inputs, schema, columns.clone(), keys, plan.limit, plan.size);
     let output = plan.output_schema()?;
     let positions = positions(&plan.projection, &columns);
     let projected = merged.map(move |item| project(&item?, &positions, &output));
@@ -93,9 +93,15 @@ fn segment_input(
 fn memory_input(plan: &Arc<Plan>, columns: &[ColumnId], ties: Vec<SortKey>) -> MergeInput {
     let (plan, columns) = (Arc::clone(plan), columns.to_vec());
     let rows = async move {
-        let core = Arc::clone(&plan.core);
-        let batches = core.blocking(move || hot::scan(&plan, &columns, &ties)).await?;
-        Ok::<_, Error>(stream::iter(batches.into_iter().map(Ok)))
+        let (core, size) = (Arc::clone(&plan.core), plan.size);
+        let sorted = core.blocking(move || hot::sorted(&plan, &columns, &ties)).await?;
+        // A batch is copied when the merge asks for it.
+        let batches = stream::try_unfold((sorted, core), move |(mut sorted, core)| async move {
+            let job = move || Ok((sorted.next(size)?, sorted));
+            let (batch, sorted) = core.blocking(job).await?;
+            Ok::<_, Error>(batch.map(|batch| (batch, (sorted, core))))
+        });
+        Ok::<_, Error>(batches)
     };
     MergeInput::of_stream(stream::once(rows).try_flatten().boxed())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow_schema::SchemaRef;
-use tsds_compute::{Verdict, prune};
+use tsds_compute::{BatchSize, Verdict, expected_bytes, prune};
 use tsds_traits::{
     AggregatePlan, ColumnId, Error, ReadMeter, Result, ScanRequest, SchemaVersion, SortKey, TableSchema,
     refuse_payload,
@@ -24,6 +24,11 @@ use crate::metrics::QueryTimer;
 use crate::version::SegmentEntry;
 use crate::warm::{Serving, Warm};
 
+/// The most bytes of a batch: enough that what a batch costs does not matter, few enough that nobody minds one.
+const BATCH_BYTES: u64 = 16 << 20;
+/// Of the memory of a query that has little, a batch takes such a part: some of them are on their way at any time.
+const BATCHES_IN_MEMORY: u64 = 32;
+
 /// A bound query.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -36,7 +41,10 @@ pub(super) struct Plan {
     pub projection: Vec<ColumnId>,
     pub order: Vec<SortKey>,
     pub limit: Option<u64>,
-    pub batch_rows: usize,
+    /// How large batches are, those of the result and those that tiers are asked for.
+    pub size: BatchSize,
+    /// How many bytes the query may hold, about.
+    pub memory_limit: u64,
     pub aggregate: Option<PlannedAggregate>,
     /// What rows of each schema version are asked.
     pub views: BTreeMap<SchemaVersion, Arc<View>>,
@@ -193,6 +201,8 @@ impl Plan {
             &order,
             aggregate.as_ref().map(|aggregate| &aggregate.plan),
         )?;
+        let memory_limit = query.core.settings().query.memory_limit_mb.saturating_mul(1 << 20);
+        let batch_bytes = BATCH_BYTES.min(memory_limit / BATCHES_IN_MEMORY);
         let mut plan = Self {
             core: Arc::clone(&query.core),
             schema,
@@ -200,7 +210,8 @@ impl Plan {
             projection,
             order,
             limit: query.limit,
-            batch_rows: query.batch_rows,
+            size: BatchSize::new(query.batch_rows, batch_bytes),
+            memory_limit,
             aggregate,
             views,
             parts: Vec::new(),
@@ -290,7 +301,7 @@ impl Plan {
         let view = &part.view;
         let handles = segments.iter().map(|(_, entry)| entry.handle()).collect();
         let mut request = ScanRequest::new(Arc::clone(view.schema()), handles, view.present(columns));
-        request.batch_rows = self.batch_rows;
+        (request.batch_rows, request.batch_bytes) = (self.size.rows, self.size.bytes);
         request.predicate = view.predicate.clone();
         request.order = view.order.clone();
         request.limit = self.limit;
@@ -298,12 +309,10 @@ impl Plan {
         request
     }
 
-    /// About what columns of a segment take in memory: their share of all of them. Those that the segment lacks take next to
-    /// nothing.
+    /// About what columns of a segment take in memory. Those that the segment lacks take next to nothing.
     pub(super) fn held_bytes(&self, entry: &SegmentEntry, columns: &[ColumnId]) -> u64 {
         let Some(view) = self.views.get(&entry.meta.schema_version) else { return 0 };
-        let (wanted, all) = (view.present(columns).len() as u64, view.schema().columns().len() as u64);
-        entry.meta.plain_bytes * wanted / all.max(1)
+        expected_bytes(&entry.meta, view.schema(), &view.present(columns))
     }
 
     pub(super) fn output_schema(&self) -> Result<SchemaRef> {

@@ -1,7 +1,8 @@
 //! Sorted runs on disk: what a sort cannot hold in memory.
 //!
 //! A segment that finds no room is read as it is stored, a chunk at a time; each chunk is sorted and written, and its rows come
-//! back in blocks when the merge asks for them. All runs of a query are in one file, which has no name any more as soon as it
+//! back in blocks when the merge asks for them. Chunks and blocks are cut by what their rows take. Where a row of each run would
+//! be too much already, the runs of a segment are merged into one before anything else is read. All runs of a query are in one file, which has no name any more as soon as it
 //! is open: whatever happens, its space is free once the query is gone.
 
 use std::io::Cursor;
@@ -10,27 +11,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, SchemaRef};
-use arrow_select::concat::concat_batches;
 use arrow_select::dictionary::garbage_collect_any_dictionary;
-use arrow_select::take::take_record_batch;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tsds_compute::merge::{MergeInput, merge};
-use tsds_compute::{plain_bytes, sort_indices};
-use tsds_traits::{ColumnId, Error, ErrorKind, OpenMode, Result, SortKey, Vfs, VfsFile, is_payload_type};
+use tsds_compute::{BatchSize, RowBytes, SortedBatches};
+use tsds_traits::{ColumnId, Error, ErrorKind, OpenMode, Result, SortKey, Vfs, VfsFile};
 
 use super::plan::Plan;
 use crate::core::Core;
 
 /// The directory of these files, in that of the database.
 const DIRECTORY: &str = "spill";
-/// The fewest rows of a block.
-const MIN_BLOCK_ROWS: u64 = 64;
-/// The most.
-const MAX_BLOCK_ROWS: u64 = 8192;
+/// The most rows of a block.
+const MAX_BLOCK_ROWS: usize = 8192;
+/// Blocks of several rows are not made smaller than this: each costs a read.
+const MIN_BLOCK_BYTES: u64 = 4 << 10;
 
 type Batches = BoxStream<'static, Result<RecordBatch>>;
 
@@ -72,7 +71,12 @@ pub(super) struct Spill {
     /// How much is sorted at a time: sorting takes about three times as much.
     chunk_bytes: u64,
     /// So small that a block of each run has room in memory.
-    block_rows: usize,
+    block: BatchSize,
+    /// What blocks may take together, and what the whole query may hold.
+    block_memory: u64,
+    limit_bytes: u64,
+    /// About how many runs there would be.
+    runs: u64,
     /// Bytes of this query.
     spilled: Arc<AtomicU64>,
     /// Held while a segment is written: one at a time.
@@ -80,17 +84,13 @@ pub(super) struct Spill {
 }
 
 impl Spill {
-    /// For a query that sorts `columns` by `keys`, with `memory` bytes for chunks and as many for blocks.
-    pub(super) fn new(plan: &Plan, columns: &[ColumnId], keys: &[SortKey], memory: u64) -> Result<Self> {
+    /// For a query that sorts `columns` by `keys`: a quarter of its memory is for chunks, and as much for blocks.
+    pub(super) fn new(plan: &Plan, columns: &[ColumnId], keys: &[SortKey]) -> Result<Self> {
+        let memory = plan.memory_limit / 4;
         let chunk_bytes = (memory / 3).max(1);
         let entries = plan.parts.iter().flat_map(|part| &part.segments);
-        let (mut rows, mut bytes, mut runs) = (0, 0, 0);
-        for (_, entry) in entries {
-            let held = plan.held_bytes(entry, columns);
-            (rows, bytes, runs) = (rows + entry.meta.rows, bytes + held, runs + held / chunk_bytes + 1);
-        }
-        let row_bytes = bytes / rows.max(1) + 1;
-        let block_rows = memory / (runs.max(1) * row_bytes);
+        let runs: u64 = entries.map(|(_, entry)| plan.held_bytes(entry, columns) / chunk_bytes + 1).sum();
+        let block_bytes = (memory / runs.max(1)).max(MIN_BLOCK_BYTES);
         Ok(Self {
             core: Arc::clone(&plan.core),
             schema: plan.schema.project(columns)?,
@@ -98,7 +98,10 @@ impl Spill {
             keys: keys.to_vec(),
             limit: plan.limit.and_then(|limit| usize::try_from(limit).ok()),
             chunk_bytes,
-            block_rows: block_rows.clamp(MIN_BLOCK_ROWS, MAX_BLOCK_ROWS) as usize,
+            block: BatchSize::new(MAX_BLOCK_ROWS, block_bytes),
+            block_memory: memory,
+            limit_bytes: plan.memory_limit,
+            runs,
             spilled: Arc::clone(&plan.spilled),
             file: tokio::sync::Mutex::new(None),
         })
@@ -121,19 +124,54 @@ impl Spill {
             Some(file) => Arc::clone(file),
             None => Arc::clone(current.insert(self.create().await?)),
         };
-        let (mut runs, mut chunk, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut runs, mut chunk, mut bytes, mut largest) = (Vec::new(), Vec::new(), 0, 0);
         while let Some(batch) = rows.try_next().await? {
-            bytes += bytes_of(&batch)?;
-            chunk.push(batch);
-            if bytes >= self.chunk_bytes {
-                runs.push(self.write_run(&file, std::mem::take(&mut chunk)).await?);
-                bytes = 0;
+            for part in BatchSize::new(usize::MAX, self.chunk_bytes).cut(&batch) {
+                let own = RowBytes::of_batch(&part).of(0..part.num_rows());
+                largest = largest.max(own / part.num_rows().max(1) as u64);
+                if part.num_rows() == 1 && own > self.limit_bytes {
+                    return Err(self.row_too_large(&part));
+                }
+                bytes += own;
+                chunk.push(part);
+                if bytes >= self.chunk_bytes {
+                    runs.push(self.write_run(&file, std::mem::take(&mut chunk)).await?);
+                    bytes = 0;
+                }
             }
         }
         if !chunk.is_empty() {
             runs.push(self.write_run(&file, chunk).await?);
         }
+        if runs.len() > 1 && self.runs.saturating_mul(largest) > self.block_memory {
+            runs = vec![self.merge_runs(&file, runs).await?];
+        }
         Ok((file, runs))
+    }
+
+    /// The rows of several runs as one run: of all of them a row had to be in memory at any time.
+    async fn merge_runs(&self, file: &Arc<SpillFile>, runs: Vec<Run>) -> Result<Run> {
+        let mut rows = self.read(file, runs);
+        let mut blocks = Vec::new();
+        while let Some(batch) = rows.try_next().await? {
+            let file = Arc::clone(file);
+            let job = move || file.append(&encode(&compact(&batch)?)?);
+            blocks.push(self.core.blocking(job).await.map_err(|error: Error| error.during("sort"))?);
+        }
+        Ok(Run { blocks })
+    }
+
+    fn row_too_large(&self, row: &RecordBatch) -> Error {
+        let sizes = RowBytes::of_batch(row);
+        let name =
+            |at: usize| self.schema.fields().get(at).map_or_else(String::new, |field| field.name().clone());
+        let column = sizes.largest(0..1).map(|(at, _)| name(at)).unwrap_or_default();
+        Error::new(ErrorKind::Exhausted, "one row takes more memory than query.memory_limit_mb allows a sort")
+            .with("column", column)
+            .with("row_bytes", sizes.of(0..1))
+            .with("limit_bytes", self.limit_bytes)
+            .with("hint", "raise query.memory_limit_mb, or leave the column out and fetch it by a filter")
+            .during("sort")
     }
 
     async fn create(&self) -> Result<Arc<SpillFile>> {
@@ -160,17 +198,14 @@ impl Spill {
 
     async fn write_run(&self, file: &Arc<SpillFile>, chunk: Vec<RecordBatch>) -> Result<Run> {
         let (file, schema, columns) = (Arc::clone(file), Arc::clone(&self.schema), self.columns.clone());
-        let (keys, limit, block_rows) = (self.keys.clone(), self.limit, self.block_rows);
+        let (keys, limit, size) = (self.keys.clone(), self.limit, self.block);
         let job = move || {
-            let all = concat_batches(&schema, &chunk)?;
-            drop(chunk);
-            let order = sort_indices(&columns, &all, &keys, limit)?;
-            let starts = (0..order.len()).step_by(block_rows);
-            let blocks = starts.map(|start| {
-                let rows: UInt32Array = order.slice(start, block_rows.min(order.len() - start));
-                file.append(&encode(&compact(&take_record_batch(&all, &rows)?)?)?)
-            });
-            Ok(Run { blocks: blocks.collect::<Result<Vec<_>>>()? })
+            let mut sorted = SortedBatches::new(&schema, &columns, chunk, &keys, limit)?;
+            let mut blocks = Vec::new();
+            while let Some(batch) = sorted.next(size)? {
+                blocks.push(file.append(&encode(&compact(&batch)?)?)?);
+            }
+            Ok(Run { blocks })
         };
         self.core.blocking(job).await.map_err(|error: Error| error.during("sort"))
     }
@@ -184,19 +219,8 @@ impl Spill {
         let inputs = inputs.into_iter().map(MergeInput::of_stream).collect();
         let (schema, columns) = (Arc::clone(&self.schema), self.columns.clone());
         let limit = self.limit.map(|limit| limit as u64);
-        merge(inputs, schema, columns, self.keys.clone(), limit, self.block_rows)
+        merge(inputs, schema, columns, self.keys.clone(), limit, self.block)
     }
-}
-
-/// What a batch takes itself, without what its arrays share with others.
-fn bytes_of(batch: &RecordBatch) -> Result<u64> {
-    let payload = |column: &ArrayRef| is_payload_type(column.data_type());
-    // Arrow counts all items of a list that is a slice.
-    let nested: Vec<usize> = (0..batch.num_columns()).filter(|at| payload(batch.column(*at))).collect();
-    let flat = batch.columns().iter().filter(|column| !payload(column));
-    let flat =
-        flat.map(|column| Ok(column.to_data().get_slice_memory_size()? as u64)).sum::<Result<u64>>()?;
-    Ok(flat + plain_bytes(&batch.project(&nested)?))
 }
 
 /// A batch whose dictionaries have the values that occur: each block has its own.

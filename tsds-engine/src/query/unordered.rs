@@ -28,7 +28,7 @@ pub(super) fn run(plan: Plan) -> BoxStream<'static, Result<RecordBatch>> {
     let memory = stream::once(async move {
         let plan = Arc::clone(&remembered);
         let scanned = Arc::clone(&remembered);
-        let batches = plan.core.blocking(move || hot::scan(&scanned, &scanned.projection, &[])).await?;
+        let batches = plan.core.blocking(move || hot::scan(&scanned, &scanned.projection)).await?;
         Ok::<_, tsds_traits::Error>(stream::iter(batches.into_iter().map(Ok)))
     })
     .try_flatten();
@@ -73,7 +73,7 @@ pub(super) fn scan_segments(
 fn plain_scan(tier: &GuardedTier, request: ScanRequest) -> BoxStream<'static, Result<(usize, RecordBatch)>> {
     let needed: Vec<ColumnId> = needed_columns(&request);
     let mut plain = ScanRequest::new(Arc::clone(&request.schema), request.segments.clone(), needed.clone());
-    plain.batch_rows = request.batch_rows;
+    (plain.batch_rows, plain.batch_bytes) = (request.batch_rows, request.batch_bytes);
     plain.meter = request.meter.clone();
     let scan = match SegmentScan::new(&request) {
         Ok(scan) => scan,

@@ -11,7 +11,7 @@ use tsds_traits::{
 };
 
 use super::{Reserve, group_stats, owned};
-use crate::segment::{Body, Cuts, Group, MemoryColumn, MemorySegment, Part, Piece, array_bytes};
+use crate::segment::{Body, Cuts, Group, MemoryColumn, MemorySegment, Part, Piece, Room, array_bytes};
 
 /// `None` where the source has no blocks.
 ///
@@ -26,12 +26,14 @@ pub(super) async fn blocks(
 ) -> Result<Option<MemorySegment>> {
     let (meta, schema) = (source.meta(), source.schema());
     let Some(layout) = source.layout(schema.time_column().id)? else { return Ok(None) };
-    let cuts = Arc::new(Cuts::of_layout(meta, &layout)?);
+    let room = Room::of_all(meta, schema);
+    let cuts = Arc::new(Cuts::of_layout(meta, room, &layout)?);
     let (mut columns, mut bytes) = (Vec::with_capacity(schema.columns().len()), 0);
     for column in schema.columns() {
         let Some(encoded) = source.blocks(column.id, 0..meta.rows).await? else { return Ok(None) };
         let pin = PinColumn {
             meta: Arc::clone(meta),
+            room,
             cuts: Arc::clone(&cuts),
             column: column.clone(),
             codecs: Arc::clone(codecs),
@@ -47,6 +49,7 @@ pub(super) async fn blocks(
 
 struct PinColumn {
     meta: Arc<SegmentMeta>,
+    room: Room,
     cuts: Arc<Cuts>,
     column: Column,
     codecs: Arc<dyn CodecLookup>,
@@ -55,7 +58,7 @@ struct PinColumn {
 impl PinColumn {
     fn run(self, encoded: EncodedColumn) -> Result<MemoryColumn> {
         let layout: Vec<_> = encoded.blocks.iter().map(|block| block.layout.clone()).collect();
-        if Cuts::of_layout(&self.meta, &layout)? != *self.cuts {
+        if Cuts::of_layout(&self.meta, self.room, &layout)? != *self.cuts {
             return Err(Error::corrupt("columns of a segment are cut differently")
                 .with("segment", self.meta.id)
                 .with("column", &self.column.name));

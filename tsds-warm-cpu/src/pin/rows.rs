@@ -14,7 +14,7 @@ use tsds_traits::{
 };
 
 use super::{group_stats, owned};
-use crate::segment::{Body, Cuts, MemoryColumn, MemorySegment, Part, Piece, array_bytes};
+use crate::segment::{Body, Cuts, MemoryColumn, MemorySegment, Part, Piece, Room, array_bytes};
 
 /// Reads the rows of a segment and cuts them into blocks as a segment file does.
 ///
@@ -45,7 +45,8 @@ struct Rows {
 
 impl Rows {
     fn pin(mut self) -> Result<MemorySegment> {
-        let cuts = Cuts::new(&self.meta, block_rows(&self.series_starts()?, self.count()))?;
+        let room = Room::of_all(&self.meta, &self.schema);
+        let cuts = Cuts::new(&self.meta, room, block_rows(&self.series_starts()?, self.count()))?;
         let schema = Arc::clone(&self.schema);
         let mut columns = Vec::with_capacity(schema.columns().len());
         for (index, column) in schema.columns().iter().enumerate().rev() {

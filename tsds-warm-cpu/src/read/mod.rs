@@ -32,6 +32,8 @@ pub(crate) struct Reading {
     pub(crate) schema: Arc<TableSchema>,
     /// Every column that the request reads.
     pub(crate) columns: Vec<ColumnId>,
+    /// About how many bytes a group has at most that is not pinned.
+    pub(crate) group_bytes: u64,
     pub(crate) finder: Finder,
     pub(crate) stop: Arc<Stop>,
     pub(crate) meter: ReadMeter,
@@ -60,7 +62,9 @@ impl Reading {
         self.stop.check()?;
         let segment = match target {
             Target::Pinned(segment) => Segment::Memory(segment),
-            Target::Elsewhere(handle) => self.finder.open(&handle, &self.schema, &self.columns).await?,
+            Target::Elsewhere(handle) => {
+                self.finder.open(&handle, &self.schema, &self.columns, self.group_bytes).await?
+            }
         };
         self.meter.segments_opened(1);
         Ok((position, segment))

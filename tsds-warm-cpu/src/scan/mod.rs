@@ -3,7 +3,8 @@
 //! A scan is a pipeline over the groups of its segments. Segments are opened in request order; the groups of all of them go
 //! through one window of as many workers as the machine has cores, which find and gather their rows; groups come out in
 //! order, and those of a segment whose rows must be sorted are sorted when its last group is through. Nothing runs beyond
-//! the window, and nothing at all unless the stream is polled.
+//! the window, and nothing at all unless the stream is polled. Where groups are large the window is narrower: what is read ahead
+//! is limited by bytes, too.
 
 mod order;
 mod plan;
@@ -14,18 +15,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use tsds_traits::{Result, ScanRequest, SegmentBatch};
+use tsds_compute::expected_bytes;
+use tsds_traits::{Result, ScanRequest, SegmentBatch, SegmentHandle};
 
 use crate::read::{Bound, GroupReader, GroupRows, Matches, Reading, Target};
-use crate::segment::{Finder, Segment};
+use crate::segment::{Finder, GROUP_ROWS, Segment};
 use plan::ScanPlan;
 use tsds_device::residency::Stop;
+
+/// What is read ahead, in batches.
+const BATCHES_AHEAD: u64 = 16;
+/// How large a group is, in batches.
+const BATCHES_OF_GROUP: u64 = 4;
 
 /// A scan under way.
 #[derive(Debug)]
 pub(crate) struct Scan {
     plan: ScanPlan,
     reading: Arc<Reading>,
+    /// How many groups are worked on at the same time.
+    width: usize,
 }
 
 /// One group of one segment.
@@ -64,12 +73,15 @@ impl Scan {
         let plan = ScanPlan::new(request)?;
         let (schema, columns) = (Arc::clone(&request.schema), plan.columns.clone());
         let meter = request.meter.clone();
-        Ok(Arc::new(Self { plan, reading: Arc::new(Reading { schema, columns, finder, stop, meter }) }))
+        let group_bytes = request.batch_bytes.saturating_mul(BATCHES_OF_GROUP);
+        let reading = Reading { schema, columns, group_bytes, finder, stop, meter };
+        let width = reading.width().min(groups_ahead(request, &reading));
+        Ok(Arc::new(Self { plan, reading: Arc::new(reading), width }))
     }
 
     /// Answers it.
     pub(crate) fn run(self: Arc<Self>, targets: Vec<Target>) -> BoxStream<'static, Result<SegmentBatch>> {
-        let width = self.reading.width();
+        let width = self.width;
         let limit = self.plan.limit;
         let delivered = Arc::new(AtomicU64::new(0));
 
@@ -154,11 +166,30 @@ impl Scan {
             self.reading.stop.check()?;
             let plan = &self.plan;
             let columns = &plan.unsorted.columns;
-            let sorted = order::sort(candidates, columns, &plan.order, plan.limit)?;
-            Ok((position, plan.batches(columns, &sorted)?))
+            let mut sorted = order::sort(candidates, columns, &plan.order, plan.limit)?;
+            let mut batches = Vec::new();
+            while let Some(rows) = sorted.next(plan.size)? {
+                let rows = GroupRows { rows: rows.num_rows(), columns: rows.columns().to_vec() };
+                batches.extend(plan.batches(columns, &rows)?);
+            }
+            Ok((position, batches))
         };
         (*executor).blocking(job).await
     }
+}
+
+/// How many groups of the request have room in what may be read ahead; at least one.
+fn groups_ahead(request: &ScanRequest, reading: &Reading) -> usize {
+    let bytes = |segment: &SegmentHandle| {
+        let meta = &segment.meta;
+        let group = meta.rows.min(GROUP_ROWS);
+        let all = expected_bytes(meta, &request.schema, &reading.columns);
+        (u128::from(all) * u128::from(group) / u128::from(meta.rows.max(1))) as u64
+    };
+    let largest = request.segments.iter().map(bytes).max().unwrap_or(0);
+    let each = largest.min(reading.group_bytes).max(1);
+    let ahead = request.batch_bytes.saturating_mul(BATCHES_AHEAD) / each;
+    usize::try_from(ahead).unwrap_or(usize::MAX).max(1)
 }
 
 /// Counts rows against the limit, and holds back the candidates of a segment until its last group is through.

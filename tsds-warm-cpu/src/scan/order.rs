@@ -1,7 +1,9 @@
 //! Orders within a segment.
 
-use arrow_array::UInt32Array;
-use tsds_compute::sort_indices;
+use std::sync::Arc;
+
+use arrow_schema::Schema;
+use tsds_compute::SortedBatches;
 use tsds_traits::{ColumnId, Result, SegmentMeta, SortKey, TableSchema};
 
 use crate::read::GroupRows;
@@ -51,18 +53,18 @@ fn is_constant(column: ColumnId, meta: &SegmentMeta) -> bool {
 ///
 /// # Errors
 ///
-/// As [`sort_indices`].
+/// As [`SortedBatches::new`].
 pub(crate) fn sort(
     groups: Vec<GroupRows>,
     columns: &[ColumnId],
     order: &[SortKey],
     limit: Option<u64>,
-) -> Result<GroupRows> {
-    let joined = GroupRows::join(groups)?;
+) -> Result<SortedBatches> {
+    let batches = groups.iter().map(GroupRows::batch).collect::<Result<Vec<_>>>()?;
+    drop(groups);
+    let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), |batch| batch.schema());
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    let order: UInt32Array = sort_indices(columns, &joined.batch()?, order, limit)?;
-    let sorted = arrow_select::take::take_arrays(&joined.columns, &order, None)?;
-    Ok(GroupRows { rows: order.values().len(), columns: sorted })
+    SortedBatches::new(&schema, columns, batches, order, limit)
 }
 
 #[cfg(test)]

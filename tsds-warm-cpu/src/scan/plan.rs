@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
-use tsds_compute::conform;
+use tsds_compute::{BatchSize, RowBytes, conform};
 use tsds_device::{check_segments, distinct};
 use tsds_traits::{ColumnId, Error, Result, ScanRequest, SortKey};
 
@@ -24,7 +24,7 @@ pub(crate) struct ScanPlan {
     pub(crate) unsorted: Arc<Wanted>,
     projection: Vec<ColumnId>,
     output: SchemaRef,
-    batch_rows: usize,
+    pub(crate) size: BatchSize,
 }
 
 impl ScanPlan {
@@ -60,7 +60,7 @@ impl ScanPlan {
             unsorted: Arc::new(Wanted { filter, columns: with_keys, top }),
             projection: request.projection.clone(),
             output,
-            batch_rows: request.batch_rows,
+            size: BatchSize::new(request.batch_rows, request.batch_bytes),
         })
     }
 
@@ -70,10 +70,12 @@ impl ScanPlan {
     ///
     /// `Corrupt` for values that do not fit the schema.
     pub(crate) fn batches(&self, columns: &[ColumnId], rows: &GroupRows) -> Result<Vec<RecordBatch>> {
-        let mut batches = Vec::with_capacity(rows.rows.div_ceil(self.batch_rows));
+        // Of text that is still in codes what it comes to without them.
+        let sizes = RowBytes::new(&rows.columns);
+        let mut batches = Vec::new();
         let mut start = 0;
         while start < rows.rows {
-            let len = self.batch_rows.min(rows.rows - start);
+            let len = sizes.end(start..rows.rows, self.size) - start;
             let arrays = self.projection.iter().zip(self.output.fields()).map(|(id, field)| {
                 let array =
                     columns.iter().position(|own| own == id).and_then(|index| rows.columns.get(index));

@@ -2,13 +2,52 @@
 
 use std::ops::Range;
 
-use tsds_traits::{BlockLayout, Error, Result, SegmentMeta};
+use tsds_compute::expected_long_bytes;
+use tsds_traits::{BlockLayout, ColumnId, Error, Result, SegmentMeta, TableSchema};
 
 /// The most rows in a group of several blocks. Enough that handing a group to another thread costs nothing against working
 /// on it, few enough that the answers of a few groups fit in memory.
-const GROUP_ROWS: u64 = 131_072;
+pub(crate) const GROUP_ROWS: u64 = 131_072;
 /// About how many bytes of plain rows a group has at most, where rows are wide.
 const GROUP_BYTES: u64 = 32 << 20;
+/// What long text and payload of a block of several rows come to at most: segment files are written so.
+const LONG_BLOCK_BYTES: u64 = 16 << 20;
+/// Rows differ: how many times as large as on an average a group may be.
+const UNEVENNESS: u64 = 4;
+
+/// How large the groups of a segment may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// About how many bytes.
+    bytes: u64,
+    /// What of the segment is long text and payload, of which some rows may have all.
+    long_bytes: u64,
+}
+
+impl Room {
+    /// For whatever may be asked of a segment.
+    pub(crate) fn of_all(meta: &SegmentMeta, schema: &TableSchema) -> Self {
+        let columns: Vec<ColumnId> = schema.columns().iter().map(|column| column.id).collect();
+        Self::new(meta, schema, &columns, u64::MAX)
+    }
+
+    /// For groups of some columns that take `bytes`, or less.
+    pub(crate) fn new(meta: &SegmentMeta, schema: &TableSchema, columns: &[ColumnId], bytes: u64) -> Self {
+        Self { bytes: bytes.clamp(1, GROUP_BYTES), long_bytes: expected_long_bytes(meta, schema, columns) }
+    }
+
+    /// Without long text and payload.
+    #[cfg(test)]
+    pub(crate) fn of_numbers() -> Self {
+        Self { bytes: GROUP_BYTES, long_bytes: 0 }
+    }
+
+    /// How many blocks a group may have, for they can all be as large as blocks become.
+    fn blocks(self) -> u64 {
+        let most = self.bytes.saturating_mul(UNEVENNESS);
+        if self.long_bytes <= most { u64::MAX } else { (most / LONG_BLOCK_BYTES).max(1) }
+    }
+}
 
 /// The blocks and groups of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +81,11 @@ impl Cuts {
     /// # Errors
     ///
     /// `Corrupt` if they are not the rows of the segment.
-    pub(crate) fn new(meta: &SegmentMeta, block_rows: impl IntoIterator<Item = u32>) -> Result<Self> {
+    pub(crate) fn new(
+        meta: &SegmentMeta,
+        room: Room,
+        block_rows: impl IntoIterator<Item = u32>,
+    ) -> Result<Self> {
         let mut starts = vec![0];
         let mut end = 0u64;
         for rows in block_rows {
@@ -59,7 +102,7 @@ impl Cuts {
                 .with("rows", meta.rows));
         }
         let row_bytes = (meta.plain_bytes / meta.rows.max(1)).max(1);
-        let groups = group(&starts, (GROUP_BYTES / row_bytes).clamp(1, GROUP_ROWS));
+        let groups = group(&starts, (room.bytes / row_bytes).clamp(1, GROUP_ROWS), room.blocks());
         Ok(Self { starts: starts.into(), groups: groups.into() })
     }
 
@@ -68,8 +111,8 @@ impl Cuts {
     /// # Errors
     ///
     /// `Corrupt` if they do not follow each other or are not the rows of the segment.
-    pub(crate) fn of_layout(meta: &SegmentMeta, layout: &[BlockLayout]) -> Result<Self> {
-        let cuts = Self::new(meta, layout.iter().map(|block| block.rows))?;
+    pub(crate) fn of_layout(meta: &SegmentMeta, room: Room, layout: &[BlockLayout]) -> Result<Self> {
+        let cuts = Self::new(meta, room, layout.iter().map(|block| block.rows))?;
         let follow = layout.iter().zip(&cuts.starts).all(|(block, start)| block.first_row == *start);
         if follow {
             return Ok(cuts);
@@ -115,13 +158,14 @@ impl Cuts {
     }
 }
 
-/// Joins blocks while they have at most `most` rows together.
-fn group(starts: &[u64], most: u64) -> Vec<usize> {
+/// Joins blocks while they have at most `most` rows together, and are at most so many.
+fn group(starts: &[u64], most: u64, most_blocks: u64) -> Vec<usize> {
     let blocks = starts.len() - 1;
     let mut groups = vec![0];
     let mut first = 0;
     for block in 0..blocks {
-        if block > first && starts[block + 1] - starts[first] > most {
+        let is_full = starts[block + 1] - starts[first] > most || (block - first) as u64 >= most_blocks;
+        if block > first && is_full {
             groups.push(block);
             first = block;
         }
@@ -139,7 +183,8 @@ mod tests {
 
     #[test]
     fn small_blocks_share_a_group_and_large_ones_stay_whole() {
-        let cuts = Cuts::new(&meta(400_000), [100_000, 31_072, 1, 200_000, 68_927]).unwrap();
+        let cuts =
+            Cuts::new(&meta(400_000), Room::of_numbers(), [100_000, 31_072, 1, 200_000, 68_927]).unwrap();
         let groups: Vec<_> = cuts.groups().map(|group| group.rows).collect();
         assert_eq!(groups, [0..131_072, 131_072..131_073, 131_073..331_073, 331_073..400_000]);
         assert_eq!(cuts.block_in(&cuts.group(0).unwrap(), 1), 100_000..131_072);
@@ -148,22 +193,34 @@ mod tests {
     #[test]
     fn wide_rows_make_small_groups() {
         let wide = SegmentMeta { plain_bytes: 100 * (1 << 20), ..meta(100) };
-        let cuts = Cuts::new(&wide, [10; 10]).unwrap();
+        let cuts = Cuts::new(&wide, Room::of_numbers(), [10; 10]).unwrap();
         assert_eq!(cuts.groups().map(|group| group.len()).collect::<Vec<_>>(), [30, 30, 30, 10]);
     }
 
     #[test]
+    fn a_group_has_few_of_the_blocks_that_may_hold_all_payload() {
+        let groups = |long_bytes, bytes| {
+            let cuts = Cuts::new(&meta(200), Room { bytes, long_bytes }, [10; 20]).unwrap();
+            cuts.groups().map(|group| group.blocks.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(groups(128 << 20, GROUP_BYTES), [20]);
+        assert_eq!(groups(129 << 20, GROUP_BYTES), [8, 8, 4]);
+        assert_eq!(groups(65 << 20, 16 << 20), [4; 5]);
+        assert_eq!(groups(1 << 30, 1 << 20), [1; 20]);
+    }
+
+    #[test]
     fn blocks_must_be_the_rows_of_the_segment() {
-        assert!(Cuts::new(&meta(10), [5, 4]).is_err());
-        assert!(Cuts::new(&meta(10), [5, 0, 5]).is_err());
-        assert!(Cuts::new(&meta(10), [u32::MAX; 4]).is_err());
+        assert!(Cuts::new(&meta(10), Room::of_numbers(), [5, 4]).is_err());
+        assert!(Cuts::new(&meta(10), Room::of_numbers(), [5, 0, 5]).is_err());
+        assert!(Cuts::new(&meta(10), Room::of_numbers(), [u32::MAX; 4]).is_err());
     }
 
     proptest! {
         #[test]
         fn groups_tile_the_blocks(rows in prop::collection::vec(1u32..60_000, 1..40)) {
             let total = rows.iter().map(|rows| u64::from(*rows)).sum();
-            let cuts = Cuts::new(&meta(total), rows.iter().copied()).unwrap();
+            let cuts = Cuts::new(&meta(total), Room::of_numbers(), rows.iter().copied()).unwrap();
             let (mut block, mut row) = (0, 0);
             for group in cuts.groups() {
                 prop_assert_eq!((group.blocks.start, group.rows.start), (block, row));

@@ -9,7 +9,7 @@ use tsds_traits::{
     SegmentMeta, SegmentSource,
 };
 
-use super::{Body, Cuts, Group, Part, Piece};
+use super::{Body, Cuts, Group, Part, Piece, Room};
 
 /// Blocks that are not needed are read all the same if fewer rows lie between two that are: one read of more costs less than
 /// two reads.
@@ -43,18 +43,20 @@ impl FileSegment {
         source: &Arc<dyn SegmentSource>,
         columns: &[ColumnId],
         codecs: &Arc<dyn CodecLookup>,
+        group_bytes: u64,
     ) -> Result<Option<Self>> {
         let (meta, schema) = (source.meta(), source.schema());
         // The time column, which every segment has, says how the others are cut where the request reads none.
         let Some(layout) = source.layout(schema.time_column().id)? else { return Ok(None) };
-        let cuts = Cuts::of_layout(meta, &layout)?;
+        let room = Room::new(meta, schema, columns, group_bytes);
+        let cuts = Cuts::of_layout(meta, room, &layout)?;
         let mut opened = Vec::with_capacity(columns.len());
         for id in columns {
             let missing =
                 || Error::invalid_input("segment lacks a column that is asked for").with("column", id);
             let column = schema.column(*id).ok_or_else(missing)?.clone();
             let Some(layout) = source.layout(*id)? else { return Ok(None) };
-            if Cuts::of_layout(meta, &layout)? != cuts {
+            if Cuts::of_layout(meta, room, &layout)? != cuts {
                 return Err(Error::corrupt("columns of a segment are cut differently")
                     .with("segment", meta.id)
                     .with("column", &column.name));

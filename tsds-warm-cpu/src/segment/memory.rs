@@ -114,14 +114,14 @@ pub(crate) mod tests {
         TableId,
     };
 
-    use super::super::{Body, Piece, Segment};
+    use super::super::{Body, Piece, Room, Segment};
     use super::*;
 
     /// A segment of these columns, cut into these blocks, several of which have about `group_rows` rows together.
     pub(crate) fn segment(columns: &[(Column, ArrayRef)], block_rows: &[u32], group_rows: u64) -> Segment {
         let rows = block_rows.iter().map(|rows| u64::from(*rows)).sum();
         let meta = SegmentMeta { plain_bytes: rows * ((32 << 20) / group_rows), ..meta(rows) };
-        let cuts = Cuts::new(&meta, block_rows.iter().copied()).unwrap();
+        let cuts = Cuts::new(&meta, Room::of_numbers(), block_rows.iter().copied()).unwrap();
         let stats = |id, array: &ArrayRef, rows: std::ops::Range<u64>| {
             column_stats(id, &array.slice(rows.start as usize, (rows.end - rows.start) as usize)).unwrap()
         };

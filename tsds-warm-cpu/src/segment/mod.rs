@@ -13,7 +13,7 @@ use tsds_traits::{
     SegmentMeta, TableSchema, World,
 };
 
-pub(crate) use cuts::{Cuts, Group};
+pub(crate) use cuts::{Cuts, GROUP_ROWS, Group, Room};
 pub(crate) use file::FileSegment;
 pub(crate) use memory::{MemoryColumn, MemorySegment};
 pub(crate) use part::{Body, Part, Piece, array_bytes, join};
@@ -91,7 +91,7 @@ pub(crate) struct Finder {
 }
 
 impl Finder {
-    /// Opens a segment that is not pinned. `columns` are those that the request reads.
+    /// Opens a segment that is not pinned. `columns` are those that the request reads, in groups of about `group_bytes` at most.
     ///
     /// # Errors
     ///
@@ -101,6 +101,7 @@ impl Finder {
         handle: &SegmentHandle,
         schema: &Arc<TableSchema>,
         columns: &[ColumnId],
+        group_bytes: u64,
     ) -> Result<Segment> {
         let source = match &self.files {
             Some(files) => files.open(&handle.meta, schema).await?,
@@ -110,7 +111,7 @@ impl Finder {
             return Err(Error::new(ErrorKind::NotFound, "segment is neither pinned nor in a segment file")
                 .with("segment", handle.meta.id));
         };
-        match FileSegment::new(&source, columns, &self.codecs)? {
+        match FileSegment::new(&source, columns, &self.codecs, group_bytes)? {
             Some(segment) => Ok(Segment::File(Arc::new(segment))),
             None => {
                 let rows = pin::rows(&self.world, &self.codecs, source.as_ref()).await?;
