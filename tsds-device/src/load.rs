@@ -54,7 +54,17 @@ pub(crate) async fn load<D: Device>(
 
     let bytes = limits.bytes.min(arena.slab_bytes());
     let ranges = host.part_ranges(PartLimits { bytes, ..limits })?;
+    let too_large = |bytes: u64| {
+        Error::unsupported("segment does not fit, even if it were the only one")
+            .with("needed_bytes", bytes)
+            .with("limit_bytes", arena.limit_bytes())
+            .with("slab_bytes", arena.slab_bytes())
+    };
     let (mut parts, mut bytes) = (Vec::with_capacity(ranges.len()), host.host_bytes());
+    if bytes > arena.limit_bytes() {
+        return Err(too_large(bytes));
+    }
+    putting.at_least(bytes)?;
     let mut room = arena.room();
     for rows in ranges {
         let start = rows.start;
@@ -62,10 +72,7 @@ pub(crate) async fn load<D: Device>(
         let image = (*world.executor).blocking(move || job.image(rows)).await?;
         bytes += (image.bytes.len() as u64).next_multiple_of(ALIGNMENT);
         if !room.take(image.bytes.len() as u64) || bytes > arena.limit_bytes() {
-            return Err(Error::unsupported("segment does not fit, even if it were the only one")
-                .with("needed_bytes", bytes)
-                .with("limit_bytes", arena.limit_bytes())
-                .with("slab_bytes", arena.slab_bytes()));
+            return Err(too_large(bytes));
         }
         putting.at_least(bytes)?;
         let extent = arena.take(image.bytes.len() as u64).await?;
@@ -82,6 +89,14 @@ pub(crate) async fn load<D: Device>(
     let HostSegment { meta, columns, .. } = &*host;
     let columns = columns.iter().map(|column| column.device.clone()).collect();
     Ok(DeviceSegment::new(Arc::clone(meta), columns, parts, host.host_bytes()))
+}
+
+/// How many rows a part can have so that looking up what they stand for, `host_bits` each, takes no more of the host than a part may take of
+/// the device, nor than half of a wave's room; a few in any case.
+fn most_looked_up(limits: PartLimits, host_bits: u64) -> u64 {
+    let bytes = limits.bytes.min(room::of_wave(limits.scratch_bytes) / 2);
+    let most = bytes.saturating_mul(8) / host_bits.max(1);
+    (most / u64::from(u32::BITS) * u64::from(u32::BITS)).max(u32::BITS.into())
 }
 
 /// The blocks of every column that a device can decode, in schema order; none where there is no segment file, or its columns
@@ -182,9 +197,12 @@ impl HostSegment {
         let columns = self.columns.len() as u64;
         // Each column and each validity begins at a multiple of the alignment, and ends with words that are only looked at.
         let room = limits.bytes.saturating_sub(2 * ALIGNMENT * columns) * 8;
-        let most = (room / row_bits.max(1)).min(room::most_rows(limits.scratch_bytes, row_bits, columns));
+        let host_bits: u64 = self.columns.iter().map(|column| column.device.meaning.host_row_bits()).sum();
+        // What is looked up on the host gets half of the room of a wave.
+        let scratch_bytes = limits.scratch_bytes / if host_bits > 0 { 2 } else { 1 };
+        let most = (room / row_bits.max(1)).min(room::most_rows(scratch_bytes, row_bits, columns));
         let step = u64::from(if most >= u64::from(BLOCK_ITEMS) { BLOCK_ITEMS } else { u32::BITS });
-        let most = (most / step * step).min(self.most_looked_up(limits));
+        let most = (most / step * step).min(most_looked_up(limits, host_bits));
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(1 << 30);
         if most == 0 {
             return Err(Error::unsupported("rows are too wide for the memory of the device")
@@ -205,13 +223,6 @@ impl HostSegment {
             start = end;
         }
         Ok(ranges)
-    }
-
-    /// How many rows a part can have so that what they stand for on the host takes no more than a part may on the device; a few in any case.
-    fn most_looked_up(&self, limits: PartLimits) -> u64 {
-        let bits = self.columns.iter().map(|column| column.device.meaning.host_row_bits()).max();
-        let most = limits.bytes.saturating_mul(8) / bits.unwrap_or_default().max(1);
-        (most / u64::from(u32::BITS) * u64::from(u32::BITS)).max(u32::BITS.into())
     }
 
     /// What columns take on the host.

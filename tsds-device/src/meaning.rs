@@ -1,5 +1,6 @@
 //! What the numbers of a column on a device stand for.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -10,12 +11,14 @@ use arrow_array::{
 use arrow_schema::DataType;
 use arrow_select::concat::concat;
 use arrow_select::take::{TakeOptions, take};
-use tsds_compute::code_text;
 use tsds_compute::predicate::TextSet;
+use tsds_compute::{RowBytes, code_text};
 use tsds_traits::{Column, Error, KeySet, RangeSet, Result, ValueClass, is_payload_type, key_of_i64};
 
-/// The most that the values of a payload column of one segment may take: offsets of Arrow's arrays have 31 bits.
-const MOST_PAYLOAD_BYTES: usize = 1 << 30;
+/// The most that the values of a payload column of one segment may take.
+const MOST_PAYLOAD_BYTES: u64 = 1 << 30;
+/// The most items that arrays within it may have: their offsets have 31 bits.
+const MOST_ITEMS: usize = i32::MAX as usize;
 
 /// What the numbers of a column stand for. Devices compare and add 64 bits at most; what has more, or another form, lies on the host.
 #[derive(Clone, Debug)]
@@ -56,12 +59,14 @@ impl Numbers {
             Ok::<_, Error>(concat(&arrays)?)
         };
         if is_payload_type(&column.data_type) {
-            let bytes = arrays.iter().map(|array| array.to_data().get_slice_memory_size());
-            let bytes = bytes.sum::<std::result::Result<usize, _>>()?;
-            return match bytes <= MOST_PAYLOAD_BYTES {
-                true => Ok(Self::rows_of(joined(arrays)?)),
-                false => Err(too_much("payload")),
-            };
+            let bytes: u64 = arrays.iter().map(|array| bytes_of(array)).sum();
+            let items: usize = arrays.iter().map(|array| most_items(array, 0..array.len())).sum();
+            if bytes > MOST_PAYLOAD_BYTES || items > MOST_ITEMS {
+                return Err(too_much("payload"));
+            }
+            // Beside another, an array is copied: alone it would keep what it shares with others, and room to grow.
+            let nothing = arrays.iter().take(1).map(|array| array.slice(0, 0));
+            return Ok(Self::rows_of(joined(&arrays.iter().cloned().chain(nothing).collect::<Vec<_>>())?));
         }
         match ValueClass::of(&column.data_type) {
             Some(ValueClass::Text) => {
@@ -79,6 +84,7 @@ impl Numbers {
         }
     }
 
+    /// Payload as row numbers.
     fn rows_of(values: ArrayRef) -> Self {
         let rows = UInt32Array::new((0..values.len() as u32).collect(), values.logical_nulls());
         Self { array: Arc::new(rows), meaning: Meaning::Rows(Arc::clone(&values)), values }
@@ -95,6 +101,7 @@ impl Numbers {
             false => {
                 sorted.sort_unstable();
                 sorted.dedup();
+                sorted.shrink_to_fit();
                 let codes = decimals.unary(|value| sorted.partition_point(|other| *other < value) as i64);
                 let sorted = Decimal128Array::from(sorted).with_data_type(values.data_type().clone());
                 (codes, Meaning::Codes(Arc::new(sorted)))
@@ -216,4 +223,31 @@ impl Meaning {
             Self::Rows(values) => take(values, &*numbers, checked)?,
         })
     }
+}
+
+fn bytes_of(array: &ArrayRef) -> u64 {
+    RowBytes::new(std::slice::from_ref(array)).of(0..array.len())
+}
+
+/// How many items the longest array within some rows has.
+fn most_items(array: &dyn Array, rows: Range<usize>) -> usize {
+    let within = |offsets: &[i32], items: &dyn Array| {
+        let at = |row: usize| offsets.get(row).map_or(0, |offset| *offset as usize);
+        most_items(items, at(rows.start)..at(rows.end))
+    };
+    let own = rows.len();
+    own.max(match array.data_type() {
+        DataType::List(_) => within(array.as_list::<i32>().value_offsets(), array.as_list::<i32>().values()),
+        DataType::Map(_, _) => within(array.as_map().value_offsets(), array.as_map().entries()),
+        DataType::FixedSizeList(_, size) => {
+            let size = size.unsigned_abs() as usize;
+            let items = rows.start.saturating_mul(size)..rows.end.saturating_mul(size);
+            most_items(array.as_fixed_size_list().values(), items)
+        }
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter();
+            columns.map(|column| most_items(column, rows.clone())).max().unwrap_or(0)
+        }
+        _ => 0,
+    })
 }

@@ -64,8 +64,8 @@ impl Budget {
 /// A warm tier in the memory of a device.
 ///
 /// It serves what was [put](Tier::put), and nothing else: its hold on a segment is volatile. All memory that it takes on the
-/// device stays below a limit, a quarter of which is for what queries compute; the texts of columns stay on the host and
-/// count against the limit as well. A put beyond it fails with `NoSpace`, and nothing is evicted but by [`Tier::remove`].
+/// device stays below a limit, a quarter of which is for what queries compute; texts, decimals of more than 64 bits and payload stay on the
+/// host and count against the limit as well. A put beyond it fails with `NoSpace`, and nothing is evicted but by [`Tier::remove`].
 #[derive(Debug)]
 pub struct DeviceTier<D: Device> {
     name: &'static str,

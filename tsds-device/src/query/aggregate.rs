@@ -48,8 +48,9 @@ impl<D: Device> Aggregation<D> {
         Aggregator::new(Arc::clone(schema), plan.clone())?;
         let bucketer = plan.bucket.map(|bucket| Bucketer::new(bucket, schema.time_unit())).transpose()?;
         let time = schema.time_column().id;
-        let columns = plan.columns(schema).into_iter().chain([time]);
-        let reading = Reading::new(context, schema, predicate.as_ref(), columns, segments, stop, meter)?;
+        let columns = plan.columns(schema).into_iter().chain([time]).collect();
+        let reading =
+            Reading::new(context, schema, predicate.as_ref(), (columns, Vec::new()), segments, stop, meter)?;
         let fold = FoldPlan {
             groups: plan.group_by.clone(),
             bucket: plan.bucket,
@@ -69,11 +70,11 @@ impl<D: Device> Aggregation<D> {
         let wave = self.reading.begin(planned).await?;
         let starts = if self.adds_up(&wave)? { self.bucket_starts(&wave)? } else { None };
         let Some(starts) = starts else {
-            let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
+            let found = wave.compared(wave.all_rows()?, &self.reading.columns).await?;
             return self.on_host(&wave, found).await;
         };
         let Some(folded) = self.folded(&wave, &starts).await? else {
-            let found = wave.gather(wave.all_rows()?, &self.reading.columns).await?;
+            let found = wave.compared(wave.all_rows()?, &self.reading.columns).await?;
             return self.on_host(&wave, found).await;
         };
         if folded.is_empty() {

@@ -41,6 +41,8 @@ pub(crate) struct Reading<D: Device> {
     pub(crate) schema: Arc<TableSchema>,
     /// Every column that is read.
     pub(crate) columns: Vec<ColumnId>,
+    /// Those of them whose values are returned.
+    returned: Vec<ColumnId>,
     pub(crate) predicate: Option<CompiledPredicate>,
     /// In request order, held until the request is answered.
     pub(crate) segments: Vec<Arc<DeviceSegment<D>>>,
@@ -64,7 +66,7 @@ impl<D: Device> Reading<D> {
         context: Arc<Context<D>>,
         schema: &Arc<TableSchema>,
         predicate: Option<&Predicate>,
-        columns: impl IntoIterator<Item = ColumnId>,
+        (columns, returned): (Vec<ColumnId>, Vec<ColumnId>),
         segments: impl FnOnce() -> Result<Vec<Arc<DeviceSegment<D>>>>,
         stop: Arc<Stop>,
         meter: &ReadMeter,
@@ -73,7 +75,7 @@ impl<D: Device> Reading<D> {
         let tested = predicate.iter().flat_map(|predicate| predicate.columns().to_vec());
         let columns = distinct(columns.into_iter().chain(tested));
         let (schema, meter, segments) = (Arc::clone(schema), meter.clone(), segments()?);
-        Ok(Self { context, schema, columns, predicate, segments, stop, meter })
+        Ok(Self { context, schema, columns, returned, predicate, segments, stop, meter })
     }
 
     /// The parts that can have a matching row, cut into waves, in request order.
@@ -128,12 +130,13 @@ impl<D: Device> Reading<D> {
         self.meter.blocks_skipped((segment.parts.len() - worked_on) as u64 * columns);
     }
 
-    /// What a wave takes for so many rows of a segment, with what it makes of them on the host.
+    /// What a wave takes for so many rows of a segment, with what is looked up for them on the host.
     fn bytes_for(&self, segment: &DeviceSegment<D>, rows: u64) -> u64 {
         let read = segment.columns.iter().filter(|column| self.columns.contains(&column.id));
-        let row_bits: u64 =
-            read.map(|column| column.form.bytes(8) + 1 + column.meaning.host_row_bits()).sum();
-        room::taken(rows, row_bits, self.columns.len() as u64)
+        let row_bits: u64 = read.map(|column| column.form.bytes(8) + 1).sum();
+        let returned = segment.columns.iter().filter(|column| self.returned.contains(&column.id));
+        let host_bits: u64 = returned.map(|column| column.meaning.host_row_bits()).sum();
+        room::taken(rows, row_bits, self.columns.len() as u64) + rows.saturating_mul(host_bits) / 8
     }
 
     /// Gives a wave memory.

@@ -47,7 +47,7 @@ impl<D: Device> Scan<D> {
             context,
             &request.schema,
             request.predicate.as_ref(),
-            fetched.iter().copied(),
+            (fetched.clone(), fetched.clone()),
             segments,
             stop,
             &request.meter,

@@ -101,7 +101,7 @@ impl<D: Device> Wave<D> {
         blocks: &[BlockEntry],
     ) -> Result<(Vec<u32>, Vec<u32>)> {
         let columns = predicate.columns().to_vec();
-        let found = self.gather(self.all_rows()?, &columns).await?;
+        let found = self.compared(self.all_rows()?, &columns).await?;
         let (predicate, blocks) = (predicate.clone(), blocks.to_vec());
         let job = move || {
             let matches = found.iter().map(|part| predicate.evaluate(&columns, &part.rows));

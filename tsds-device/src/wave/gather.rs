@@ -52,10 +52,32 @@ impl<D: Device> Wave<D> {
     ///
     /// What the device says.
     pub(crate) async fn gather(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        self.looked_up(rows, columns, Meaning::clone).await
+    }
+
+    /// As [`Wave::gather`], to be compared and counted on the host: of payload, which nobody compares, numbers that are null where it is.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    pub(crate) async fn compared(&self, rows: Rows<D>, columns: &[ColumnId]) -> Result<Vec<PartRows>> {
+        let compared = |meaning: &Meaning| match meaning {
+            Meaning::Rows(_) => Meaning::Values,
+            other => other.clone(),
+        };
+        self.looked_up(rows, columns, compared).await
+    }
+
+    async fn looked_up(
+        &self,
+        rows: Rows<D>,
+        columns: &[ColumnId],
+        taken_for: impl Fn(&Meaning) -> Meaning,
+    ) -> Result<Vec<PartRows>> {
         let found = self.numbers(rows, columns).await?;
         let mut meanings = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            let of_part = columns.iter().map(|column| Ok(part.segment.column(*column)?.meaning.clone()));
+            let of_part = columns.iter().map(|column| Ok(taken_for(&part.segment.column(*column)?.meaning)));
             meanings.push(of_part.collect::<Result<Vec<_>>>()?);
         }
         let is_work = meanings.iter().flatten().any(Meaning::is_work);

@@ -27,6 +27,7 @@ pub(super) fn tests<S: Subject>() -> Vec<Test<S>> {
         ("one_request_reads_decimals_that_fit_64_bits_and_others", of_both_kinds),
         ("decimals_that_fit_64_bits_stay_encoded", encoded),
         ("payload_is_held_and_its_values_count", payload),
+        ("what_stays_on_the_host_takes_no_more_than_it_is", little_is_kept),
     ]
 }
 
@@ -173,7 +174,8 @@ fn payload<S: Subject>(bench: &Bench<S>) {
         [("time", Arc::new(time)), ("number", Arc::new(number)), ("payload", Arc::new(value))];
     let source = Arc::new(Blocks::new(1, &columns, &[1_000]));
     put(bench, &tier, &source);
-    let (held, values) = (tier.usage().bytes, source.batch.column(2).get_buffer_memory_size() as u64);
+    let (held, values) =
+        (tier.usage().bytes, source.batch.column(2).as_binary::<i32>().value_data().len() as u64);
     assert!(held >= values && held < values + (64 << 10), "{held} bytes held with {values} of values");
     let (column, comparison) = (ColumnId(2), Comparison::Less);
     let predicate = Predicate::Compare { column, comparison, value: Value::Int(700) };
@@ -182,4 +184,34 @@ fn payload<S: Subject>(bench: &Bench<S>) {
     for limit in [None, Some(2_000), Some(10)] {
         check_order(bench, &tier, &source, [column, ColumnId(1)], 0, limit);
     }
+    // More conditions than a program may have, and an aggregate with them: both are worked out on the host.
+    let absent = Predicate::IsNull(ColumnId(3));
+    let many = Predicate::Or([vec![predicate; 20], vec![absent.clone()]].concat());
+    for predicate in [absent, many] {
+        let found = scan(bench, &tier, &source, &all(&source), Some(predicate.clone()));
+        assert_same(&found, &matching(&source, &predicate), &predicate);
+        let count = Aggregate { function: Function::Count, column: Some(ColumnId(3)) };
+        for group_by in [vec![], vec![column]] {
+            let plan = AggregatePlan { group_by, bucket: None, aggregates: vec![count.clone()] };
+            check_aggregate(bench, &tier, &source, plan, Some(predicate.clone()));
+        }
+    }
+}
+
+/// Codes take the room of distinct values, not of rows; and what an array shares with others is not kept.
+fn little_is_kept<S: Subject>(bench: &Bench<S>) {
+    let tier = tier(bench, 64);
+    let rows = 50_000;
+    let source = Arc::new(Blocks::new(1, &columns(rows), &[16_384]));
+    let few = [("time", 0), ("few", 3)].map(|(name, at)| (name, Arc::clone(source.batch.column(at))));
+    put(bench, &tier, &Arc::new(Blocks::new(1, &few, &[16_384])));
+    let held = tier.usage().bytes;
+    assert!(held < rows as u64 * 9, "{held} bytes held of {rows} codes");
+    let all = BinaryArray::from_iter_values((0..1_000).map(|row| vec![row as u8; 10_000]));
+    let time = TimestampNanosecondArray::from_iter_values(0..10);
+    let columns: [(&str, ArrayRef); 2] =
+        [("time", Arc::new(time)), ("payload", Arc::new(all.slice(500, 10)))];
+    put(bench, &tier, &Arc::new(Blocks::new(2, &columns, &[10])));
+    let more = tier.usage().bytes - held;
+    assert!(more < 200_000, "{more} bytes held of 100,000");
 }
