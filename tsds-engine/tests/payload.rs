@@ -2,6 +2,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "support/walk.rs"]
+mod walk;
 
 use std::sync::Arc;
 
@@ -12,16 +14,38 @@ use arrow_array::{
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use arrow_select::concat::concat_batches;
 use tsds_engine::query::{Aggregation, Direction, Query, col};
 use tsds_engine::traits::ErrorKind;
-use tsds_engine::{Database, SchemaChange, Table, TableSpec};
+use tsds_engine::{SchemaChange, Table, TableSpec};
 use tsds_io::SimWorld;
+use walk::{TABLE, Walked, compare_cold_files_with_memory, fresh, joined, walk_through_tiers_and_crashes};
 
-const TABLE: &str = "payload";
-/// Rows of a batch, which is sealed into a segment of its own.
+/// Rows of a batch.
 const ROWS: i64 = 40;
 const PAYLOAD: [&str; 7] = ["raw", "hash", "spectrum", "tags", "event", "position", "trail"];
+
+struct Payload;
+
+impl Walked for Payload {
+    const ROWS: i64 = ROWS;
+    type Answer = Vec<String>;
+
+    fn schema() -> SchemaRef {
+        schema()
+    }
+
+    fn batch(first: i64) -> RecordBatch {
+        batch(first)
+    }
+
+    fn answer(rows: &RecordBatch) -> Vec<String> {
+        bits(rows)
+    }
+
+    async fn answers(table: &Table) -> Vec<Vec<String>> {
+        answers(table).await
+    }
+}
 
 fn valid(rows: &std::ops::Range<i64>, every: i64) -> Option<NullBuffer> {
     Some(rows.clone().map(|row| row % every != 0).collect())
@@ -122,10 +146,6 @@ fn schema() -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn joined(batches: &[RecordBatch]) -> RecordBatch {
-    concat_batches(&batches.first().expect("there are batches").schema(), batches).unwrap()
-}
-
 /// Rows by their bits: the text of a float does not tell NaNs apart, and Arrow takes none for equal.
 fn bits(batch: &RecordBatch) -> Vec<String> {
     fn value(array: &dyn Array, row: usize) -> String {
@@ -186,82 +206,21 @@ async fn answers(table: &Table) -> Vec<Vec<String>> {
     answers
 }
 
-async fn open(machine: &SimWorld) -> Database {
-    support::open(machine).await.unwrap()
-}
-
-async fn fresh(machine: &SimWorld) -> (Database, Table) {
-    let database = open(machine).await;
-    let spec = TableSpec::new(TABLE, schema(), "time").series(["series"]).chunk_interval("1h");
-    let table = database.create_table(spec).await.unwrap();
-    (database, table)
-}
-
 #[test]
 fn payload_comes_back_to_the_bit_from_every_tier_and_after_crashes() {
-    let mut machine = SimWorld::new(21);
-    let expected = machine.block_on(async {
-        let (_database, table) = fresh(&machine).await;
-        table.ingest(batch(0)).await.unwrap();
-        let expected = answers(&table).await;
-        assert_eq!(expected[0], bits(&batch(0)), "what was written is what is read");
-        expected
-    });
-    machine = machine.crash();
-    machine.block_on(async {
-        let database = open(&machine).await;
-        assert_eq!(database.tier_counts().hot, ROWS as u64);
-        assert_eq!(answers(&database.table(TABLE).unwrap()).await, expected, "from the log");
-        database.flush().await.unwrap();
-        assert_eq!(database.tier_counts().warm, ROWS as u64);
-        assert_eq!(answers(&database.table(TABLE).unwrap()).await, expected, "from segment files");
-    });
-    machine = machine.crash();
-    machine.block_on(async {
-        let database = open(&machine).await;
-        let table = database.table(TABLE).unwrap();
-        assert_eq!(answers(&table).await, expected, "from segment files, after a crash");
-        for number in 1..8 {
-            table.ingest(batch(number * 3_600)).await.unwrap();
-            database.flush().await.unwrap();
-        }
-        database.settle().await.unwrap();
-        let counts = database.tier_counts();
-        assert!(counts.cold >= ROWS as u64 && counts.warm > 0, "{counts:?}");
-    });
-    machine = machine.crash();
-    machine.block_on(async {
-        let database = open(&machine).await;
-        let table = database.table(TABLE).unwrap();
-        let all: Vec<RecordBatch> = (0..8).map(|number| batch(number * 3_600)).collect();
-        assert_eq!(answers(&table).await[0], bits(&joined(&all)), "from cold and segment files");
-        assert!(database.verify(|_, _| {}).await.unwrap().damage.is_empty());
-    });
+    walk_through_tiers_and_crashes::<Payload>(21);
 }
 
 #[test]
 fn cold_files_return_the_payload_of_memory() {
-    let machine = SimWorld::new(22);
-    machine.block_on(async {
-        let (database, table) = fresh(&machine).await;
-        for number in 0..8 {
-            table.ingest(batch(number * 3_600)).await.unwrap();
-        }
-        let expected = answers(&table).await;
-        for _ in 0..3 {
-            database.flush().await.unwrap();
-            database.settle().await.unwrap();
-        }
-        assert!(database.tier_counts().cold > 0, "{:?}", database.tier_counts());
-        assert_eq!(answers(&table).await, expected);
-    });
+    compare_cold_files_with_memory::<Payload>(22);
 }
 
 #[test]
 fn what_compares_sorts_groups_or_computes_payload_is_refused_by_name() {
     let machine = SimWorld::new(23);
     machine.block_on(async {
-        let (_database, table) = fresh(&machine).await;
+        let (_database, table) = fresh::<Payload>(&machine).await;
         table.ingest(batch(0)).await.unwrap();
         for name in PAYLOAD {
             let aggregates = [
@@ -296,7 +255,7 @@ fn what_compares_sorts_groups_or_computes_payload_is_refused_by_name() {
 fn payload_is_no_series_and_no_time_column() {
     let machine = SimWorld::new(24);
     machine.block_on(async {
-        let database = open(&machine).await;
+        let database = support::open(&machine).await.unwrap();
         for spec in
             [TableSpec::new("a", schema(), "time").series(["spectrum"]), TableSpec::new("a", schema(), "raw")]
         {
@@ -309,7 +268,7 @@ fn payload_is_no_series_and_no_time_column() {
 fn layouts_and_names_of_other_libraries_are_stored_as_one_type() {
     let machine = SimWorld::new(25);
     machine.block_on(async {
-        let database = open(&machine).await;
+        let database = support::open(&machine).await.unwrap();
         let element = Arc::new(Field::new("element", DataType::Float64, false));
         let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.0, 2.0]));
         let lists: ArrayRef =
@@ -331,7 +290,7 @@ fn layouts_and_names_of_other_libraries_are_stored_as_one_type() {
 fn a_payload_column_that_is_added_is_null_in_older_rows() {
     let machine = SimWorld::new(26);
     machine.block_on(async {
-        let database = open(&machine).await;
+        let database = support::open(&machine).await.unwrap();
         let few = batch(0).project(&[8, 9]).unwrap();
         let table = database.create_table(TableSpec::new(TABLE, few.schema(), "time")).await.unwrap();
         table.ingest(few.clone()).await.unwrap();
@@ -367,7 +326,7 @@ fn a_payload_column_that_is_added_is_null_in_older_rows() {
 fn a_decimal_inside_of_payload_with_too_many_digits_is_refused() {
     let machine = SimWorld::new(27);
     machine.block_on(async {
-        let database = open(&machine).await;
+        let database = support::open(&machine).await.unwrap();
         let decimals = |value: i128| -> ArrayRef {
             Arc::new(Decimal128Array::from(vec![value]).with_data_type(DataType::Decimal128(3, 0)))
         };

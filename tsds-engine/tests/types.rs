@@ -2,6 +2,8 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
+#[path = "support/walk.rs"]
+mod walk;
 
 use std::sync::Arc;
 
@@ -11,15 +13,38 @@ use arrow_array::{
 };
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow_select::concat::concat_batches;
 use tsds_engine::query::{Aggregation, Direction, Expr, Literal, col};
 use tsds_engine::traits::{ErrorKind, has_sum, integer_form};
-use tsds_engine::{Database, Table, TableSpec};
+use tsds_engine::{Table, TableSpec};
 use tsds_io::SimWorld;
 
-const TABLE: &str = "types";
-/// Rows of a batch, which is sealed into a segment of its own.
+use walk::{Walked, compare_cold_files_with_memory, fresh, joined, walk_through_tiers_and_crashes};
+
+/// Rows of a batch.
 const ROWS: i64 = 30;
+
+struct Types;
+
+impl Walked for Types {
+    const ROWS: i64 = ROWS;
+    type Answer = RecordBatch;
+
+    fn schema() -> SchemaRef {
+        schema()
+    }
+
+    fn batch(first: i64) -> RecordBatch {
+        batch(first)
+    }
+
+    fn answer(rows: &RecordBatch) -> RecordBatch {
+        rows.clone()
+    }
+
+    async fn answers(table: &Table) -> Vec<RecordBatch> {
+        answers(table).await
+    }
+}
 
 /// The columns beside time: a name each, its type, and a literal that lies among its values.
 fn columns() -> Vec<(&'static str, DataType, Literal)> {
@@ -71,10 +96,6 @@ fn batch(first: i64) -> RecordBatch {
     RecordBatch::try_new(schema(), arrays).unwrap()
 }
 
-fn joined(batches: &[RecordBatch]) -> RecordBatch {
-    concat_batches(&batches.first().expect("there are batches").schema(), batches).unwrap()
-}
-
 /// What is asked of the table wherever its rows are: all rows, each column filtered, sorted and grouped, and its aggregates.
 async fn answers(table: &Table) -> Vec<RecordBatch> {
     let mut answers = Vec::new();
@@ -103,86 +124,21 @@ async fn answers(table: &Table) -> Vec<RecordBatch> {
     answers
 }
 
-async fn open(machine: &SimWorld) -> Database {
-    support::open(machine).await.unwrap()
-}
-
-/// The table in a database whose segments are where its mover leaves them.
-async fn fresh(machine: &SimWorld) -> (Database, Table) {
-    let database = open(machine).await;
-    let spec = TableSpec::new(TABLE, schema(), "time").series(["series"]).chunk_interval("1h");
-    let table = database.create_table(spec).await.unwrap();
-    (database, table)
-}
-
 #[test]
 fn every_type_gives_the_same_answers_in_every_tier_and_after_crashes() {
-    let mut machine = SimWorld::new(11);
-    let expected = machine.block_on(async {
-        let (_database, table) = fresh(&machine).await;
-        table.ingest(batch(0)).await.unwrap();
-        let expected = answers(&table).await;
-        assert_eq!(expected[0], batch(0), "what was written is what is read");
-        expected
-    });
-    // From the log.
-    machine = machine.crash();
-    machine.block_on(async {
-        let database = open(&machine).await;
-        assert_eq!(database.tier_counts().hot, ROWS as u64);
-        assert_eq!(answers(&database.table(TABLE).unwrap()).await, expected, "from the log");
-        database.flush().await.unwrap();
-        assert_eq!(database.tier_counts().warm, ROWS as u64);
-        assert_eq!(answers(&database.table(TABLE).unwrap()).await, expected, "from segment files");
-    });
-    machine = machine.crash();
-    machine.block_on(async {
-        let database = open(&machine).await;
-        let table = database.table(TABLE).unwrap();
-        assert_eq!(answers(&table).await, expected, "from segment files, after a crash");
-        // Others push it out: old segments move into cold files.
-        for number in 1..8 {
-            table.ingest(batch(number * 3_600)).await.unwrap();
-            database.flush().await.unwrap();
-        }
-        database.settle().await.unwrap();
-        let counts = database.tier_counts();
-        assert!(counts.cold >= ROWS as u64 && counts.warm > 0, "{counts:?}");
-    });
-    machine = machine.crash();
-    machine.block_on(async {
-        let database = open(&machine).await;
-        let table = database.table(TABLE).unwrap();
-        let everything = table.query().sort_by("time", Direction::Ascending).collect().await.unwrap();
-        let all: Vec<RecordBatch> = (0..8).map(|number| batch(number * 3_600)).collect();
-        assert_eq!(joined(&everything), joined(&all), "from cold and segment files");
-        assert!(database.verify(|_, _| {}).await.unwrap().damage.is_empty());
-    });
+    walk_through_tiers_and_crashes::<Types>(11);
 }
 
 #[test]
 fn cold_files_give_the_answers_of_memory() {
-    let machine = SimWorld::new(12);
-    machine.block_on(async {
-        let (database, table) = fresh(&machine).await;
-        for number in 0..8 {
-            table.ingest(batch(number * 3_600)).await.unwrap();
-        }
-        let expected = answers(&table).await;
-        for _ in 0..3 {
-            database.flush().await.unwrap();
-            database.settle().await.unwrap();
-        }
-        assert!(database.tier_counts().cold > 0, "{:?}", database.tier_counts());
-        assert_eq!(answers(&table).await, expected);
-    });
+    compare_cold_files_with_memory::<Types>(12);
 }
 
 #[test]
 fn sums_of_dates_and_times_of_day_are_refused_by_name() {
     let machine = SimWorld::new(13);
     machine.block_on(async {
-        let (_database, table) = fresh(&machine).await;
+        let (_database, table) = fresh::<Types>(&machine).await;
         for (name, data_type, _) in columns().into_iter().filter(|(_, data_type, _)| !has_sum(data_type)) {
             let error = table.query().aggregate(Aggregation::new().sum(name)).collect().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -196,7 +152,7 @@ fn sums_of_dates_and_times_of_day_are_refused_by_name() {
 fn a_sum_of_durations_that_does_not_fit_is_refused() {
     let machine = SimWorld::new(14);
     machine.block_on(async {
-        let (_database, table) = fresh(&machine).await;
+        let (_database, table) = fresh::<Types>(&machine).await;
         let rows = batch(0);
         let longest = Int64Array::from(vec![i64::MAX; ROWS as usize]);
         let longest = cast(&longest, &DataType::Duration(TimeUnit::Second)).unwrap();
@@ -223,7 +179,7 @@ fn with_decimals(name: &str, units: i128) -> RecordBatch {
 fn decimals_are_summed_exactly_and_have_an_average() {
     let machine = SimWorld::new(16);
     machine.block_on(async {
-        let (database, table) = fresh(&machine).await;
+        let (database, table) = fresh::<Types>(&machine).await;
         let most = 10_i128.pow(38) / i128::from(ROWS) - 1;
         table.ingest(with_decimals("wide", most)).await.unwrap();
         for _ in 0..2 {
@@ -249,7 +205,7 @@ fn decimals_are_summed_exactly_and_have_an_average() {
 fn a_decimal_with_more_digits_than_its_column_is_refused_by_row() {
     let machine = SimWorld::new(17);
     machine.block_on(async {
-        let (_database, table) = fresh(&machine).await;
+        let (_database, table) = fresh::<Types>(&machine).await;
         table.ingest(with_decimals("price", 999_999_999)).await.unwrap();
         let error = table.ingest(with_decimals("price", -1_000_000_000)).await.unwrap_err().to_string();
         assert!(error.contains("column=price") && error.contains("row=0"), "{error}");
@@ -260,7 +216,7 @@ fn a_decimal_with_more_digits_than_its_column_is_refused_by_row() {
 fn a_type_that_is_not_stored_is_refused_with_those_that_are() {
     let machine = SimWorld::new(15);
     machine.block_on(async {
-        let database = open(&machine).await;
+        let database = support::open(&machine).await.unwrap();
         let fields = vec![
             Field::new("time", DataType::Timestamp(TimeUnit::Millisecond, None), false),
             Field::new("odd", DataType::Time32(TimeUnit::Nanosecond), true),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Decimal128Type;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, Decimal128Array, Int64Array, RecordBatch, TimestampNanosecondArray,
+    ArrayRef, BinaryArray, Decimal128Array, Int64Array, RecordBatch, TimestampNanosecondArray,
 };
 use arrow_schema::DataType;
 use arrow_select::concat::concat_batches;
