@@ -60,7 +60,7 @@ pub use predicate::{Comparison, Predicate};
 pub use range_set::{Bounded, KeySet, RangeSet};
 pub use registry::{
     CodecFactory, CodecSet, EvictorFactory, Factory, KeyProviderFactory, Plugin, Presence, Registry,
-    TierFactory, WalFactory,
+    TierFactory, WalFactory, plugin_settings,
 };
 pub use schema::{Column, STORED_TYPES, TableSchema, is_stored_type, units_per_second};
 pub use schema_record::{ColumnRecord, SchemaRecord, parse_type, type_name};

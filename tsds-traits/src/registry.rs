@@ -11,6 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 use serde_json::Value as Json;
 
 use crate::{
@@ -60,6 +62,34 @@ pub enum Presence {
     Present(String),
     /// It cannot, and why.
     Absent(String),
+}
+
+/// The settings of a plugin, as its factory is given them; those that are not there are the defaults.
+///
+/// # Errors
+///
+/// `ConfigInvalid`, with what is wrong and where.
+///
+/// ```
+/// #[derive(Debug, Default, serde::Deserialize)]
+/// #[serde(default, deny_unknown_fields)]
+/// struct Settings {
+///     max_memory_mb: Option<u64>,
+/// }
+/// let given = serde_json::json!({"max_memory_mb": 64});
+/// assert_eq!(tsds_traits::plugin_settings::<Settings>(&given)?.max_memory_mb, Some(64));
+/// assert_eq!(tsds_traits::plugin_settings::<Settings>(&serde_json::Value::Null)?.max_memory_mb, None);
+/// let wrong = tsds_traits::plugin_settings::<Settings>(&serde_json::json!({"memory": 64})).unwrap_err();
+/// assert!(wrong.to_string().contains("memory"));
+/// # Ok::<(), tsds_traits::Error>(())
+/// ```
+pub fn plugin_settings<'a, T: Deserialize<'a> + Default>(settings: &'a Json) -> Result<T> {
+    if settings.is_null() {
+        return Ok(T::default());
+    }
+    T::deserialize(settings.into_deserializer()).map_err(|error| {
+        Error::new(ErrorKind::ConfigInvalid, "settings of a plugin are wrong").with("cause", error)
+    })
 }
 
 /// Builds a tier from its settings.

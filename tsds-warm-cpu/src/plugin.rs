@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
 use serde_json::Value as Json;
-use tsds_traits::{BuildContext, Error, ErrorKind, Evictor, Factory, Plugin, Presence, Result, Tier};
+use tsds_traits::{BuildContext, Evictor, Factory, Plugin, Presence, Result, Tier, plugin_settings};
 
 use crate::{CpuTier, LRU, LruEvictor, NAME};
 
@@ -25,27 +23,17 @@ pub fn plugins() -> [Plugin; 2] {
 }
 
 fn build_tier(settings: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Tier>>> {
-    async move { Ok(CpuTier::new(parse(&settings)?, context)? as Arc<dyn Tier>) }.boxed()
+    async move { Ok(CpuTier::new(plugin_settings(&settings)?, context)? as Arc<dyn Tier>) }.boxed()
 }
 
 fn build_evictor(settings: &Json) -> Result<Arc<dyn Evictor>> {
-    Ok(Arc::new(LruEvictor::new(parse(settings)?)))
-}
-
-/// Settings that are not there are the defaults.
-fn parse<'a, T: Deserialize<'a> + Default>(settings: &'a Json) -> Result<T> {
-    if settings.is_null() {
-        return Ok(T::default());
-    }
-    T::deserialize(settings.into_deserializer()).map_err(|error| {
-        Error::new(ErrorKind::ConfigInvalid, "settings of a plugin are wrong").with("cause", error)
-    })
+    Ok(Arc::new(LruEvictor::new(plugin_settings(settings)?)))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tsds_traits::Registry;
+    use tsds_traits::{ErrorKind, Registry};
 
     use super::*;
     use crate::CpuSettings;
@@ -60,7 +48,7 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_is_refused_and_named() {
-        let error = parse::<CpuSettings>(&json!({"max_memory": 3})).unwrap_err();
+        let error = plugin_settings::<CpuSettings>(&json!({"max_memory": 3})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         assert!(error.to_string().contains("max_memory"), "{error}");
         assert!(build_evictor(&json!({"size": 1})).is_err());
@@ -68,7 +56,10 @@ mod tests {
 
     #[test]
     fn settings_have_defaults() {
-        assert_eq!(parse::<CpuSettings>(&Json::Null).unwrap(), CpuSettings { max_memory_mb: None });
-        assert_eq!(parse::<CpuSettings>(&json!({"max_memory_mb": 3})).unwrap().limit_bytes(), Some(3 << 20));
+        assert_eq!(plugin_settings::<CpuSettings>(&Json::Null).unwrap(), CpuSettings { max_memory_mb: None });
+        assert_eq!(
+            plugin_settings::<CpuSettings>(&json!({"max_memory_mb": 3})).unwrap().limit_bytes(),
+            Some(3 << 20)
+        );
     }
 }

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
 use serde_json::Value as Json;
 use tsds_device::DeviceTier;
-use tsds_traits::{BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Result, Tier, World};
+use tsds_traits::{BuildContext, Error, Factory, Plugin, Presence, Result, Tier, World, plugin_settings};
 
 use crate::adapter::{AdapterSummary, find};
 use crate::{CudaDevice, CudaSettings};
@@ -51,7 +49,7 @@ pub(crate) fn reason(error: &Error) -> String {
 
 fn build(settings: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Tier>>> {
     async move {
-        let settings = parse(&settings)?;
+        let settings: CudaSettings = plugin_settings(&settings)?;
         let device = CudaDevice::open(&settings, &context.world).await?;
         let limit_bytes = settings.limit_bytes(device.free_bytes());
         let tier = DeviceTier::open(NAME, context.world, device, limit_bytes).await?;
@@ -70,24 +68,14 @@ const COPIED_BYTES: u64 = 256 << 20;
 ///
 /// As for opening the tier; `NoSpace` if there is not so much memory.
 pub async fn copy_bandwidth(settings: Json, world: World) -> Result<f64> {
-    let device = CudaDevice::open(&parse(&settings)?, &world).await?;
+    let device = CudaDevice::open(&plugin_settings(&settings)?, &world).await?;
     Ok(tsds_device::copy_bandwidth(&device, &*world.clock, COPIED_BYTES).await?)
-}
-
-/// Settings that are not there are the defaults.
-fn parse(settings: &Json) -> Result<CudaSettings> {
-    if settings.is_null() {
-        return Ok(CudaSettings::default());
-    }
-    CudaSettings::deserialize(settings.into_deserializer()).map_err(|error| {
-        Error::new(ErrorKind::ConfigInvalid, "settings of a plugin are wrong").with("cause", error)
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tsds_traits::Registry;
+    use tsds_traits::{ErrorKind, Registry};
 
     use super::*;
 
@@ -100,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_is_refused_and_named() {
-        let error = parse(&json!({"devise": "x"})).unwrap_err();
+        let error = plugin_settings::<CudaSettings>(&json!({"devise": "x"})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         assert!(error.to_string().contains("devise"), "{error}");
     }

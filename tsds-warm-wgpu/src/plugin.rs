@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
 use serde_json::Value as Json;
 use tsds_device::DeviceTier;
-use tsds_traits::{BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Result, Tier, World};
+use tsds_traits::{BuildContext, Factory, Plugin, Presence, Result, Tier, World, plugin_settings};
 
 use crate::adapter::{AdapterSummary, find_summaries};
 use crate::{WgpuDevice, WgpuSettings};
@@ -55,7 +53,7 @@ fn probe() -> Presence {
 
 fn build(settings: Json, context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Tier>>> {
     async move {
-        let settings = parse(&settings)?;
+        let settings: WgpuSettings = plugin_settings(&settings)?;
         let device = WgpuDevice::open(&settings, &context.world).await?;
         let tier = DeviceTier::open(NAME, context.world, device, settings.limit_bytes()).await?;
         Ok(tier as Arc<dyn Tier>)
@@ -73,24 +71,14 @@ const COPIED_BYTES: u64 = 256 << 20;
 ///
 /// As for opening the tier; `NoSpace` if there is not so much memory.
 pub async fn copy_bandwidth(settings: Json, world: World) -> Result<f64> {
-    let device = WgpuDevice::open(&parse(&settings)?, &world).await?;
+    let device = WgpuDevice::open(&plugin_settings(&settings)?, &world).await?;
     Ok(tsds_device::copy_bandwidth(&device, &*world.clock, COPIED_BYTES).await?)
-}
-
-/// Settings that are not there are the defaults.
-fn parse(settings: &Json) -> Result<WgpuSettings> {
-    if settings.is_null() {
-        return Ok(WgpuSettings::default());
-    }
-    WgpuSettings::deserialize(settings.into_deserializer()).map_err(|error| {
-        Error::new(ErrorKind::ConfigInvalid, "settings of a plugin are wrong").with("cause", error)
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tsds_traits::Registry;
+    use tsds_traits::{ErrorKind, Registry};
 
     use super::*;
 
@@ -103,14 +91,17 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_is_refused_and_named() {
-        let error = parse(&json!({"adaptor": "x"})).unwrap_err();
+        let error = plugin_settings::<WgpuSettings>(&json!({"adaptor": "x"})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
         assert!(error.to_string().contains("adaptor"), "{error}");
     }
 
     #[test]
     fn without_a_limit_a_gibibyte_is_taken() {
-        assert_eq!(parse(&Json::Null).unwrap().limit_bytes(), 1 << 30);
-        assert_eq!(parse(&json!({"max_memory_mb": 3})).unwrap().limit_bytes(), 3 << 20);
+        assert_eq!(plugin_settings::<WgpuSettings>(&Json::Null).unwrap().limit_bytes(), 1 << 30);
+        assert_eq!(
+            plugin_settings::<WgpuSettings>(&json!({"max_memory_mb": 3})).unwrap().limit_bytes(),
+            3 << 20
+        );
     }
 }

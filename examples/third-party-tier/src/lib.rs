@@ -20,7 +20,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
-use tsds_traits::{BuildContext, Error, ErrorKind, Factory, Plugin, Presence, Result, Tier};
+use tsds_traits::{BuildContext, Factory, Plugin, Presence, Result, Tier, plugin_settings};
 
 pub use tier::{ID, IpcTier};
 
@@ -51,9 +51,7 @@ pub struct IpcSettings {
 
 fn build(settings: serde_json::Value, context: BuildContext) -> BoxFuture<'static, Result<Arc<dyn Tier>>> {
     async move {
-        let settings: IpcSettings = serde_json::from_value(settings).map_err(|error| {
-            Error::new(ErrorKind::ConfigInvalid, "settings of the tier are wrong").with("cause", error)
-        })?;
+        let settings: IpcSettings = plugin_settings(&settings)?;
         Ok(IpcTier::open(&settings, context).await? as Arc<dyn Tier>)
     }
     .boxed()
