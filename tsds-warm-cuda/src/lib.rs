@@ -12,6 +12,7 @@ mod device;
 mod driver;
 mod fault;
 mod kernels;
+mod link;
 mod plugin;
 mod readback;
 mod settings;
@@ -23,5 +24,5 @@ mod work;
 
 pub use adapter::{AdapterSummary, list_adapters};
 pub use device::{CudaBuffer, CudaDevice};
-pub use plugin::{NAME, copy_bandwidth, plugin};
+pub use plugin::{NAME, copy_bandwidth, link_bandwidth, plugin};
 pub use settings::CudaSettings;
