@@ -24,5 +24,5 @@ mod work;
 
 pub use adapter::{AdapterSummary, list_adapters};
 pub use device::{CudaBuffer, CudaDevice};
-pub use plugin::{NAME, copy_bandwidth, link_bandwidth, plugin};
+pub use plugin::{NAME, copy_bandwidth, plugin};
 pub use settings::CudaSettings;

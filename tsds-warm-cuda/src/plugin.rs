@@ -74,15 +74,6 @@ pub async fn copy_bandwidth(settings: Json, world: World) -> Result<f64> {
     Ok(tsds_device::copy_bandwidth(&device, &*world.clock, COPIED_BYTES).await?)
 }
 
-/// How many bytes a second the device that the settings ask for takes from the host at best: see [`CudaDevice::link_bandwidth`].
-///
-/// # Errors
-///
-/// As for opening the tier; `NoSpace` if there is not so much memory.
-pub async fn link_bandwidth(settings: Json, world: World) -> Result<f64> {
-    CudaDevice::open(&parse(&settings)?, &world).await?.link_bandwidth().await
-}
-
 /// Settings that are not there are the defaults.
 fn parse(settings: &Json) -> Result<CudaSettings> {
     if settings.is_null() {

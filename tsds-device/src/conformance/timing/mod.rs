@@ -42,7 +42,8 @@ const LEAST_RUNS: usize = 3;
 /// Arguments of the program are parts of names, to run only some: of kernels and operations, and `encoded`, `upload` and `segments` for the
 /// rest. Each line gives the median of several runs (9, or as `BENCH_RUNS` says), rows in a second, and the bytes that cannot but be
 /// moved, also as a share of what the device copies of its own memory in the same run. `TSDS_TIMING_ROWS` is how many rows
-/// there are: 1M, unless it is set. `TSDS_TIMING_JSON` names a file that gets everything as lines of JSON.
+/// there are: 1M, unless it is set. `TSDS_TIMING_JSON` names a file that gets everything as lines of JSON,
+/// and `TSDS_TIMING_COLUMNS` a directory that gets the rows as files of NumPy, so that others can be asked the same.
 ///
 /// # Panics
 ///
@@ -180,6 +181,9 @@ impl<S: Subject> Timer<'_, S> {
         let mut found = Vec::new();
         for operation in whole::operations(self, &data) {
             found.extend(time(&operation).map(|measured| (operation.name, measured)));
+        }
+        if is_wanted(whole::FILTER_AND_GATHER) {
+            whole::filter_and_gather(self, &data, report);
         }
         let of = |name: &str| found.iter().find(|(own, _)| own == name).map(|(_, measured)| *measured);
         for name in [FILTER, CONJUNCTION, GATHER, WINDOWS] {

@@ -33,7 +33,7 @@ const GOALS: [(&str, f64, &str, bool); 10] = [
     (FUSED, 100.0, "% of copy, decoded", false),
     (CLASSIC, 20.0, "G values/s", false),
     (UPLOAD, 80.0, "% of link", false),
-    (SMALL, 60.0, "µs", true),
+    (SMALL, 60.0, "us", true),
 ];
 
 pub(super) const FILTER: &str = "range filter to a bitmask";
@@ -111,7 +111,8 @@ impl Report {
         }
     }
 
-    fn note(&mut self, fields: &str) {
+    /// Adds what is not printed.
+    pub(super) fn note(&mut self, fields: &str) {
         let _ = writeln!(self.json, "{{{fields}}}");
     }
 

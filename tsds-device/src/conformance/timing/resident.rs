@@ -262,9 +262,9 @@ pub(super) fn small<S: Subject>(timer: &Timer<'_, S>, rows: usize, report: &mut 
             resident.recorder.take();
             let beside = (whole - kernels).max(0.0);
             let name = format!("{name}, {segments} segments of {}", rows / segments);
-            report.found(&name, whole * 1e6, "µs");
-            report.found(&format!("  its kernels, in {} works", works.len()), kernels * 1e6, "µs");
-            report.found("  beside them", beside * 1e6, "µs");
+            report.found(&name, whole * 1e6, "us");
+            report.found(&format!("  its kernels, in {} works", works.len()), kernels * 1e6, "us");
+            report.found("  beside them", beside * 1e6, "us");
             if segments == SMALL_SEGMENTS {
                 worst = worst.max(beside * 1e6);
                 report.settle(SMALL, worst);

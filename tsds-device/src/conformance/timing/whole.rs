@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::super::bench::words_of;
 use super::super::{Buffer, BufferOf, Subject, launch};
-use super::data::{Data, PRICE, TIME, WANTED, put_blocks, room};
-use super::report::{CONJUNCTION, FILTER, GATHER, SORT, TOP, WINDOWS};
-use super::{Operation, Timer};
+use super::data::{Data, EVERY_PRICE, PRICE, RANGE, TIME, WANTED, put, put_blocks, room};
+use super::report::{CONJUNCTION, FILTER, GATHER, Measured, Report, SORT, TOP, WINDOWS};
+use super::{Operation, Timer, median, steps_of};
 use crate::kernel::{BLOCK_ITEMS, Kernel, REDUCED_WORDS, reduce};
 use crate::{Device, Launch, Work};
 
@@ -177,6 +177,48 @@ fn windows<S: Subject>(timer: &Timer<'_, S>, data: &Data<S>) -> Operation<S> {
     let rows = data.rows as u64;
     let bytes = 20 * rows + rows / 8 + 4 * u64::from(pieces * REDUCED_WORDS);
     Operation::new(WINDOWS, launches, rows, bytes)
+}
+
+/// What is compared with other programs on the same data: prices in a range, and the price, time and code of these rows.
+pub(super) const FILTER_AND_GATHER: &str = "filter and gather of 3 columns";
+
+/// Measures it as somebody sees it who waits for it: the host hears how many rows match before it has their values gathered. They stay
+/// on the device.
+pub(super) fn filter_and_gather<S: Subject>(timer: &Timer<'_, S>, data: &Data<S>, report: &mut Report) {
+    let Data { slab, meta, in_order, out, marks, counts, list, at, more_keys: [more, _], .. } = data;
+    let mask = launch(Kernel::Mask, &[slab, meta, marks, counts], &data.params(&[(2, at.part_of_every)]));
+    let mut filter = vec![mask];
+    timer.run_once(&filter);
+    let matches: u32 = read(timer, counts, 0, data.blocks).iter().sum();
+    filter.extend(summed(data, counts, data.blocks as u32));
+    let mut tables = data.tables.clone();
+    let (block, items) = (BLOCK_ITEMS as usize, matches as usize);
+    let blocks_at = put_blocks(&mut tables, items, block, |number| number * block);
+    let blocks = items.div_ceil(block) as u32;
+    let both = put(&mut tables, [EVERY_PRICE, 0, TIME, 2 * matches]);
+    let meta = timer.bench.upload(&tables);
+    let listed = |own: &[(usize, u32)]| data.params(&[&[(1, blocks_at), (7, blocks)], own].concat());
+    let compact = data.params(&[(7, matches)]);
+    let gather = [
+        launch(Kernel::Compact, &[&meta, marks, counts, in_order, list], &compact),
+        launch(Kernel::Gather64, &[slab, &meta, list, out], &listed(&[(0, 2 * blocks), (6, both)])),
+        launch(Kernel::Gather32, &[slab, &meta, list, more], &listed(&[(0, blocks), (6, at.code)])),
+    ];
+    let run = |launches, reads| {
+        timer.bench.runtime.block_on(timer.bench.device.run(Work::new(steps_of(launches), reads))).unwrap();
+    };
+    let seconds = median(timer.runs, || {
+        run(&filter, vec![(Arc::clone(counts), 0..4)]);
+        run(&gather, Vec::new());
+    });
+    let rows = data.rows as u64;
+    let bytes = 8 * rows + 40 * u64::from(matches);
+    report.ran(FILTER_AND_GATHER, Measured { seconds: seconds.as_secs_f64(), rows, bytes });
+    report.note(&format!("\"least\": {:?}, \"most\": {:?}, \"matches\": {matches}", RANGE.0, RANGE.1));
+    let bits = read(timer, out, 0, 2 * items);
+    let is_in = |price: f64| price >= RANGE.0 && price <= RANGE.1;
+    let prices = bits.chunks(2).map(|words| f64::from_bits(u64::from(words[0]) | u64::from(words[1]) << 32));
+    assert!(matches > 0 && prices.into_iter().all(is_in), "prices are gathered that do not match");
 }
 
 /// Words of a buffer.
