@@ -51,7 +51,7 @@ timings() {
 
 # CuPy on the same rows.
 cupy() {
-    "$python" -c "import $library" || { echo "$library is not installed: pip install cupy-cuda12x"; return 77; }
+    "$python" -c "import $library" 2> /dev/null || { echo "$library is not installed: pip install cupy-cuda12x"; return 77; }
     [ -e "$timings" ] || { echo "the timings have not run: let TSDS_GPU_CHECK_ONLY name them too"; return 77; }
     "$python" gpu-check-cupy.py "$columns" "$timings" --with "$library" --json work/cupy.json
 }
