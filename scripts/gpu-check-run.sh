@@ -3,20 +3,28 @@
 # failed, 2 if there is no device. `scripts/gpu-check` packs it with the binaries that it runs.
 #
 # TSDS_GPU_CHECK_SECONDS   how long random queries are compared: 120
-# TSDS_GPU_CHECK_ROWS      how many rows the benchmark holds: 10k,100k,1M,10M
-# TSDS_GPU_CHECK_ONLY      only these parts, separated by blanks: device kernels promises tier engine conformance against sanitizer timings bench
+# TSDS_GPU_CHECK_ROWS      how many rows the benchmark holds: 10k,100k,1M,10M,64M
+# TSDS_GPU_CHECK_TIMED     how many rows single kernels are timed over: 64M, which takes 5 GB of the device and, for CuPy, 2 GB of disk
+# TSDS_GPU_CHECK_PYTHON    the Python that has CuPy: python3
+# TSDS_GPU_CHECK_WITH      what the timings are compared with: cupy, or numpy to see whether that part works
+# TSDS_GPU_CHECK_ONLY      only these parts, separated by blanks: device kernels promises tier engine conformance against sanitizer timings cupy
+#                          bench. The part cupy compares what timings measured
 # TSDS_GPU_CHECK_ANYWAY    set: look for a driver also where no device file is
 # TSDS_CUDA_DEVICE         which device, if there are several
 
 cd "$(dirname "$0")" || exit 1
 seconds=${TSDS_GPU_CHECK_SECONDS:-120}
-rows=${TSDS_GPU_CHECK_ROWS:-10k,100k,1M,10M}
-only=${TSDS_GPU_CHECK_ONLY:-device kernels promises tier engine conformance against sanitizer timings bench}
+rows=${TSDS_GPU_CHECK_ROWS:-10k,100k,1M,10M,64M}
+only=${TSDS_GPU_CHECK_ONLY:-device kernels promises tier engine conformance against sanitizer timings cupy bench}
+python=${TSDS_GPU_CHECK_PYTHON:-python3}
+library=${TSDS_GPU_CHECK_WITH:-cupy}
 # The id of what must be there: otherwise its absence would be passed over.
 export TSDS_REQUIRE=tsds.warm.cuda
 export RUST_BACKTRACE=0
 
 bin=$PWD/work/bin
+columns=$PWD/work/columns
+timings=$PWD/work/timings.json
 
 device() {
     date -u
@@ -33,6 +41,19 @@ sanitizer() {
     shift
     command -v compute-sanitizer > /dev/null || { echo "compute-sanitizer is not installed"; return 77; }
     compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 20 "$bin/kernels" --test-threads 1 "$@"
+}
+
+# Single kernels, with the rows for whoever is compared with them, if anybody is.
+timings() {
+    case " $only " in *" cupy "*) "$python" -c "import $library" 2> /dev/null && export TSDS_TIMING_COLUMNS="$columns" ;; esac
+    TSDS_TIMING_ROWS=${TSDS_GPU_CHECK_TIMED:-64M} TSDS_TIMING_JSON="$timings" "$bin/timings"
+}
+
+# CuPy on the same rows.
+cupy() {
+    "$python" -c "import $library" 2> /dev/null || { echo "$library is not installed: pip install cupy-cuda12x"; return 77; }
+    [ -e "$timings" ] || { echo "the timings have not run: let TSDS_GPU_CHECK_ONLY name them too"; return 77; }
+    "$python" gpu-check-cupy.py "$columns" "$timings" --with "$library" --json work/cupy.json
 }
 
 # One part alone, as `timeout` runs it: it takes programs, not functions.
@@ -91,7 +112,7 @@ part() {
     {
         printf '%s\n' "== $name: $outcome, $took s"
         case $name in
-        device | timings | bench) cat "$log" ;;
+        device | timings | cupy | bench) cat "$log" ;;
         *) if [ "${outcome%%:*}" = failed ]; then tail -n 60 "$log"; else printf '%s\n' "$summary"; fi ;;
         esac
         echo
@@ -124,7 +145,9 @@ part sanitizer-memcheck 1800 sh run.sh --part sanitizer memcheck
 part sanitizer-racecheck 1800 sh run.sh --part sanitizer racecheck selection
 part sanitizer-synccheck 1800 sh run.sh --part sanitizer synccheck
 part sanitizer-initcheck 1800 sh run.sh --part sanitizer initcheck gather
-part timings 600 "$bin/timings"
+part timings 1200 sh run.sh --part timings
+part cupy 900 sh run.sh --part cupy
+rm -rf "$columns"
 part bench 1800 "$bin/tsds" bench device --backend tsds.warm.cuda --rows "$rows"
 
 outcome=passed

@@ -150,6 +150,16 @@ impl CudaDevice {
         self.open.context.allocated_bytes()
     }
 
+    /// How many bytes a second the device takes from the host at best: large copies by the driver out of pinned memory, beside the
+    /// memory that this device copies through. Takes 128 MiB on either side meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace` without room on either side; `DeviceLost`; `Internal` if the driver fails; those of the executor.
+    pub async fn link_bandwidth(&self) -> Result<f64> {
+        crate::link::bandwidth(&self.open.context, &self.world).await
+    }
+
     /// Bytes of the device's memory that were free when it was opened.
     pub(crate) fn free_bytes(&self) -> u64 {
         self.open.free

@@ -12,6 +12,7 @@ mod device;
 mod driver;
 mod fault;
 mod kernels;
+mod link;
 mod plugin;
 mod readback;
 mod settings;

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 
 use tsds_device::Device;
 use tsds_device::conformance::{Bench, Test, device_tests, run};
+use tsds_traits::ErrorKind;
 use tsds_warm_cuda::{CudaDevice, CudaSettings, list_adapters};
 
 use support::Simulated;
@@ -15,6 +16,7 @@ const TESTS: &[Test<Simulated>] = &[
     ("the_device_is_among_those_that_are_listed", listed),
     ("a_device_is_opened_by_its_number_its_name_or_its_uuid", by_any_name),
     ("memory_that_is_allocated_is_counted_until_it_is_given_back", counted),
+    ("measuring_the_link_leaves_nothing_behind", link),
     ("without_a_device_tests_are_ignored_and_nothing_panics", without_device),
     ("a_driver_that_is_too_old_is_named_as_the_reason", old_driver),
     ("a_device_that_is_too_old_is_named_as_the_reason", old_device),
@@ -47,6 +49,17 @@ fn counted(bench: &Bench<Simulated>) {
     assert_eq!(device.allocated_bytes(), before + (1 << 20));
     drop(buffer);
     assert_eq!(device.allocated_bytes(), before);
+}
+
+fn link(bench: &Bench<Simulated>) {
+    let device = bench.runtime.block_on(CudaDevice::open(&support::small(), &bench.world())).unwrap();
+    let before = device.allocated_bytes();
+    let bytes_per_s = bench.runtime.block_on(device.link_bandwidth()).unwrap();
+    assert!(bytes_per_s > 0.0 && bytes_per_s.is_finite(), "{bytes_per_s}");
+    assert_eq!(device.allocated_bytes(), before);
+    device.destroy("pulled out");
+    let error = bench.runtime.block_on(device.link_bandwidth()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeviceLost, "{error}");
 }
 
 /// These tests where the simulator is set otherwise.

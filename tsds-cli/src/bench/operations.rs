@@ -60,8 +60,8 @@ impl Operation {
     }
 }
 
-/// Every operation on trades, of which `low` is a price in the middle and `high` one that few exceed.
-pub(crate) fn operations(low: f64, high: f64) -> Vec<Operation> {
+/// Every operation on trades, of which `low` is a price in the middle, `upper` one that a tenth exceeds, and `high` one that few do.
+pub(crate) fn operations(low: f64, upper: f64, high: f64) -> Vec<Operation> {
     let above = |price: f64| Predicate::Compare {
         column: COLUMNS.price,
         comparison: Comparison::Greater,
@@ -93,6 +93,17 @@ pub(crate) fn operations(low: f64, high: f64) -> Vec<Operation> {
     vec![
         filter("range filter, few match", NUMBER, above(high)),
         filter("range filter, many match", NUMBER, above(low)),
+        Operation {
+            name: "filter and gather of 3 columns",
+            read_bytes: NUMBER,
+            returned_bytes: 3 * NUMBER,
+            asked: Asked::Scan {
+                projection: vec![COLUMNS.time, COLUMNS.price, COLUMNS.size],
+                predicate: Some(above(upper)),
+                order: Vec::new(),
+                limit: None,
+            },
+        },
         filter("text equality", TEXT, symbol(Comparison::Equal, "NVDA")),
         filter(
             "three columns and",

@@ -16,6 +16,9 @@ use crate::output::{Output, Progress, Unit, thousands};
 
 /// The tier that every other one is compared with.
 const CPU: &str = "tsds.warm.cpu";
+/// What it may take for each row, in bytes, and at least, in MiB.
+const CPU_ROW_BYTES: u64 = 64;
+const CPU_LEAST_MB: u64 = 1024;
 
 /// Runs a benchmark.
 pub(super) async fn run(world: &World, output: &Output, registry: &Registry, arguments: Bench) -> Result<()> {
@@ -27,7 +30,10 @@ pub(super) async fn run(world: &World, output: &Output, registry: &Registry, arg
 async fn device(world: &World, output: &Output, registry: &Registry, arguments: &BenchDevice) -> Result<()> {
     let settings = arguments.tier_settings.clone().unwrap_or_else(|| json!({}));
     let device = open(world, registry, &arguments.backend, settings.clone()).await?;
-    let cpu = open(world, registry, CPU, json!({})).await?;
+    // It has to hold as much as the device.
+    let most_rows = arguments.rows.0.last().copied().unwrap_or_default();
+    let cpu_mb = (most_rows.saturating_mul(CPU_ROW_BYTES) >> 20).max(CPU_LEAST_MB);
+    let cpu = open(world, registry, CPU, json!({ "max_memory_mb": cpu_mb })).await?;
     let mut progress = Progress::start(output, &world.clock, "measuring", Unit::Rows, 0);
     let mut outcome = Outcome {
         backend: arguments.backend.clone(),
@@ -92,7 +98,7 @@ async fn sizes(
         }
         seen.sort_unstable_by(f64::total_cmp);
         let above = |share: usize| seen.get(seen.len() * share / 1_000).copied().unwrap_or_default();
-        for operation in &operations(above(500), above(999)) {
+        for operation in &operations(above(500), above(900), above(999)) {
             progress.update(0, || format!("{}, {} rows", operation.name, thousands(*rows)));
             outcome.measured.push(compare(&*world.clock, &schema, operation, (&device, &cpu)).await?);
         }

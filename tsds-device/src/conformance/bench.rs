@@ -29,6 +29,11 @@ pub trait Subject: Debug + Send + Sync + 'static {
 
     /// Makes the device lost for that reason, as if it were pulled out.
     fn lose(&self, device: &Self::Device, reason: &str);
+
+    /// How many bytes a second come to the device at best, however they are brought there; `None` where nobody knows.
+    fn link_bandwidth(&self, _: &Self::Device) -> impl Future<Output = Option<f64>> + Send {
+        async { None }
+    }
 }
 
 /// Memory of a subject's devices.

@@ -25,6 +25,10 @@ impl Subject for Gpu {
     fn lose(&self, device: &CudaDevice, reason: &str) {
         device.destroy(reason);
     }
+
+    async fn link_bandwidth(&self, device: &CudaDevice) -> Option<f64> {
+        Some(device.link_bandwidth().await.unwrap())
+    }
 }
 
 /// The simulated device.
