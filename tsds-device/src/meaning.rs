@@ -59,7 +59,7 @@ impl Numbers {
             Ok::<_, Error>(concat(&arrays)?)
         };
         if is_payload_type(&column.data_type) {
-            let bytes: u64 = arrays.iter().map(|array| bytes_of(array)).sum();
+            let bytes: u64 = arrays.iter().map(bytes_of).sum();
             let items: usize = arrays.iter().map(|array| most_items(array, 0..array.len())).sum();
             if bytes > MOST_PAYLOAD_BYTES || items > MOST_ITEMS {
                 return Err(too_much("payload"));
