@@ -99,6 +99,11 @@ impl Vfs for WatchedVfs {
         self.activity.note();
         self.inner.available_space(path)
     }
+
+    fn network_file_system(&self, path: &Path) -> io::Result<Option<String>> {
+        self.activity.note();
+        self.inner.network_file_system(path)
+    }
 }
 
 #[derive(Debug)]

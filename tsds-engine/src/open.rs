@@ -65,9 +65,13 @@ async fn open_writable(
     settings.storage.base_path = path.display().to_string();
     settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let (lock, catalog, contents) = {
-        let (world, path) = (world.clone(), path.clone());
+        let (world, path, settings) = (world.clone(), path.clone(), settings.clone());
         let executor = Arc::clone(&world.executor);
-        (*executor).blocking(move || take(&world, &path)).await?
+        let job = move || {
+            refuse_network(&world, &path, &settings)?;
+            take(&world, &path)
+        };
+        (*executor).blocking(job).await?
     };
     let mut record = match &contents.database {
         Some(record) => record.clone(),
@@ -191,6 +195,31 @@ pub(crate) fn take(world: &World, path: &Path) -> Result<(Box<dyn VfsLock>, Arc<
     let catalog = Arc::new(Catalog::open(&world.vfs, &path.join(CATALOG))?);
     let contents = catalog.load()?;
     Ok((lock, catalog, contents))
+}
+
+/// Refuses directories whose locks and syncs another machine makes good, or does not. Cold files may lie there: they are written
+/// whole, read back before anything else is removed, and checked whenever they are read. Blocking.
+fn refuse_network(world: &World, path: &Path, settings: &Settings) -> Result<()> {
+    if settings.storage.allow_network_file_system {
+        return Ok(());
+    }
+    let log = settings.hot_tier.wal_enabled.then(|| log_directory(path, settings));
+    let places = [("storage.base_path", Some(path.to_owned())), ("storage.wal_path", log)];
+    for (key, directory) in places {
+        let Some(directory) = directory else { continue };
+        // Where nobody can say, what follows will say why.
+        let Ok(Some(name)) = world.vfs.network_file_system(&directory) else { continue };
+        return Err(Error::new(
+            ErrorKind::ConfigInvalid,
+            "the directory is on a network file system, which may lose what was acknowledged and let in a second process; \
+             use a local disk, or accept that with storage.allow_network_file_system",
+        )
+        .with("key", key)
+        .with("path", directory.display())
+        .with("file_system", name)
+        .during("open"));
+    }
+    Ok(())
 }
 
 fn new_database(world: &World) -> Result<DatabaseRecord> {

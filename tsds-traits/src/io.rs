@@ -78,6 +78,14 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     ///
     /// As the system's.
     fn available_space(&self, path: &Path) -> io::Result<Option<u64>>;
+
+    /// The network file system that `path` lies on, or will once it is created, by its name: one where locks and syncs are only as
+    /// good as another machine makes them. `None` for any other, and where it is not known.
+    ///
+    /// # Errors
+    ///
+    /// As the system's.
+    fn network_file_system(&self, path: &Path) -> io::Result<Option<String>>;
 }
 
 /// How to open a file.

@@ -71,6 +71,10 @@ impl Vfs for LyingVfs {
     fn available_space(&self, path: &Path) -> io::Result<Option<u64>> {
         self.inner.available_space(path)
     }
+
+    fn network_file_system(&self, path: &Path) -> io::Result<Option<String>> {
+        self.inner.network_file_system(path)
+    }
 }
 
 #[derive(Debug)]

@@ -65,11 +65,21 @@ pub struct Storage {
     pub cold_path: Option<String>,
     /// The directory for rolling log files of the command line. Default: none are written.
     pub logs_path: Option<String>,
+    /// Whether `base_path` and `wal_path` may lie on a network file system, such as NFS or SMB. Only for one whose locks keep
+    /// others out and whose syncs reach a disk: otherwise rows that were acknowledged can be lost. Linux alone is asked what a
+    /// directory lies on. Default: false.
+    pub allow_network_file_system: bool,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { base_path: "./tsds_storage".into(), wal_path: None, cold_path: None, logs_path: None }
+        Self {
+            base_path: "./tsds_storage".into(),
+            wal_path: None,
+            cold_path: None,
+            logs_path: None,
+            allow_network_file_system: false,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 mod allocator;
 mod clock;
 mod executor;
+#[cfg(target_os = "linux")]
+mod network;
 mod platform;
 mod runtime;
 mod vfs;

@@ -76,6 +76,15 @@ pub(super) fn available_space(path: &Path) -> io::Result<Option<u64>> {
 }
 
 #[cfg(target_os = "linux")]
+pub(super) use super::network::network_file_system;
+
+/// Others say it in other ways, which nobody has tried.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn network_file_system(_path: &Path) -> io::Result<Option<String>> {
+    Ok(None)
+}
+
+#[cfg(target_os = "linux")]
 pub(super) fn fill_random(mut bytes: &mut [u8]) -> io::Result<()> {
     use rustix::rand::{GetRandomFlags, getrandom};
     while !bytes.is_empty() {

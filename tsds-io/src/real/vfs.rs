@@ -134,6 +134,10 @@ impl Vfs for RealVfs {
     fn available_space(&self, path: &Path) -> io::Result<Option<u64>> {
         platform::available_space(path)
     }
+
+    fn network_file_system(&self, path: &Path) -> io::Result<Option<String>> {
+        platform::network_file_system(path)
+    }
 }
 
 fn parent(path: &Path) -> &Path {

@@ -1,6 +1,7 @@
 //! What can go wrong in a simulated world, and when.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,6 +190,11 @@ impl Faults {
     /// Whether all that changes the disk fails with `ReadOnlyFilesystem`.
     pub fn set_read_only(&self, read_only: bool) {
         self.disk.state().read_only = read_only;
+    }
+
+    /// The directory that is said to lie on a network file system, `nfs`, with all below it. It works as any other.
+    pub fn set_network_directory(&self, directory: Option<PathBuf>) {
+        self.disk.state().network = directory;
     }
 
     /// Cuts the power at the `n`-th operation that changes the disk, counted from the start of this world as

@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arrow_array::RecordBatch;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use tsds_compute::expected_bytes;
+use tsds_compute::{expected_bytes, expected_long_bytes};
 use tsds_traits::{Result, ScanRequest, SegmentBatch, SegmentHandle};
 
 use crate::read::{Bound, GroupReader, GroupRows, Matches, Reading, Target};
-use crate::segment::{Finder, GROUP_ROWS, Segment};
+use crate::segment::{Finder, GROUP_ROWS, LONG_BLOCK_BYTES, Segment};
 use plan::ScanPlan;
 use tsds_device::residency::Stop;
 
@@ -186,8 +186,12 @@ fn groups_ahead(request: &ScanRequest, reading: &Reading) -> usize {
         let all = expected_bytes(meta, &request.schema, &reading.columns);
         (u128::from(all) * u128::from(group) / u128::from(meta.rows.max(1))) as u64
     };
-    let largest = request.segments.iter().map(bytes).max().unwrap_or(0);
-    let each = largest.min(reading.group_bytes).max(1);
+    // A group has one block at least.
+    let block = |segment: &SegmentHandle| {
+        expected_long_bytes(&segment.meta, &request.schema, &reading.columns).min(LONG_BLOCK_BYTES)
+    };
+    let largest = request.segments.iter().map(bytes).max().unwrap_or(0).min(reading.group_bytes);
+    let each = request.segments.iter().map(block).max().unwrap_or(0).max(largest).max(1);
     let ahead = request.batch_bytes.saturating_mul(BATCHES_AHEAD) / each;
     usize::try_from(ahead).unwrap_or(usize::MAX).max(1)
 }

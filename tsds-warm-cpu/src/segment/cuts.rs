@@ -11,7 +11,7 @@ pub(crate) const GROUP_ROWS: u64 = 131_072;
 /// About how many bytes of plain rows a group has at most, where rows are wide.
 const GROUP_BYTES: u64 = 32 << 20;
 /// What long text and payload of a block of several rows come to at most: segment files are written so.
-const LONG_BLOCK_BYTES: u64 = 16 << 20;
+pub(crate) const LONG_BLOCK_BYTES: u64 = 16 << 20;
 /// Rows differ: how many times as large as on an average a group may be.
 const UNEVENNESS: u64 = 4;
 

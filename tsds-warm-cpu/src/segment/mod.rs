@@ -13,7 +13,7 @@ use tsds_traits::{
     SegmentMeta, TableSchema, World,
 };
 
-pub(crate) use cuts::{Cuts, GROUP_ROWS, Group, Room};
+pub(crate) use cuts::{Cuts, GROUP_ROWS, Group, LONG_BLOCK_BYTES, Room};
 pub(crate) use file::FileSegment;
 pub(crate) use memory::{MemoryColumn, MemorySegment};
 pub(crate) use part::{Body, Part, Piece, array_bytes, join};

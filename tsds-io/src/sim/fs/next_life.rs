@@ -18,6 +18,7 @@ impl DiskState {
             next_inode: self.next_inode,
             capacity: self.capacity,
             read_only: self.read_only,
+            network: self.network.clone(),
             order: self.order,
             ..Self::new(seed, timeline)
         }

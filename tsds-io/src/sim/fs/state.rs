@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub(crate) struct DiskState {
     pub(crate) plan: Plan,
     pub(crate) capacity: Option<u64>,
     pub(crate) read_only: bool,
+    /// What lies on another machine.
+    pub(crate) network: Option<PathBuf>,
     pub(crate) crash_at: Option<u64>,
     pub(crate) order: Option<DirectoryOrder>,
     pub(crate) delays: BTreeMap<Operation, Duration>,
@@ -65,6 +68,7 @@ impl DiskState {
             plan: Plan::default(),
             capacity: None,
             read_only: false,
+            network: None,
             crash_at: None,
             order: None,
             delays: BTreeMap::new(),

@@ -187,6 +187,15 @@ impl Vfs for SimVfs {
         state.find(&parts(path)?)?;
         Ok(state.capacity.map(|_| state.free_pages() * PAGE))
     }
+
+    fn network_file_system(&self, path: &Path) -> io::Result<Option<String>> {
+        let state = self.disk.state();
+        if state.dead {
+            return Err(power_cut());
+        }
+        let is_far = state.network.as_ref().is_some_and(|directory| path.starts_with(directory));
+        Ok(is_far.then(|| "nfs".into()))
+    }
 }
 
 fn empty_file() -> Inode {
