@@ -1,8 +1,9 @@
 //! The real clock, random source, executor and runtime.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, RwLock};
+use std::sync::{Arc, Barrier, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -114,6 +115,34 @@ fn no_job_is_forgotten_when_threads_come_and_go() {
             });
         }
     });
+}
+
+/// A worker that left after each job would give its thread back a little later than another is asked for: with time, hundreds.
+#[test]
+fn jobs_that_come_all_the_time_are_run_by_the_same_few_threads() {
+    const LIMIT: usize = 4;
+    let runtime = Runtime::new(Some(2)).unwrap();
+    let executor = TokioExecutor::with_job_limit(runtime.handle().clone(), LIMIT);
+    let threads = Mutex::new(HashSet::new());
+    let threads = Arc::new(threads);
+    std::thread::scope(|scope| {
+        for _ in 0..LIMIT {
+            scope.spawn(|| {
+                for _ in 0..2_000 {
+                    let executor: &dyn Executor = &executor;
+                    let threads = Arc::clone(&threads);
+                    let job = move || {
+                        threads.lock().unwrap().insert(std::thread::current().id());
+                        Ok(())
+                    };
+                    runtime.block_on(executor.blocking(job)).unwrap();
+                }
+            });
+        }
+    });
+    // Twice the limit, for a machine that stands still for as long as workers wait.
+    let threads = threads.lock().unwrap().len();
+    assert!(threads <= 2 * LIMIT, "{threads} threads");
 }
 
 #[test]

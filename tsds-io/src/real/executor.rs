@@ -2,7 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "implements what the rest of TSDS must use instead")]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -13,6 +14,9 @@ type Job = Box<dyn FnOnce() + Send + 'static>;
 /// Jobs wait for disks as much as they compute: with one per core, one slow sync would hold up all others.
 const JOBS_PER_CORE: usize = 4;
 const LEAST_JOBS: usize = 16;
+/// How long a worker that has nothing to do waits for a job. Long against the pauses of a busy engine: a worker that leaves gives its thread
+/// back a moment after it is no longer counted, and a job that comes in between would have Tokio start another thread, and another.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Runs tasks on a Tokio runtime, and at most a few blocking jobs per core at the same time on its blocking threads; the
 /// others wait in the order in which they came.
@@ -22,6 +26,8 @@ const LEAST_JOBS: usize = 16;
 pub struct TokioExecutor {
     handle: Handle,
     pool: Arc<Pool>,
+    /// Dropped with the last executor of the pool.
+    _used: Arc<Used>,
     parallelism: usize,
 }
 
@@ -40,15 +46,16 @@ impl TokioExecutor {
     /// As [`new`](Self::new), with at most `limit` blocking jobs at the same time, at least 1.
     pub fn with_job_limit(handle: Handle, limit: usize) -> Self {
         let parallelism = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let pool = Pool { limit: limit.max(1), queue: Mutex::default() };
-        Self { handle, pool: Arc::new(pool), parallelism }
+        let pool = Arc::new(Pool { limit: limit.max(1), queue: Mutex::default(), work: Condvar::new() });
+        let used = Arc::new(Used(Arc::clone(&pool)));
+        Self { handle, pool, _used: used, parallelism }
     }
 }
 
 impl TokioExecutor {
-    /// Starts a worker if there is a job for it, and room.
+    /// Starts a worker if there is a job that none of those takes who wait for one, and room.
     fn start_worker(&self, mut queue: MutexGuard<'_, Queue>) {
-        if queue.jobs.is_empty() || queue.workers >= self.pool.limit.saturating_add(queue.stuck) {
+        if queue.jobs.len() <= queue.waiting || queue.workers >= self.pool.limit.saturating_add(queue.stuck) {
             return;
         }
         queue.workers += 1;
@@ -63,6 +70,7 @@ impl TokioExecutor {
         queue.closed = true;
         let jobs = std::mem::take(&mut queue.jobs);
         drop(queue);
+        self.pool.work.notify_all();
         drop(jobs);
     }
 }
@@ -80,6 +88,7 @@ impl Executor for TokioExecutor {
             return;
         }
         queue.jobs.push_back(job);
+        self.pool.work.notify_one();
         self.start_worker(queue);
     }
 
@@ -99,15 +108,32 @@ impl Executor for TokioExecutor {
 struct Pool {
     limit: usize,
     queue: Mutex<Queue>,
+    /// There is a job, or there will be none.
+    work: Condvar,
+}
+
+/// That somebody can still bring jobs.
+#[derive(Debug)]
+struct Used(Arc<Pool>);
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        self.0.queue().abandoned = true;
+        self.0.work.notify_all();
+    }
 }
 
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
     workers: usize,
+    /// Workers that wait for a job.
+    waiting: usize,
     /// Workers whose job does not return, and which others replace.
     stuck: usize,
     closed: bool,
+    /// No more jobs come; those that wait are run.
+    abandoned: bool,
 }
 
 impl Pool {
@@ -137,11 +163,27 @@ impl Worker {
         }
     }
 
-    /// The next job; or, in the same breath as finding none, the pool stops counting on this worker.
+    /// The next job, which may take a while to come; or, in the same breath as giving up, the pool stops counting on this worker.
     fn next(&mut self) -> Option<Job> {
         let mut queue = self.pool.queue();
-        let surplus = queue.workers > self.pool.limit.saturating_add(queue.stuck);
-        let job = if surplus { None } else { queue.jobs.pop_front() };
+        let mut is_late = false;
+        let job = loop {
+            if queue.workers > self.pool.limit.saturating_add(queue.stuck) {
+                // It may have been woken for a job, which is then another's.
+                self.pool.work.notify_one();
+                break None;
+            }
+            let job = queue.jobs.pop_front();
+            if job.is_some() || is_late || queue.closed || queue.abandoned {
+                break job;
+            }
+            queue.waiting += 1;
+            let waited = self.pool.work.wait_timeout(queue, LINGER);
+            let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = again;
+            queue.waiting -= 1;
+            is_late = timeout.timed_out();
+        };
         if job.is_none() {
             queue.workers -= 1;
             self.counted = false;
