@@ -6,7 +6,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int64Type, TimestampMillisecondType};
@@ -53,16 +53,19 @@ fn number(row: i64) -> i64 {
     row * 1_009 % 8_191
 }
 
-/// Bytes that do not compress, and are those of the row alone.
-fn payload(row: i64, length: usize) -> Vec<u8> {
-    let mut state = row as u64 * 2 + 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        bytes.extend_from_slice(&(state ^ state >> 29).to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
+/// Bytes that hardly compress, and are those of the row alone.
+fn payload(row: i64, length: usize) -> &'static [u8] {
+    static NOISE: OnceLock<Vec<u8>> = OnceLock::new();
+    let noise = NOISE.get_or_init(|| {
+        let mut state = 1_u64;
+        let words = (0..MIB).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state ^ state >> 29).to_le_bytes()
+        });
+        words.flatten().collect()
+    });
+    let start = (row as usize).wrapping_mul(104_729) % (4 * MIB);
+    &noise[start..start + length]
 }
 
 fn batch(rows: Range<i64>, length: &dyn Fn(i64) -> usize) -> RecordBatch {
@@ -108,8 +111,19 @@ fn settings(limit_mb: u64) -> Settings {
     settings
 }
 
+/// The large segments are where they should be; small ones fit anywhere.
+async fn check_home(table: &Table, is_cold: bool) {
+    let tiers = table.query().explain().await.unwrap().tiers;
+    assert_eq!(tiers.iter().any(|tier| tier.tier == "cold"), is_cold, "{tiers:?}");
+}
+
 #[test]
 fn a_sort_of_much_payload_goes_on_on_disk_and_takes_little_more_than_it_may() {
+    sort_much(false);
+    sort_much(true);
+}
+
+fn sort_much(is_cold: bool) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (rows, length, limit_mb) = (5_000_i64, |_: i64| 64 << 10, 64);
     let directory = tempfile::tempdir().unwrap();
@@ -118,9 +132,13 @@ fn a_sort_of_much_payload_goes_on_on_disk_and_takes_little_more_than_it_may() {
         let path = directory.path().join("db");
         let mut settings = settings(limit_mb);
         settings.hot_tier.segment_rows = 1_200;
+        if is_cold {
+            settings.warm_tier.max_memory_mb = 1;
+        }
         let database =
             Database::builder(&path).world(runtime.world()).settings(settings).open().await.unwrap();
         let table = filled(&database, rows, 100, &length).await;
+        check_home(&table, is_cold).await;
         let mut expected: Vec<i64> = (0..rows).collect();
         expected.sort_by_key(|row| number(*row));
         let sort = |query: Query| query.sort_by("number", Direction::Ascending);
@@ -150,6 +168,11 @@ fn a_sort_of_much_payload_goes_on_on_disk_and_takes_little_more_than_it_may() {
 
 #[test]
 fn a_scan_of_much_payload_holds_a_part_of_it_from_every_tier() {
+    scan_much(false);
+    scan_much(true);
+}
+
+fn scan_much(is_cold: bool) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // All of the payload is in one fiftieth of the rows, one after the other.
     let (rows, length) = (25_000_i64, |row: i64| if (12_000..12_500).contains(&row) { 512 << 10 } else { 0 });
@@ -157,9 +180,14 @@ fn a_scan_of_much_payload_holds_a_part_of_it_from_every_tier() {
     let runtime = Runtime::new(Some(2)).unwrap();
     runtime.block_on(async {
         let path = directory.path().join("db");
+        let mut settings = settings(64);
+        if is_cold {
+            settings.warm_tier.max_memory_mb = 1;
+        }
         let database =
-            Database::builder(&path).world(runtime.world()).settings(settings(64)).open().await.unwrap();
+            Database::builder(&path).world(runtime.world()).settings(settings).open().await.unwrap();
         let table = filled(&database, rows, 250, &length).await;
+        check_home(&table, is_cold).await;
         let before = HELD.load(Ordering::Relaxed);
         MOST.store(before, Ordering::Relaxed);
         let mut stream = table.query().stream().await.unwrap();
@@ -189,7 +217,7 @@ fn a_row_that_no_sort_may_hold_is_refused_by_column_and_setting() {
         let table = filled(&database, 30, 10, &length).await;
         let sort = |filter: bool| {
             let query = table.query().sort_by("number", Direction::Ascending);
-            if filter { query.filter(col("time").not_eq(7_i64)) } else { query }
+            if filter { query.filter(col("number").not_eq(number(7))) } else { query }
         };
         let error = sort(false).collect().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Exhausted);

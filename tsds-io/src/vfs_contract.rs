@@ -59,6 +59,7 @@ contract![
     a_lock_excludes_others_until_it_is_dropped,
     a_lock_file_names_its_holder,
     space_is_known_or_said_to_be_unknown,
+    what_does_not_exist_yet_lies_where_its_directory_does,
 ];
 
 fn check(kept: bool, promise: &str) -> io::Result<()> {
@@ -393,6 +394,11 @@ fn a_lock_file_names_its_holder(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
 fn space_is_known_or_said_to_be_unknown(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
     check(vfs.available_space(dir)?.is_none_or(|bytes| bytes < 1 << 60), "a plausible number of bytes")?;
     check_kind(vfs.available_space(&dir.join("nothing")), ErrorKind::NotFound, "no such place")
+}
+
+fn what_does_not_exist_yet_lies_where_its_directory_does(vfs: &dyn Vfs, dir: &Path) -> io::Result<()> {
+    let (here, below) = (vfs.network_file_system(dir)?, vfs.network_file_system(&dir.join("not/yet"))?);
+    check(here == below, "one file system")
 }
 
 #[cfg(test)]

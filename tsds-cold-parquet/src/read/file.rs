@@ -63,11 +63,23 @@ impl Group {
     /// Its rows in parts of at most so many, whole pages where a part is longer than one.
     pub(super) fn split(self, most: usize) -> Vec<Self> {
         let each = if most > PAGE_ROWS { most / PAGE_ROWS * PAGE_ROWS } else { most.max(1) };
-        if each >= self.rows {
-            return vec![self];
+        self.split_at((each..self.rows).step_by(each))
+    }
+
+    /// Its rows in parts that begin with these, which ascend.
+    pub(super) fn split_at(self, cuts: impl IntoIterator<Item = usize>) -> Vec<Self> {
+        let (mut parts, mut start) = (Vec::new(), 0);
+        for cut in cuts.into_iter().filter(|cut| (1..self.rows).contains(cut)) {
+            if cut > start {
+                parts.push(Self { span: Some((start, cut - start)), ..self });
+                start = cut;
+            }
         }
-        let starts = (0..self.rows).step_by(each);
-        starts.map(|start| Self { span: Some((start, each.min(self.rows - start))), ..self }).collect()
+        match start {
+            0 => parts.push(self),
+            _ => parts.push(Self { span: Some((start, self.rows - start)), ..self }),
+        }
+        parts
     }
 }
 

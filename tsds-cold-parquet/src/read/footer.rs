@@ -246,6 +246,43 @@ impl Footer {
     }
 }
 
+impl Footer {
+    /// Rows of a row group, ascending, at which to cut it so that some columns of a part take about so many bytes, as far as whole
+    /// pages allow. `None` without page index.
+    pub(super) fn page_cuts(&self, group: usize, columns: &[usize], most_bytes: u64) -> Option<Vec<usize>> {
+        let metadata = self.plain.metadata();
+        let chunks = metadata.row_groups().get(group)?.columns();
+        let indexes = metadata.offset_index()?.get(group)?;
+        let mut pages: Vec<(usize, u64)> = Vec::new();
+        for column in columns {
+            for leaf in self.leaves.get(*column)?.clone() {
+                let (chunk, index) = (chunks.get(leaf)?, indexes.get(leaf)?);
+                let (packed, plain) = (chunk.compressed_size().max(1), chunk.uncompressed_size().max(1));
+                let known = index.unencoded_byte_array_data_bytes();
+                for (number, page) in index.page_locations().iter().enumerate() {
+                    // A page of codes or of little entropy says nothing of what its bytes come to, where their number is not noted.
+                    let size = u64::try_from(page.compressed_page_size).unwrap_or(0);
+                    let unpacked =
+                        u128::from(size) * plain.unsigned_abs() as u128 / packed.unsigned_abs() as u128;
+                    let noted = known.and_then(|known| u64::try_from(*known.get(number)?).ok()).unwrap_or(0);
+                    let bytes = u64::try_from(unpacked).unwrap_or(u64::MAX).max(noted);
+                    pages.push((usize::try_from(page.first_row_index).ok()?, bytes));
+                }
+            }
+        }
+        pages.sort_unstable();
+        let (mut cuts, mut start, mut bytes) = (Vec::new(), 0, 0_u64);
+        for (row, own) in pages {
+            if row > start && bytes.saturating_add(own) > most_bytes {
+                cuts.push(row);
+                (start, bytes) = (row, 0);
+            }
+            bytes = bytes.saturating_add(own);
+        }
+        Some(cuts)
+    }
+}
+
 /// The columns of a file, each made of the leaves that are its part of a row group.
 fn leaves_of(schema: &SchemaDescriptor) -> Vec<Range<usize>> {
     let mut leaves: Vec<Range<usize>> = Vec::new();

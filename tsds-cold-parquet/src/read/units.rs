@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::Semaphore;
-use tsds_compute::expected_bytes;
+use tsds_compute::{expected_bytes, expected_long_bytes};
 use tsds_traits::{ColumnId, Error, ErrorKind, ReadMeter, Result, SegmentHandle, SegmentMeta, TableSchema};
 
 use super::file::{Group, OpenFile};
+use super::footer::Detail;
 use super::group::{Filter, GroupReader};
 use crate::tier::Shared;
 
@@ -101,8 +102,7 @@ impl Request {
         let file = Arc::new(OpenFile::new(shared, schema, segment, handle, permit, &self.meter).await?);
         let mut groups = file.groups(self.filter.as_ref().map(Filter::predicate))?;
         if let Some(room) = &self.room {
-            let rows = room.rows(&file.meta, &self.schema);
-            groups = groups.into_iter().flat_map(|group| group.split(rows)).collect();
+            groups = self.split(room, &file, groups).await?;
         }
         if groups.is_empty() {
             return Ok(vec![Unit { file, group: None, last_of_file: true }]);
@@ -114,6 +114,22 @@ impl Request {
             last_of_file: index == last,
         });
         Ok(units.collect())
+    }
+
+    /// Row groups in parts that have room. Where long text or payload may be in some rows and not in others, pages say where.
+    async fn split(&self, room: &Room, file: &OpenFile, groups: Vec<Group>) -> Result<Vec<Group>> {
+        let rows = room.rows(&file.meta, &self.schema);
+        let is_uneven = expected_long_bytes(&file.meta, &self.schema, &room.columns) > room.unit_bytes;
+        if !is_uneven || groups.is_empty() {
+            return Ok(groups.into_iter().flat_map(|group| group.split(rows)).collect());
+        }
+        let footer = file.footer(Detail::Index).await?;
+        let columns: Vec<usize> = room.columns.iter().filter_map(|id| self.schema.index_of(*id)).collect();
+        let split = |group: Group| match footer.page_cuts(group.index, &columns, room.unit_bytes) {
+            Some(cuts) => group.split_at(cuts),
+            None => group.split(rows),
+        };
+        Ok(groups.into_iter().flat_map(split).collect())
     }
 
     /// How many units are worked on at the same time: enough for every core, and for as many files as are allowed, as far as they

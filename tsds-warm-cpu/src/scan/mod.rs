@@ -192,6 +192,16 @@ fn groups_ahead(request: &ScanRequest, reading: &Reading) -> usize {
     };
     let largest = request.segments.iter().map(bytes).max().unwrap_or(0).min(reading.group_bytes);
     let each = request.segments.iter().map(block).max().unwrap_or(0).max(largest).max(1);
+    // What is sorted is held until the segments before it are through.
+    let sorted = |segment: &SegmentHandle| {
+        let (all, rows) =
+            (expected_bytes(&segment.meta, &request.schema, &reading.columns), segment.meta.rows);
+        (u128::from(all) * u128::from(rows.min(request.limit.unwrap_or(rows))) / u128::from(rows.max(1)))
+            as u64
+    };
+    let is_sorted = !request.order.is_empty() && request.segments.len() > 1;
+    let sorted = request.segments.iter().filter(|_| is_sorted).map(sorted).max().unwrap_or(0);
+    let each = each.max(sorted);
     let ahead = request.batch_bytes.saturating_mul(BATCHES_AHEAD) / each;
     usize::try_from(ahead).unwrap_or(usize::MAX).max(1)
 }
