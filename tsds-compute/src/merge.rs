@@ -3,15 +3,14 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use arrow_select::concat::concat_batches;
-use arrow_select::interleave::interleave;
 use futures::future::try_join_all;
 use futures::stream::{BoxStream, StreamExt, try_unfold};
 use tsds_traits::{ColumnId, Error, Result, SortKey, Value};
 
-use crate::array::{BatchSize, RowBytes, record_batch};
+use crate::array::{BatchSize, RowBytes, pick, record_batch};
 use crate::sort::{KeyedBatch, RowOrder};
 
 /// One sorted stream.
@@ -333,12 +332,7 @@ impl Merge {
             });
             indices.extend((run.start..run.start + run.len).map(|row| (batch, row)));
         }
-        let columns = (0..self.schema.fields().len()).map(|column| {
-            let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.column(column).as_ref()).collect();
-            Ok(interleave(&arrays, &indices)?)
-        });
-        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        Ok(Some(record_batch(&self.schema, columns, rows)?))
+        Ok(Some(pick(&self.schema, &batches, indices)?))
     }
 }
 

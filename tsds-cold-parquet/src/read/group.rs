@@ -162,7 +162,11 @@ impl GroupReader {
         Ok(match self.blocking(job).await? {
             None => all,
             Some(selection) => {
-                let selection = span.map_or(selection.clone(), |span| selection.intersection(&span));
+                // Of an empty selection Parquet takes what lies beyond its end for selected.
+                let selection = match span {
+                    Some(span) if selection.row_count() > 0 => selection.intersection(&span),
+                    _ => selection,
+                };
                 Candidates { rows: selection.row_count(), selection: Some(selection) }
             }
         })

@@ -45,6 +45,8 @@ pub(super) struct Room {
 const BATCHES_OF_UNIT: u64 = 4;
 /// What is read ahead, in batches.
 const BATCHES_AHEAD: u64 = 16;
+/// How many files are opened and cut at the same time.
+const CUT_AHEAD: usize = 8;
 
 impl Room {
     /// For a scan of these columns.
@@ -83,10 +85,12 @@ impl Request {
         let allowed = Arc::new(Semaphore::new(self.shared.settings.max_concurrent_files));
         let segments = stream::iter(0..self.segments.len());
         segments
-            .then(move |segment| {
+            .map(move |segment| {
                 let (request, allowed) = (Arc::clone(&self), Arc::clone(&allowed));
                 async move { request.units_of(segment, allowed).await }
             })
+            // Permits are given in the order in which they are asked for. To cut a file may take reading where its pages are.
+            .buffered(CUT_AHEAD)
             .flat_map(|units| match units {
                 Ok(units) => stream::iter(units).map(Ok).left_stream(),
                 Err(error) => stream::iter([Err(error)]).right_stream(),

@@ -7,6 +7,7 @@ mod changes;
 mod coded;
 mod decimals;
 mod interner;
+mod pick;
 mod row_bytes;
 mod view;
 
@@ -19,6 +20,7 @@ pub(crate) use changes::{changes, views};
 pub use coded::code_text;
 pub(crate) use decimals::{Decimals, ranks as decimal_ranks};
 pub(crate) use interner::{Interner, fixed_hasher};
+pub(crate) use pick::pick;
 pub(crate) use row_bytes::plain_row_bytes;
 pub use row_bytes::{BatchSize, RowBytes};
 pub(crate) use view::{Codes, Column, Native, Text, Values, with_values};

@@ -203,7 +203,7 @@ pub(crate) fn plain_row_bytes(columns: &[ArrayRef], rows: usize) -> u64 {
 
 fn text_len(texts: &StringArray, value: usize) -> u64 {
     let offsets = texts.value_offsets();
-    let ends = offsets.get(value).zip(offsets.get(value + 1));
+    let ends = value.checked_add(1).and_then(|next| offsets.get(value).zip(offsets.get(next)));
     ends.map_or(0, |(start, end)| u64::from(end.wrapping_sub(*start).unsigned_abs()))
 }
 

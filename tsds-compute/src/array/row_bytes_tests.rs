@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::{
-    BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray, Int64Array,
-    StructArray,
+    BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, FixedSizeListArray, Int32Array,
+    Int64Array, StructArray,
 };
 use arrow_schema::Field;
 
@@ -109,4 +109,13 @@ fn cut_rows_are_all_rows_in_order() {
         }
         assert_eq!(row, 40);
     }
+}
+
+#[test]
+fn codes_that_name_nothing_under_nulls_are_counted_as_nothing() {
+    let long = "x".repeat(100);
+    let values: ArrayRef = Arc::new(StringArray::from(vec![long.as_str()]));
+    let keys = Int32Array::new(vec![0, -1, i32::MAX].into(), Some(vec![true, false, false].into()));
+    let array: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values).unwrap());
+    assert!(RowBytes::new(&[array]).of(0..3) >= 100);
 }

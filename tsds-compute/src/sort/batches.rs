@@ -1,14 +1,13 @@
 //! Sorting the rows of several batches, whatever they take.
 
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_schema::SchemaRef;
 use arrow_select::concat::{concat, concat_batches};
-use arrow_select::interleave::interleave;
 use arrow_select::take::take_record_batch;
 use tsds_traits::{ColumnId, Error, Result, SortKey};
 
 use super::{KeyedBatch, RowOrder, sort_indices};
-use crate::array::{BatchSize, RowBytes, record_batch};
+use crate::array::{BatchSize, RowBytes, pick, record_batch};
 
 /// Rows that take no more than this are sorted as one batch: copying them once is faster than picking each from its own batch.
 const JOINED_BYTES: u64 = 64 << 20;
@@ -100,13 +99,7 @@ impl SortedBatches {
         }
         let places: Vec<(usize, usize)> =
             wanted.values().iter().map(|row| place(&self.starts, *row as usize)).collect();
-        let columns = (0..self.schema.fields().len()).map(|column| {
-            let arrays: Vec<&dyn Array> =
-                self.batches.iter().map(|batch| batch.column(column).as_ref()).collect();
-            Ok(interleave(&arrays, &places)?)
-        });
-        let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
-        Ok(Some(record_batch(&self.schema, columns, rows)?))
+        Ok(Some(pick(&self.schema, &self.batches, places)?))
     }
 
     /// All rows that are left, in batches.

@@ -1,7 +1,9 @@
 //! About what rows take, before any of them is read.
 
+use std::collections::HashMap;
+
 use arrow_schema::DataType;
-use tsds_traits::{Column, ColumnId, SegmentMeta, TableSchema, Value};
+use tsds_traits::{Column, ColumnId, ColumnStats, SegmentMeta, TableSchema, Value};
 
 /// What a text is taken for whose bounds are not known.
 const UNKNOWN_TEXT: u64 = 64;
@@ -27,9 +29,11 @@ struct Parts {
 
 impl Parts {
     fn of(meta: &SegmentMeta, schema: &TableSchema) -> Self {
+        let stats: HashMap<ColumnId, &ColumnStats> =
+            meta.columns.iter().map(|stats| (stats.column, stats)).collect();
         let kinds = schema.columns().iter().enumerate().map(|(index, column)| {
             let is_series = schema.series_indices().contains(&index);
-            (column.id, Kind::of(column, is_series, meta))
+            (column.id, Kind::of(column, is_series, meta, stats.get(&column.id).copied()))
         });
         Self { kinds: kinds.collect() }
     }
@@ -71,8 +75,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(column: &Column, is_series: bool, meta: &SegmentMeta) -> Self {
-        let stats = meta.stats(column.id);
+    fn of(column: &Column, is_series: bool, meta: &SegmentMeta, stats: Option<&ColumnStats>) -> Self {
         let validity = u64::from(stats.is_none_or(|stats| stats.null_count > 0));
         if let Some(bits) = fixed_bits(&column.data_type) {
             return Self::Fixed(bits + validity);

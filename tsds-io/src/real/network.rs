@@ -8,8 +8,8 @@ use std::path::Path;
 
 use rustix::fs::{major, minor, stat, statfs};
 
-/// By the numbers of `linux/magic.h`.
-const BY_NUMBER: [(u32, &str); 12] = [
+/// By the numbers of `linux/magic.h`, and those of Lustre, GPFS, and BeeGFS.
+const BY_NUMBER: [(u32, &str); 13] = [
     (0x0000_6969, "nfs"),
     (0x0000_517b, "smb"),
     (0xff53_4d42, "cifs"),
@@ -22,6 +22,7 @@ const BY_NUMBER: [(u32, &str); 12] = [
     (0x0bd0_0bd0, "lustre"),
     (0x4750_4653, "gpfs"),
     (0x2003_0528, "orangefs"),
+    (0x1983_0326, "beegfs"),
 ];
 /// What programs provide: local disks, and all the world.
 const FUSE: u32 = 0x6573_5546;
