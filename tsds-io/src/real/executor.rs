@@ -21,7 +21,9 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Runs tasks on a Tokio runtime, and at most a few blocking jobs per core at the same time on its blocking threads; the
 /// others wait in the order in which they came.
 ///
-/// A panic in a task or job ends that one alone. When the runtime shuts down, what has not run is dropped.
+/// A panic in a task or job ends that one alone. When the runtime shuts down, what has not run is dropped. A thread that has run jobs
+/// waits a second for the next one, in which it counts among the runtime's blocking threads: give a runtime of your own room for
+/// some more than [`default_job_limit`](Self::default_job_limit), and drop databases before it.
 #[derive(Clone, Debug)]
 pub struct TokioExecutor {
     handle: Handle,
